@@ -1,0 +1,1 @@
+"""What the operator sets, and what can go wrong. Imports nothing of ours."""

@@ -1,0 +1,156 @@
+"""Settings, read once from the environment; and Limits, everything that can grow and its bound."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from config.errors import SettingsError
+
+
+class Limits(BaseModel):
+    """Every bound by its name. Times in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # a slice of a shard
+    slice_s: float = Field(60.0, gt=0, description="a slice stops starting work after this long when others wait")
+    lease_s: float = Field(10.0, gt=0, description="a worker that is silent for this long loses its shard")
+    heartbeat_s: float = Field(2.5, gt=0, description="how often a lease is renewed while nothing commits")
+    sweep_s: float = Field(2.0, gt=0, description="how often a worker looks for work that was lost")
+    drain_s: float = Field(20.0, gt=0, description="on SIGTERM, how long a slice may take to finish its batch")
+    slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
+
+    # requests
+    list_ahead: int = Field(2, ge=1, description="pages of one prefix that are listed ahead of the commit")
+    probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
+    connections_per_host: int = Field(128, ge=1, description="sockets open to one endpoint")
+    connect_s: float = Field(5.0, gt=0, description="time to connect, TLS included")
+    first_byte_s: float = Field(
+        60.0, gt=0, description="time until an answer begins; a LIST may be slow behind delete markers"
+    )
+    idle_s: float = Field(30.0, gt=0, description="time between two pieces of a body")
+    request_s: float = Field(180.0, gt=0, description="time for one attempt of a LIST or HEAD, whole")
+    attempts: int = Field(8, ge=1, description="attempts of one request")
+    backoff_first_s: float = Field(
+        0.05, gt=0, description="upper end of the first pause between attempts (full jitter)"
+    )
+    backoff_most_s: float = Field(20.0, gt=0, description="upper end of any pause between attempts")
+    retry_budget: float = Field(0.2, gt=0, description="retries allowed per request sent, over the life of a client")
+    retry_reserve: int = Field(100, ge=1, description="retries that the budget holds at first")
+    list_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="size of one LIST answer")
+    error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
+
+    # spans
+    page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
+    span_keys: int = Field(1000, ge=1, description="keys that commit together when nothing is probed")
+    span_probes: int = Field(250, ge=1, description="keys that commit together when each is probed")
+    known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
+    spans_ahead: int = Field(4, ge=1, description="spans of one shard being probed at the same time")
+
+    # the run
+    denied_window: int = Field(200, ge=10, description="probes looked back on for a storm of denials")
+    denied_share: float = Field(0.95, gt=0, le=1, description="share of denied probes in the window that stops the run")
+    removals_most: int = Field(10_000, ge=0, description="removals above which a run asks for confirmation")
+    removals_share: float = Field(0.3, ge=0, le=1, description="share of known assets above which a run asks")
+    removals_min: int = Field(20, ge=0, description="removals below which the share is not looked at")
+    failures_before_rest: int = Field(
+        10, ge=1, description="transient failures of a shard in a row before its run fails"
+    )
+
+    # sessions
+    sts_attempts: int = Field(3, ge=1, description="attempts of one STS call")
+    sts_connect_s: float = Field(2.0, gt=0, description="time to connect to STS")
+    sts_read_s: float = Field(5.0, gt=0, description="time for STS to answer")
+    sts_negative_s: float = Field(5.0, gt=0, description="a refusal is remembered this long, doubling")
+    sts_negative_most_s: float = Field(60.0, gt=0, description="... up to this")
+    sessions: int = Field(2_000, ge=1, description="sessions kept in one process")
+
+    # jobs
+    prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
+    globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job")
+
+
+class Settings(BaseSettings):
+    """What the operator sets, by environment variable. AWS's own names are honoured; ours begin with LONGSHORE_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LONGSHORE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="the bell: where rings are queued")
+    catalog_url: str = Field(
+        "sqlite:///longshore.db", repr=False, description="the truth: where runs and assets are kept"
+    )
+    secret_keys: SecretStr | None = Field(
+        None,
+        description="keys that seal stored secrets: id:base64 of 32 bytes, comma-separated; the first one seals, all open",
+    )
+    workspace: str = Field(
+        "main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="whose connections, runs and assets these are"
+    )
+    queue: str = Field(
+        "longshore", pattern=r"^[\w:.-]{1,100}$", description="the arq queue; it belongs to the workspace"
+    )
+    default_connection: str = Field("default", description="the reserved name of the built-in connection")
+    default_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="buckets that the built-in connection may read from any workspace; empty: any bucket, workspace main only",
+    )
+    metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
+    metrics_port: int = Field(9090, ge=0, le=65535, description="0 takes any free port")
+    log_level: str = Field("INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="how much is logged")
+    log_format: str = Field(
+        "auto", pattern=r"^(auto|json|console)$", description="auto: console on a terminal, else JSON"
+    )
+    limits: Limits = Field(default_factory=Limits, description="LONGSHORE_LIMITS__NAME sets one")
+
+    aws_region: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="where STS is asked, and where a bucket is looked for first",
+    )
+    s3_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        description="S3 elsewhere than AWS",
+    )
+    sts_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
+        description="STS elsewhere than AWS",
+    )
+
+    @field_validator("default_buckets", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def region(self) -> str:
+        return self.aws_region or "us-east-1"
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises SettingsError that names each variable and what is wrong with it, never its value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{cls._variable(item['loc'])}: {item['msg']}"
+                for item in error.errors(include_input=False, include_url=False)
+            )
+            raise SettingsError(f"settings can't be used: {problems}") from None
+
+    @classmethod
+    def _variable(cls, loc: tuple[int | str, ...]) -> str:
+        first, *rest = (str(part) for part in loc)
+        name = first if first.isupper() else f"LONGSHORE_{first}"
+        return "__".join([name, *rest]).upper()

@@ -1,0 +1,1 @@
+"""A connection goes in, signed access comes out. Imports config."""

@@ -1,0 +1,1 @@
+"""The catalog: runs, shards, spans and assets, and the one commit point."""

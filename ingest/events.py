@@ -1,0 +1,58 @@
+"""What ingest tells whoever watches. One event per request, span or slice, never per key; telemetry turns them into metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+RequestClass = Literal["list", "head", "get"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMade:
+    """One attempt of one request to the storage ended."""
+
+    bucket: str
+    request: RequestClass
+    outcome: str
+    """`ok`, or the code of the error: bounded (S3's own codes, or names of our error classes)."""
+    seconds: float
+    bytes_read: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanCommitted:
+    """One span is in the catalog."""
+
+    connection: str
+    outcomes: dict[str, int]
+    """Entries by outcome: filtered, unchanged, vanished, archived, failed, changed, added."""
+    rows: int
+    """Asset rows written."""
+    seconds: float
+    """Time of the transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceEnded:
+    """A worker gives a shard back."""
+
+    connection: str
+    outcome: Literal["done", "paused", "resting", "failed", "fenced"]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    connection: str
+    state: str
+    seconds: float
+
+
+Event = RequestMade | SpanCommitted | SliceEnded | RunEnded
+Observe = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """An observer that looks away."""

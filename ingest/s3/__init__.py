@@ -1,0 +1,1 @@
+"""The wire: signing, requests, answers and errors of the S3 protocol."""

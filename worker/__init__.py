@@ -1,0 +1,1 @@
+"""The process: arq workers, the sweeper, telemetry. Imports ingest, credentials and config."""
