@@ -1,0 +1,195 @@
+"""The database behind the catalog: its engine, its transactions, its migrations. SQLite serves one machine.
+
+Work on the database is a plain function that takes a `sqlalchemy.Connection`. It runs whole, in one transaction, on a thread of
+its own: nothing awaits inside a transaction, so nothing can be cancelled inside one, and the event loop never waits for a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+
+T = TypeVar("T")
+
+metadata = sa.MetaData()
+"""Every table of the catalog registers here; `migrations/` builds the same."""
+
+BUSY_TIMEOUT_MS = 15_000
+"""How long a transaction waits for another process's; several worker processes share one SQLite file."""
+_READERS = 4
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+_TRANSIENT = (
+    "database is locked",
+    "database table is locked",
+    "database or disk is full",
+    "disk i/o error",
+    "unable to open",
+)
+
+
+class db_now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
+    """The database's clock, Unix time in milliseconds. Leases use no other clock."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(db_now, "sqlite")
+def _sqlite_now(_element: db_now, _compiler: Any, **_options: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+class Database:
+    """Transactions and reads on one catalog. Made by `open_database`."""
+
+    def __init__(self, *, writer: sa.Engine, reader: sa.Engine) -> None:
+        self._writer, self._reader = writer, reader
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="catalog-write")
+        self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="catalog-read")
+
+    async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one write transaction and commit it; an exception rolls it back.
+
+        Raises CatalogUnavailableError where trying again may help. When it comes from the COMMIT itself the outcome is unknown.
+        A cancelled caller stops waiting; what already runs is still committed or rolled back whole.
+        """
+        return await self._run(self._write_thread, self._writer, work)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` on one consistent view of the catalog."""
+        return await self._run(self._read_threads, self._reader, work)
+
+    async def _run(self, threads: ThreadPoolExecutor, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+        def whole() -> T:
+            with engine.begin() as connection:
+                return work(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, whole)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    async def aclose(self) -> None:
+        def close() -> None:
+            self._write_thread.shutdown()
+            self._read_threads.shutdown()
+            self._writer.dispose()
+            self._reader.dispose()
+
+        await asyncio.to_thread(close)
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncGenerator[Database]:
+    """Open the catalog at `url` (`sqlite:///path`), creating and migrating it as needed.
+
+    Raises SettingsError for a URL that can't be used, CatalogError for a catalog of a newer version.
+    """
+    database = await asyncio.to_thread(_open, url)
+    try:
+        yield database
+    finally:
+        await database.aclose()
+
+
+def _open(url: str) -> Database:
+    path = _sqlite_path(url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Sealed secrets live here: nobody else on the machine needs to read them.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
+        raise SettingsError(message) from error
+    writer = _engine(path, begin="BEGIN IMMEDIATE", size=1)
+    try:
+        _migrate(writer)
+    except DBAPIError as error:
+        writer.dispose()
+        raise _translated(error) from error
+    return Database(writer=writer, reader=_engine(path, begin="BEGIN", size=_READERS))
+
+
+def _sqlite_path(url: str) -> Path:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError("LONGSHORE_CATALOG_URL is no database URL; write sqlite:///path/to/longshore.db") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(
+            f"LONGSHORE_CATALOG_URL names a {parsed.get_backend_name()} database; this version keeps its catalog in SQLite: "
+            "write sqlite:///path/to/longshore.db"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise SettingsError(
+            "LONGSHORE_CATALOG_URL names no file; the catalog must outlive the process: sqlite:///longshore.db"
+        )
+    return Path(parsed.database)
+
+
+def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin or commit by itself
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+            "cache_size = -65536",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _migrate(engine: sa.Engine) -> None:
+    settings = Config()
+    settings.set_main_option("script_location", str(_MIGRATIONS))
+    with (
+        engine.begin() as connection
+    ):  # BEGIN IMMEDIATE: of several processes that start together one migrates, the others wait
+        settings.attributes["connection"] = connection
+        try:
+            command.upgrade(settings, "head")
+        except CommandError as error:
+            raise CatalogError(
+                f"the catalog was made by a newer longshore: {error}; upgrade this installation"
+            ) from error
+
+
+def _translated(error: DBAPIError) -> CatalogError:
+    reason = str(error.orig)
+    kind = CatalogUnavailableError if any(text in reason.lower() for text in _TRANSIENT) else CatalogError
+    return kind(f"the catalog refused a statement: {reason}")
