@@ -28,3 +28,7 @@ class Access(Protocol):
     async def reject(self, access_key_id: str) -> None:
         """The storage refused this key as expired or unknown: never hand it out again."""
         ...
+
+    async def renew(self) -> None:
+        """Sign the next request with a session that is asked for anew, if this access has any to ask for; nobody is to blame."""
+        ...

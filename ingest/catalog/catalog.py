@@ -1,0 +1,151 @@
+"""The catalog as the rest of longshore sees it: each method is one transaction on the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.database import Database
+from config.errors import CatalogUnavailableError, FencedError, LongshoreError
+from config.settings import Limits
+from ingest.catalog import assets, runs, shards, spans
+from ingest.catalog.assets import Place
+from ingest.catalog.runs import Run, Totals
+from ingest.catalog.shards import Shard, Usage
+from ingest.catalog.spans import Span
+from ingest.compare import Known
+from ingest.job import IngestJob
+from ingest.model import Range
+
+_COMMIT_ATTEMPTS = 5
+_COMMIT_PAUSE_S = 0.2
+
+
+class Catalog:
+    """Runs, shards and assets of one workspace."""
+
+    def __init__(self, *, database: Database, workspace: str, limits: Limits) -> None:
+        self._database, self.workspace, self._limits = database, workspace, limits
+
+    async def create_run(
+        self, job: IngestJob, *, connection_id: str, origin: str, job_id: str | None = None
+    ) -> tuple[Run, bool]:
+        """See `runs.create`. The run is durable when this returns."""
+        create = partial(
+            runs.create, workspace=self.workspace, connection_id=connection_id, job=job, origin=origin, job_id=job_id
+        )
+        return await self._database.transaction(create)
+
+    async def create_failed_run(
+        self, error: LongshoreError, *, connection: str, origin: str, job_id: str | None = None
+    ) -> Run:
+        """See `runs.create_failed`."""
+        create = partial(
+            runs.create_failed,
+            workspace=self.workspace,
+            connection=connection,
+            origin=origin,
+            job_id=job_id,
+            error=error,
+        )
+        return await self._database.transaction(create)
+
+    async def run(self, run_id: str) -> tuple[Run, Totals]:
+        """A run and its counters. Raises UnknownRunError."""
+        return await self._database.read(lambda tx: (runs.get(tx, self.workspace, run_id), runs.totals(tx, run_id)))
+
+    async def newest_runs(self, limit: int) -> list[tuple[Run, Totals]]:
+        return await self._database.read(
+            lambda tx: [(run, runs.totals(tx, run.id)) for run in runs.newest(tx, self.workspace, limit=limit)]
+        )
+
+    async def cancel(self, run_id: str) -> Run:
+        return await self._database.transaction(lambda tx: runs.cancel(tx, self.workspace, run_id))
+
+    async def confirm(self, run_id: str) -> Run:
+        return await self._database.transaction(lambda tx: runs.confirm(tx, self.workspace, run_id))
+
+    async def claim(
+        self, *, owner: str, run_id: str | None = None, origin: str | None = None
+    ) -> tuple[Shard, Run] | None:
+        """The next shard for this owner, under a lease; None if there is none to be had."""
+
+        def claim(tx: sa.Connection) -> tuple[Shard, Run] | None:
+            shard = shards.claim(
+                tx, workspace=self.workspace, owner=owner, lease_s=self._limits.lease_s, run_id=run_id, origin=origin
+            )
+            if shard is None:
+                return None
+            runs.started(tx, shard.run_id)
+            return shard, runs.get(tx, self.workspace, shard.run_id)
+
+        return await self._database.transaction(claim)
+
+    async def waiting(self) -> tuple[int, float]:
+        """Shards that could be claimed now, and how long the oldest has waited, in seconds."""
+        return await self._database.read(lambda tx: shards.waiting(tx, self.workspace))
+
+    async def sweep(self) -> list[Run]:
+        """Take back what silent owners hold, and end runs whose last commit was not followed by their end. Returns those."""
+
+        def sweep(tx: sa.Connection) -> list[Run]:
+            shards.expire(tx)
+            ended = (runs.finish(tx, run_id, self._limits) for run_id in runs.unfinished(tx, self.workspace))
+            return [run for run in ended if run is not None]
+
+        return await self._database.transaction(sweep)
+
+    async def renew(self, shard: Shard) -> None:
+        """Raises FencedError."""
+        await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
+
+    async def known(self, place: Place, *, prefix: bytes, within: Range, limit: int) -> list[Known]:
+        return await self._database.read(lambda tx: assets.known(tx, place, prefix=prefix, within=within, limit=limit))
+
+    async def commit(self, shard: Shard, span: Span, *, place: Place, usage: Usage) -> Shard:
+        """Commit a span; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""
+        whole = partial(spans.commit, shard=shard, span=span, place=place, usage=usage, lease_s=self._limits.lease_s)
+        for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+            try:
+                return await self._database.transaction(whole)
+            except CatalogUnavailableError:
+                if attempt == _COMMIT_ATTEMPTS:
+                    raise
+                await asyncio.sleep(_COMMIT_PAUSE_S * attempt)
+            except FencedError:
+                if attempt == 1 or not await self._database.read(lambda tx: shards.committed(tx, shard)):
+                    raise
+                return replace(shard, seq=shard.seq + 1, todo=spans.left_after(shard.todo, span), failures=0)
+        raise AssertionError("unreachable")
+
+    async def give_back(self, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:
+        """Raises FencedError if the shard is this owner's no more."""
+        await self._database.transaction(
+            lambda tx: shards.give_back(tx, shard, usage=usage, rest_s=rest_s, failed=failed)
+        )
+
+    async def finish(self, run_id: str) -> Run | None:
+        """End the run if nothing of it is left to do. Returns it if this call ended it."""
+        return await self._database.transaction(lambda tx: runs.finish(tx, run_id, self._limits))
+
+    async def fail(self, run_id: str, error: LongshoreError) -> None:
+        await self._database.transaction(lambda tx: runs.fail(tx, run_id, error))
+
+    async def find_assets(
+        self,
+        connection_ids: Sequence[str],
+        *,
+        bucket: str | None = None,
+        prefix: bytes = b"",
+        state: str | None = None,
+        after: tuple[str, str, bytes] | None = None,
+        limit: int = 1000,
+    ) -> list[Mapping[str, Any]]:
+        """See `assets.find`."""
+        find = partial(assets.find, bucket=bucket, prefix=prefix, state=state, after=after, limit=limit)
+        return await self._database.read(lambda tx: find(tx, connection_ids))

@@ -1,0 +1,227 @@
+"""Shards: who may work on what, under a lease, behind a fence. Every function is one piece of a transaction."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from config.database import db_now
+from config.errors import FencedError
+from ingest.catalog.tables import runs
+from ingest.catalog.tables import shards as table
+from ingest.model import Range
+
+Todo = tuple[int, Range]
+"""A source by its number, and the range of it that is still to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A shard as its owner holds it. `epoch` and `seq` are the fence: whoever writes must name both as they are in the catalog."""
+
+    id: str
+    run_id: str
+    owner: str
+    epoch: int
+    seq: int
+    todo: tuple[Todo, ...]
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was spent on a shard: requests by class, and bytes read."""
+
+    list: int = 0
+    head: int = 0
+    get: int = 0
+    sts: int = 0
+    bytes: int = 0
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            list=self.list - other.list,
+            head=self.head - other.head,
+            get=self.get - other.get,
+            sts=self.sts - other.sts,
+            bytes=self.bytes - other.bytes,
+        )
+
+
+def create(tx: sa.Connection, run_id: str, *, sources: int) -> None:
+    """One shard per source, each with the whole of it to do."""
+    tx.execute(
+        sa.insert(table),
+        [
+            {
+                "id": f"{run_id}-{secrets.token_hex(3)}-{source}",
+                "run_id": run_id,
+                "state": "ready",
+                "ranges": _dump([(source, Range())]),
+            }
+            for source in range(sources)
+        ],
+    )
+
+
+def claim(
+    tx: sa.Connection,
+    *,
+    workspace: str,
+    owner: str,
+    lease_s: float,
+    run_id: str | None = None,
+    origin: str | None = None,
+) -> Shard | None:
+    """Take the next shard that is ready: of the connection with the fewest shards being worked on, the one that waits longest."""
+    expire(tx)
+    busy = (
+        sa.select(runs.c.connection_id, sa.func.count().label("busy"))
+        .join(table, table.c.run_id == runs.c.id)
+        .where(table.c.state == "leased")
+        .group_by(runs.c.connection_id)
+        .subquery()
+    )
+    query = (
+        sa.select(table)
+        .join(runs, runs.c.id == table.c.run_id)
+        .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
+        .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
+        .order_by(sa.func.coalesce(busy.c.busy, 0), table.c.worked_at, runs.c.created_at, table.c.id)
+        .limit(1)
+    )
+    if run_id is not None:
+        query = query.where(runs.c.id == run_id)
+    if origin is not None:
+        query = query.where(runs.c.origin == origin)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return None
+    lease = {"state": "leased", "owner": owner, "lease_until": db_now() + _ms(lease_s), "worked_at": db_now()}
+    tx.execute(sa.update(table).where(table.c.id == row.id).values(lease))
+    return Shard(
+        id=row.id,
+        run_id=row.run_id,
+        owner=owner,
+        epoch=row.epoch,
+        seq=row.seq,
+        todo=_load(row.ranges),
+        failures=row.failures,
+    )
+
+
+def waiting(tx: sa.Connection, workspace: str) -> tuple[int, float]:
+    """How many shards could be claimed now, and for how long the oldest has waited, in seconds."""
+    ready = (
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(db_now() - sa.func.min(sa.func.max(table.c.worked_at, runs.c.created_at)), 0),
+        )
+        .join(runs, runs.c.id == table.c.run_id)
+        .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
+    )
+    count, waited_ms = tx.execute(ready).one()
+    return count, max(0, waited_ms) / 1000
+
+
+def expire(tx: sa.Connection) -> int:
+    """Take back what silent owners hold. The epoch rises here, so that they are fenced from now on and not only once the
+    shard has a new owner. Returns how many.
+    """
+    late = sa.update(table).where(table.c.state == "leased", table.c.lease_until < db_now())
+    return tx.execute(late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1)).rowcount
+
+
+def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
+    """Say that the owner is alive. Raises FencedError if it is the owner no more."""
+    _held(tx, shard, lease_until=db_now() + _ms(lease_s))
+
+
+def advance(tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], usage: Usage, lease_s: float) -> Shard:
+    """The fence of every commit: move to the next `seq` with these ranges left. Raises FencedError and must come first."""
+    spent = {
+        f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
+        for name in ("list", "head", "get", "sts")
+    }
+    fence = sa.update(table).where(
+        table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
+    )
+    left = {} if todo else {"state": "done", "owner": None, "lease_until": None}
+    values = {"seq": table.c.seq + 1, "ranges": _dump(todo), "lease_until": db_now() + _ms(lease_s), "failures": 0}
+    if not tx.execute(fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})).rowcount:
+        raise _fenced(shard)
+    return replace(shard, seq=shard.seq + 1, todo=tuple(todo), failures=0)
+
+
+def committed(tx: sa.Connection, shard: Shard) -> bool:
+    """Whether the commit that followed `shard` is in the catalog: only its owner can have moved `seq` within the epoch."""
+    now = tx.execute(sa.select(table.c.epoch, table.c.seq).where(table.c.id == shard.id)).one()
+    return bool(now.epoch == shard.epoch and now.seq == shard.seq + 1)
+
+
+def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:
+    """Let others claim it, after `rest_s`. Raises FencedError if it is held no more (as when its last range was committed)."""
+    spent = {
+        f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
+        for name in ("list", "head", "get", "sts")
+    }
+    _held(
+        tx,
+        shard,
+        state="ready",
+        owner=None,
+        lease_until=None,
+        rest_until=db_now() + _ms(rest_s),
+        failures=table.c.failures + int(failed),
+        bytes=table.c.bytes + usage.bytes,
+        **spent,
+    )
+
+
+def close(tx: sa.Connection, run_id: str, *, state: str) -> None:
+    """End all open shards of a run; whoever works on one is fenced."""
+    still = sa.update(table).where(table.c.run_id == run_id, table.c.state.in_(("ready", "leased")))
+    tx.execute(still.values(state=state, owner=None, lease_until=None, epoch=table.c.epoch + 1))
+
+
+def open_ones(tx: sa.Connection, run_id: str) -> int:
+    query = sa.select(sa.func.count()).where(table.c.run_id == run_id, table.c.state.in_(("ready", "leased")))
+    return tx.execute(query).scalar_one()
+
+
+def _held(tx: sa.Connection, shard: Shard, **values: object) -> None:
+    mine = sa.update(table).where(
+        table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.owner == shard.owner, table.c.state == "leased"
+    )
+    if not tx.execute(mine.values(values)).rowcount:
+        raise _fenced(shard)
+
+
+def _fenced(shard: Shard) -> FencedError:
+    return FencedError(
+        f"shard {shard.id} is no longer this worker's: its lease ran out, or its run ended", shard=shard.id
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _dump(todo: Iterable[Todo]) -> str:
+    return json.dumps([[source, _hex(left.lo), _hex(left.hi)] for source, left in todo])
+
+
+def _load(text: str) -> tuple[Todo, ...]:
+    return tuple((source, Range(_bytes(lo), _bytes(hi))) for source, lo, hi in json.loads(text))
+
+
+def _hex(key: bytes | None) -> str | None:
+    return None if key is None else key.hex()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text)

@@ -1,0 +1,88 @@
+"""The one commit point: a span goes into the catalog whole, behind the fence, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from config.database import db_now
+from ingest.catalog import assets, shards
+from ingest.catalog.assets import Asset, Place
+from ingest.catalog.shards import Shard, Todo, Usage
+from ingest.catalog.tables import OUTCOMES
+from ingest.catalog.tables import spans as table
+from ingest.compare import Merged
+from ingest.model import Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A tile of a range, compared and probed, ready to commit."""
+
+    source: int
+    merged: Merged
+    assets: Sequence[Asset] = ()
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """Of the changes: vanished, archived, failed, changed, added. Filtered and unchanged are counted in `merged`."""
+
+    def counts(self) -> dict[str, int]:
+        """Entries by outcome; they add up to what was listed."""
+        merged = {"filtered": self.merged.filtered, "unchanged": self.merged.unchanged}
+        return {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
+
+
+def commit(tx: sa.Connection, shard: Shard, span: Span, *, place: Place, usage: Usage, lease_s: float) -> Shard:
+    """Write a span and return the shard as it is afterwards. Raises FencedError before anything is written."""
+    moved = shards.advance(tx, shard, todo=left_after(shard.todo, span), usage=usage, lease_s=lease_s)
+    assets.write(tx, place, shard.run_id, span.assets)
+    assets.mark_missing(tx, place, shard.run_id, span.merged.missing)
+    within = span.merged.within
+    tx.execute(
+        sa.insert(table).values(
+            shard_id=shard.id,
+            seq=moved.seq,
+            run_id=shard.run_id,
+            source=span.source,
+            lo=within.lo,
+            hi=within.hi,
+            listed=span.merged.listed,
+            known=span.merged.known,
+            missing=len(span.merged.missing),
+            committed_at=db_now(),
+            **span.counts(),
+        )
+    )
+    return moved
+
+
+def left_after(todo: Sequence[Todo], span: Span) -> tuple[Todo, ...]:
+    """What is still to do once the span is done. Raises ValueError if the span was not to do: that would be a gap or an overlap."""
+    done = span.merged.within
+    left: list[Todo] = []
+    found = False
+    for source, part in todo:
+        if source == span.source and _holds(part, done):
+            found = True
+            left.extend((source, piece) for piece in _without(part, done))
+        else:
+            left.append((source, part))
+    if not found:
+        raise ValueError(f"span {done} of source {span.source} is not among what is left to do: {todo}")
+    return tuple(left)
+
+
+def _holds(outer: Range, inner: Range) -> bool:
+    low = outer.lo is None or (inner.lo is not None and inner.lo >= outer.lo)
+    high = outer.hi is None or (inner.hi is not None and inner.hi <= outer.hi)
+    return low and high
+
+
+def _without(outer: Range, inner: Range) -> list[Range]:
+    pieces = []
+    if inner.lo is not None and inner.lo != outer.lo:
+        pieces.append(Range(outer.lo, inner.lo))
+    if inner.hi is not None and inner.hi != outer.hi:
+        pieces.append(Range(inner.hi, outer.hi))
+    return pieces

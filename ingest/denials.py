@@ -1,0 +1,57 @@
+"""A storm of denials: one denied object is a record, nearly all of them are an access that was taken away."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from config.errors import AccessDeniedError, AccessLostError, SourceError
+from config.settings import Limits
+from credentials.session import Access
+from ingest.probe.head import ObjectSource
+
+_FEWEST = 10
+"""A run that saw fewer probes than this is too short to speak of a storm."""
+
+
+class Denials:
+    """Looks back on the last probes of one slice. When nearly all were denied, one of them is asked again with a fresh session; denied
+    again, the run ends with a named error instead of asking a million times.
+    """
+
+    def __init__(self, *, access: Access, connection: str, limits: Limits) -> None:
+        self._access, self._connection, self._limits = access, connection, limits
+        self._recent: deque[bool] = deque(maxlen=limits.denied_window)
+        self._denied_key: bytes = b""
+
+    async def seen(self, source: ObjectSource, key: bytes, error: SourceError | None) -> None:
+        """Note how a probe ended. Raises AccessLostError."""
+        denied = isinstance(error, AccessDeniedError)
+        self._recent.append(denied)
+        if denied:
+            self._denied_key = key
+            if len(self._recent) == self._limits.denied_window:
+                await self._verify(source)
+
+    async def ended(self, source: ObjectSource) -> None:
+        """Nothing more comes: a short run may have been denied throughout. Raises AccessLostError."""
+        if len(self._recent) >= _FEWEST:
+            await self._verify(source)
+
+    async def _verify(self, source: ObjectSource) -> None:
+        denied = sum(self._recent)
+        if denied < self._limits.denied_share * len(self._recent):
+            return
+        looked_at = len(self._recent)
+        self._recent.clear()
+        await self._access.renew()
+        try:
+            await source.head(self._denied_key)
+        except AccessDeniedError as error:
+            raise AccessLostError(
+                f"{denied} of the last {looked_at} objects were denied to connection {self._connection!r}, and a fresh session "
+                "changed nothing: s3:GetObject (and kms:Decrypt on the key, for encrypted objects) is missing, a policy denies it, "
+                "or the objects belong to another account; mend the policy and run again",
+                code="AccessLost",
+            ) from error
+        except SourceError:
+            return

@@ -1,0 +1,100 @@
+"""A job as it crosses the border: what a producer may ask for, checked before anything is written or requested."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from config.errors import JobError
+from ingest.filters import compile_glob
+
+Depth = Literal["list", "head"]
+DEPTHS: tuple[Depth, ...] = ("list", "head")
+"""From shallow to deep; a deeper record covers what a shallower job asks."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_MOST_KEY_BYTES = 1024
+
+
+class PrefixSource(NamedTuple):
+    """All objects of `bucket` whose keys begin with `prefix`; as with S3 itself, a prefix is a string and not a folder."""
+
+    bucket: str
+    prefix: bytes
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix.decode()}"
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Read `s3://bucket/prefix`. Nothing is percent-decoded. Raises ValueError that says what to type."""
+        scheme, separator, rest = uri.partition("://")
+        if scheme.lower() != "s3" or not separator:
+            raise ValueError(f"{uri[:80]!r} is no S3 locator; write s3://bucket or s3://bucket/prefix")
+        bucket, _, prefix = rest.partition("/")
+        if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+            raise ValueError(
+                f"{bucket[:80]!r} is no bucket name; write s3://bucket/prefix with the bucket's name, not its ARN or URL"
+            )
+        try:
+            encoded = prefix.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"the prefix in {uri[:80]!r} is no valid Unicode") from error
+        if len(encoded) > _MOST_KEY_BYTES:
+            raise ValueError(
+                f"the prefix in {uri[:80]!r}... has {len(encoded)} bytes; S3 keys have at most {_MOST_KEY_BYTES}"
+            )
+        return cls(bucket, encoded)
+
+
+def _locator(uri: str) -> str:
+    PrefixSource.parse(uri)
+    return uri
+
+
+def _glob(pattern: str) -> str:
+    compile_glob(pattern)
+    return pattern
+
+
+class IngestJob(BaseModel):
+    """One request to ingest. This is the payload that producers put on the queue, as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    connection: Annotated[str, Field(min_length=1, max_length=63)] = "default"
+    """The name of the connection that reads the bucket."""
+    uris: Annotated[list[Annotated[str, AfterValidator(_locator)]], Field(min_length=1, max_length=1000)]
+    """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be."""
+    depth: Depth = "head"
+    """`list` records what the listing says; `head` asks each new or changed object for its headers too."""
+    include: Annotated[list[Annotated[str, AfterValidator(_glob)]], Field(max_length=100)] = []
+    """If given, only keys that match one of these globs."""
+    exclude: Annotated[list[Annotated[str, AfterValidator(_glob)]], Field(max_length=100)] = []
+    """Never keys that match one of these globs."""
+    options: dict[str, JsonValue] = {}
+    """Carried with the run, untouched, for whatever reads its records."""
+
+    @classmethod
+    def read(cls, payload: Any) -> Self:
+        """Check a payload. Raises JobError that names each field and what is wrong with it, never the whole payload."""
+        try:
+            return cls.model_validate(payload)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc']) or 'payload'}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors(include_input=False, include_url=False)[:20]
+            )
+            raise JobError(f"the job can't be used: {problems}", code="BadJob") from None
+
+    def sources(self) -> list[PrefixSource]:
+        """The places to list, each once: what lies below another is covered by it. Sorted by bucket and prefix."""
+        kept: list[PrefixSource] = []
+        for source in sorted({PrefixSource.parse(uri) for uri in self.uris}):
+            if kept and kept[-1].bucket == source.bucket and source.prefix.startswith(kept[-1].prefix):
+                continue
+            kept.append(source)
+        return kept

@@ -1,0 +1,1 @@
+"""Looking at one object: each depth beyond `list` has its file."""

@@ -1,0 +1,166 @@
+"""One worker's turn: a shard is claimed, worked for a slice, and given back, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+
+from config.errors import ConnectionSetupError, FencedError, LongshoreError
+from config.settings import Limits
+from credentials.connection import Connection
+from credentials.session import Access
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.runs import Run
+from ingest.catalog.shards import Shard
+from ingest.denials import Denials
+from ingest.events import Observe, RunEnded, SliceEnded
+from ingest.meter import Meter
+from ingest.pipeline import BucketSource, Slice, Tools
+
+log = structlog.get_logger(__name__)
+
+Outcome = Literal["done", "paused", "resting", "failed", "fenced"]
+_REST_FIRST_S = 1.0
+_REST_MOST_S = 60.0
+
+
+class Storage(Protocol):
+    """How a connection becomes something to read from. Built in `worker/service.py`."""
+
+    async def connection(self, name: str) -> Connection:
+        """Raises UnknownConnectionError."""
+        ...
+
+    async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
+        """Raises CredentialError. `sts_asked` is called for every session that STS is asked for."""
+        ...
+
+    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> BucketSource: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Works shards of one catalog, each for a slice at a time."""
+
+    owner: str
+    """This process's name in leases."""
+    catalog: Catalog
+    storage: Storage
+    limits: Limits
+    observe: Observe
+
+    async def work_next(
+        self, *, stop: Callable[[], bool], run_id: str | None = None, origin: str | None = None
+    ) -> Outcome | None:
+        """Claim the next shard and work it for one slice. None: nothing to claim. Raises CatalogUnavailableError."""
+        claimed = await self.catalog.claim(owner=self.owner, run_id=run_id, origin=origin)
+        if claimed is None:
+            return None
+        shard, run = claimed
+        began = time.monotonic()
+        with structlog.contextvars.bound_contextvars(run=run.id, shard=shard.id, connection=run.connection):
+            outcome = await self._work(shard, run, stop)
+            seconds = time.monotonic() - began
+            log.info("slice ended", outcome=outcome, seconds=round(seconds, 3))
+        self.observe(SliceEnded(connection=run.connection, outcome=outcome, seconds=seconds))
+        return outcome
+
+    async def _work(self, shard: Shard, run: Run, stop: Callable[[], bool]) -> Outcome:
+        meter = Meter(self.observe)
+        try:
+            work = await self._slice(shard, run, meter, stop)
+            try:
+                await work.work()
+            finally:
+                shard = work.shard
+        except FencedError:
+            return "fenced"
+        except asyncio.CancelledError:
+            await self._let_go(shard, meter)
+            raise
+        except LongshoreError as error:
+            return await self._failed(shard, run, meter, error)
+        except Exception as error:
+            log.exception("slice broke")
+            unexpected = LongshoreError(
+                f"something unexpected broke the run: {type(error).__name__}; the log has more", code="Internal"
+            )
+            return await self._failed(shard, run, meter, unexpected, retry=True)
+        if shard.todo:
+            await self._let_go(shard, meter)
+            return "paused"
+        self.ended(await self.catalog.finish(run.id))
+        return "done"
+
+    async def _slice(self, shard: Shard, run: Run, meter: Meter, stop: Callable[[], bool]) -> Slice:
+        connection = await self.storage.connection(run.connection)
+        if connection.id != run.connection_id:
+            raise ConnectionSetupError(
+                f"connection {run.connection!r} was replaced by one of another kind after run {run.id} was submitted; submit it again"
+            )
+        for source in run.sources:
+            connection.permits(source.bucket, source.prefix)
+        access = await self.storage.access(connection, run_id=run.id, sts_asked=meter.sts_asked)
+        buckets: dict[str, BucketSource] = {}
+
+        def open_bucket(name: str) -> BucketSource:
+            if name not in buckets:
+                buckets[name] = self.storage.bucket(connection, access, name, observe=meter)
+            return buckets[name]
+
+        tools = Tools(
+            catalog=self.catalog,
+            open_bucket=open_bucket,
+            denials=Denials(access=access, connection=run.connection, limits=self.limits),
+            meter=meter,
+            limits=self.limits,
+            observe=self.observe,
+            stop=stop,
+        )
+        return Slice(shard=shard, run=run, tools=tools)
+
+    async def _failed(
+        self, shard: Shard, run: Run, meter: Meter, error: LongshoreError, *, retry: bool = False
+    ) -> Outcome:
+        if (error.transient or retry) and shard.failures + 1 < self.limits.failures_before_rest:
+            rest_s = random.uniform(0.5, 1) * min(_REST_MOST_S, _REST_FIRST_S * 2**shard.failures)  # noqa: S311 - jitter
+            log.warning(
+                "shard rests",
+                code=error.code,
+                reason=error.message,
+                seconds=round(rest_s, 1),
+                failures=shard.failures + 1,
+            )
+            await self._let_go(shard, meter, rest_s=rest_s, failed=True)
+            return "resting"
+        log.error("run failed", code=error.code, reason=error.message)
+        await self._let_go(shard, meter, failed=True)
+        await self.catalog.fail(run.id, error)
+        self.ended((await self.catalog.run(run.id))[0])
+        return "failed"
+
+    async def _let_go(self, shard: Shard, meter: Meter, *, rest_s: float = 0.0, failed: bool = False) -> None:
+        try:
+            await self.catalog.give_back(shard, usage=meter.take(), rest_s=rest_s, failed=failed)
+        except FencedError:
+            log.info("shard was no longer ours to give back")
+
+    def ended(self, run: Run | None) -> None:
+        """Tell whoever watches that a run is over."""
+        if run is None or run.finished_at is None:
+            return
+        seconds = (run.finished_at - (run.started_at or run.created_at)) / 1000
+        log.info("run ended", run=run.id, state=run.state, code=run.error_code, seconds=seconds)
+        self.observe(RunEnded(connection=run.connection, state=run.state, seconds=seconds))
+
+    async def sweep(self) -> int:
+        """Take back what silent workers hold, end what only lacks its end. Returns how many shards wait to be claimed."""
+        for run in await self.catalog.sweep():
+            self.ended(run)
+        return (await self.catalog.waiting())[0]
