@@ -1,0 +1,154 @@
+"""Objects as HTTP shows them: hides header names, ranges, and the difference between a whole body and a torn one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
+
+from config.errors import ObjectChangedError, ProtocolError, RequestRefusedError, SourceUnavailableError
+from ingest.model import ObjectHead
+from ingest.s3.errors import Subject, explained
+from ingest.s3.xml import bare_etag
+
+_KEPT = (
+    "content-encoding",
+    "content-language",
+    "content-disposition",
+    "cache-control",
+    "expires",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-restore",
+    "x-amz-archive-status",
+    "x-amz-tagging-count",
+    "x-amz-replication-status",
+    "x-amz-website-redirect-location",
+)
+_CHECKSUM = "x-amz-checksum-"
+_META = "x-amz-meta-"
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
+
+
+def read_head(headers: Mapping[str, str], *, size: int) -> ObjectHead:
+    """Headers of a HEAD or GET as a record; `size` is that of the whole object."""
+    lower = {name.lower(): _text(value) for name, value in headers.items()}
+    sums = {
+        name.removeprefix(_CHECKSUM): value
+        for name, value in lower.items()
+        if name.startswith(_CHECKSUM) and name not in {"x-amz-checksum-type", "x-amz-checksum-mode"}
+    }
+    algorithm = min(sums, default="")
+    return ObjectHead(
+        size=size,
+        etag=bare_etag(lower.get("etag", "")),
+        last_modified=lower.get("last-modified", ""),
+        content_type=lower.get("content-type", ""),
+        storage_class=lower.get("x-amz-storage-class") or "STANDARD",
+        version_id=lower.get("x-amz-version-id", ""),
+        checksum_algorithm=algorithm.upper(),
+        checksum=sums.get(algorithm, ""),
+        checksum_type=lower.get("x-amz-checksum-type", ""),
+        metadata={name.removeprefix(_META): value for name, value in lower.items() if name.startswith(_META)},
+        headers={name: lower[name] for name in _KEPT if name in lower},
+    )
+
+
+def _text(value: str) -> str:
+    """aiohttp shows bytes that are not UTF-8 as surrogates, which no database takes: they are read as Latin-1."""
+    return value if value.isascii() else _decode(value.encode("utf-8", "surrogateescape"))
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def check_etag(headers: Mapping[str, str], if_match: str | None, subject: Subject) -> None:
+    """An object always has an ETag; without one the answer is not an object. Raises ProtocolError, ObjectChangedError."""
+    etag = bare_etag(headers.get("etag", ""))
+    if not etag:
+        raise explained(ProtocolError, subject, "the answer carries no ETag, so it is not an object")
+    if if_match is not None and etag != bare_etag(if_match):
+        raise explained(ObjectChangedError, subject, "its ETag is no longer the one that was listed", status=200)
+
+
+def content_length(headers: Mapping[str, str], subject: Subject) -> int:
+    text = headers.get("content-length", "")
+    if not (text.isascii() and text.isdigit()):
+        raise explained(ProtocolError, subject, "the answer does not say how long the object is")
+    return int(text)
+
+
+class Span:
+    """Which bytes of an object are wanted, and which of an answer's bytes they are."""
+
+    def __init__(self, first: int | None, last: int | None) -> None:
+        """Both inclusive, counted from 0; None: from the beginning, to the end."""
+        if (first or 0) < 0 or (last is not None and last < (first or 0)):
+            raise RequestRefusedError(f"bytes {first} to {last} are no range", code="InvalidRange")
+        self.first = first or 0
+        self.last = last
+        self.whole = self.first == 0 and last is None
+
+    @property
+    def header(self) -> str:
+        return f"bytes={self.first}-{'' if self.last is None else self.last}"
+
+    def end(self, size: int) -> int:
+        """One behind the last byte wanted of an object of `size` bytes."""
+        return size if self.last is None else min(self.last + 1, size)
+
+    def answered(self, status: int, headers: Mapping[str, str], subject: Subject) -> tuple[int, int]:
+        """The object's size, and how many bytes of the answer come before those wanted."""
+        if status != 206:
+            return content_length(headers, subject), self.first
+        match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        first, last, size = (int(number) for number in match.groups()) if match else (-1, -1, -1)
+        if first != self.first or last + 1 != self.end(size):
+            raise explained(ProtocolError, subject, f"asked for {self.header}, answered with another range")
+        return size, 0
+
+
+class Body:
+    """The bytes that were asked for, whole or an error; read once."""
+
+    def __init__(
+        self, *, head: ObjectHead, skip: int, length: int, subject: Subject, more: Callable[[], Awaitable[bytes]]
+    ) -> None:
+        """`skip`: bytes of the answer to pass over; `more` gives its next piece, empty at its end."""
+        self.head = head
+        self.length = length
+        """Bytes that it will yield."""
+        self._skip = skip
+        self._left = length
+        self._subject = subject
+        self._more = more
+        self._ended = False
+
+    def chunks(self) -> Self:
+        """Pieces of any size. Raises SourceUnavailableError if fewer bytes come than were announced."""
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._left > 0:
+            part = await self._more()
+            if not part:
+                why = f"the answer ended {self._left} bytes too early"
+                raise explained(SourceUnavailableError, self._subject, why, code="BodyIncomplete")
+            passed = min(self._skip, len(part))
+            self._skip -= passed
+            part = part[passed : passed + self._left]
+            self._left -= len(part)
+            if part:
+                return part
+        raise StopAsyncIteration
+
+    async def read(self) -> bytes:
+        """All of it, in memory: look at `length` first."""
+        return b"".join([part async for part in self])

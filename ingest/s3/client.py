@@ -1,0 +1,234 @@
+"""One bucket, read through one connection's sessions. Hides signing, regions, repetition and every lie a server can tell."""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal, TypeVar
+
+import aiohttp
+
+from config.errors import ProtocolError, RequestRefusedError, SessionExpiredError
+from config.settings import Limits
+from credentials.session import Access
+from ingest.events import Observe, ignore
+from ingest.model import ObjectHead, Page, Range
+from ingest.s3.address import Location
+from ingest.s3.body import Body, Span, check_etag, content_length, read_head
+from ingest.s3.errors import Subject, explained
+from ingest.s3.exchange import Call, Exchange
+from ingest.s3.listing import Progress, check_page, cut
+from ingest.s3.retry import Retry
+from ingest.s3.route import Route, still_refused
+from ingest.s3.xml import is_error, read_document, read_listing
+
+__all__ = ["Body", "Location", "S3Client"]
+
+T = TypeVar("T")
+_ETAG = re.compile(r"[!\x23-\x7e]{1,1024}")
+
+
+class S3Client:
+    """One bucket through one Access. Safe to share between tasks; holds no socket of its own."""
+
+    def __init__(
+        self,
+        *,
+        http: aiohttp.ClientSession,
+        access: Access,
+        location: Location,
+        limits: Limits,
+        observe: Observe = ignore,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = randomness.random,
+    ) -> None:
+        """`http` comes from `open_http` and stays the caller's. `clock` gives Unix time, `random` numbers in [0, 1).
+
+        Raises RequestRefusedError, RegionError or SettingsError for a location that can't be.
+        """
+        self._location = location
+        self._limits = limits
+        self._exchange = Exchange(http=http, access=access, limits=limits, observe=observe, clock=clock)
+        self._route = Route(location, access=access, exchange=self._exchange)
+        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
+
+    @property
+    def region(self) -> str:
+        """Where the bucket is, as far as is known."""
+        return self._route.address.region
+
+    async def list_page(
+        self,
+        *,
+        prefix: bytes,
+        start_after: bytes | None = None,
+        token: str | None = None,
+        delimiter: bytes = b"",
+        max_keys: int = 1000,
+        floor: bytes | None = None,
+    ) -> Page:
+        """One LIST answer, checked. `token` goes on where a page ended, and `start_after` is not sent beside it.
+
+        `floor`: everything up to here has been listed, so nothing of it may come again. Raises SourceError, CredentialError.
+        """
+        subject = self._listed(prefix)
+        query = {"list-type": b"2", "encoding-type": b"url", "max-keys": str(max_keys).encode(), "prefix": prefix}
+        if delimiter:
+            query["delimiter"] = delimiter
+        if token is not None:
+            query["continuation-token"] = token.encode()
+        elif start_after is not None:
+            query["start-after"] = start_after
+        call = Call(subject=subject, method="GET", query=query, headers=self._headers())
+        page = await self._run(call, lambda: self._list_once(call, prefix))
+        lowest = max((end for end in (floor, start_after) if end is not None), default=None)
+        check_page(page, prefix=prefix, delimiter=delimiter, floor=lowest, start_after=start_after, what=str(subject))
+        return page
+
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b""
+    ) -> AsyncGenerator[Page]:
+        """The whole listing of `prefix` inside `within`, page by page; empty pages come too. Use it under `aclosing`.
+
+        Raises SourceError (ListingError if the pages don't fit together) and CredentialError.
+        """
+        within = within or Range()
+        progress = Progress(floor=within.lo, what=str(self._listed(prefix)))
+        token: str | None = None
+        while True:
+            page = await self.list_page(
+                prefix=prefix,
+                start_after=within.lo,
+                token=token,
+                delimiter=delimiter,
+                max_keys=self._limits.page_keys,
+                floor=progress.floor,
+            )
+            progress.add(page)
+            page = cut(page, within)
+            yield page
+            token = page.next_token
+            if token is None:
+                return
+
+    async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
+        """`if_match`: the ETag that was listed, without quotes. Raises SourceError, CredentialError."""
+        call = self._object_call("head", key, if_match=if_match, version_id=version_id)
+        return await self._run(call, lambda: self._head_once(call, if_match))
+
+    @asynccontextmanager
+    async def get(
+        self,
+        key: bytes,
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> AsyncIterator[Body]:
+        """Bytes `first` to `last`, both inclusive and counted from 0; the whole object if neither is given.
+
+        What fails before the first byte is tried again; what fails in mid-body is raised to the reader, as SourceUnavailableError.
+        Raises SourceError, CredentialError.
+        """
+        span = Span(first, last)
+        call = self._object_call("get", key, if_match=if_match, version_id=version_id, span=span)
+        async with AsyncExitStack() as stack:
+            try:
+                body = await self._run(call, lambda: self._get_once(stack, call, span, if_match))
+            except RequestRefusedError as error:
+                if error.fields.get("object_size") != "0":
+                    raise
+                whole = Span(None, None)  # no range of an empty object can be satisfied
+                call = self._object_call("get", key, if_match=if_match, version_id=version_id, span=whole)
+                body = await self._run(call, lambda: self._get_once(stack, call, whole, if_match))
+            yield body
+
+    def _listed(self, prefix: bytes) -> Subject:
+        return Subject(request="list", bucket=self._location.bucket, key=prefix)
+
+    # -- one attempt of each
+
+    async def _list_once(self, call: Call, prefix: bytes) -> Page:
+        async with self._exchange.attempt(call, self._route.address) as answered:
+            body = await answered.all(most=self._limits.list_body_bytes)
+            try:
+                root = read_document(body)
+                if not is_error(root):
+                    return read_listing(root, bucket=call.subject.bucket, prefix=prefix, body=body)
+            except ProtocolError as error:
+                raise explained(ProtocolError, call.subject, error.message, status=200) from None
+            raise self._exchange.refusal(call, answered, body)
+
+    async def _head_once(self, call: Call, if_match: str | None) -> ObjectHead:
+        async with self._exchange.attempt(call, self._route.address) as answered:
+            check_etag(answered.headers, if_match, call.subject)
+            return read_head(answered.headers, size=content_length(answered.headers, call.subject))
+
+    async def _get_once(self, stack: AsyncExitStack, call: Call, span: Span, if_match: str | None) -> Body:
+        async with AsyncExitStack() as attempt:
+            answered = await attempt.enter_async_context(self._exchange.attempt(call, self._route.address))
+            check_etag(answered.headers, if_match, call.subject)
+            size, skip = span.answered(answered.status, answered.headers, call.subject)
+            length = max(0, span.end(size) - span.first)
+            if length and skip > self._limits.range_skip_bytes:
+                why = f"the server ignores ranges, and bytes from {skip} on are wanted"
+                raise explained(RequestRefusedError, call.subject, why, code="RangeIgnored")
+            head = read_head(answered.headers, size=size)
+            body = Body(head=head, skip=skip, length=length, subject=call.subject, more=answered.some)
+            stack.push_async_exit(attempt.pop_all())
+            return body
+
+    # -- what is common
+
+    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
+        try:
+            result = await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
+        except SessionExpiredError as error:
+            raise still_refused(call, error) from None
+        self._route.confirmed = True
+        return result
+
+    def _object_call(
+        self,
+        request: Literal["head", "get"],
+        key: bytes,
+        *,
+        if_match: str | None,
+        version_id: str | None,
+        span: Span | None = None,
+    ) -> Call:
+        subject = Subject(request=request, bucket=self._location.bucket, key=key)
+        if not key:
+            raise explained(RequestRefusedError, subject, "an object's key can't be empty", code="InvalidArgument")
+        headers = {**self._headers(), "x-amz-checksum-mode": "ENABLED"}
+        if if_match is not None:
+            if not _ETAG.fullmatch(if_match):
+                raise explained(RequestRefusedError, subject, "this can't be an ETag", code="InvalidArgument")
+            headers["if-match"] = f'"{if_match}"'
+        good = {200}
+        if span is not None and not span.whole:
+            headers["range"] = span.header
+            good.add(206)
+        return Call(
+            subject=subject,
+            method=request.upper(),
+            key=key,
+            query={} if version_id is None else {"versionId": version_id.encode()},
+            headers=headers,
+            good=frozenset(good),
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {}
+        if self._location.requester_pays:
+            headers["x-amz-request-payer"] = "requester"
+        if self._location.expected_owner is not None:
+            headers["x-amz-expected-bucket-owner"] = self._location.expected_owner
+        return headers

@@ -1,0 +1,217 @@
+"""S3's errors as ours: one table by code, a fallback by status, and messages that say what, which, why and what to do next.
+
+Source: "List of error codes" in the Amazon S3 API Reference. A HEAD carries no document, so its status must do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from config.errors import (
+    AccessDeniedError,
+    BucketMissingError,
+    ClockSkewError,
+    ObjectArchivedError,
+    ObjectChangedError,
+    ObjectMissingError,
+    ProtocolError,
+    RegionError,
+    RequestRefusedError,
+    SessionExpiredError,
+    SourceError,
+    SourceUnavailableError,
+)
+from config.redaction import redact
+from ingest.events import RequestClass
+from ingest.s3.xml import read_error
+
+CODES: Mapping[str, type[SourceError]] = {
+    # access
+    "AccessDenied": AccessDeniedError,
+    "AccountProblem": AccessDeniedError,
+    "AllAccessDisabled": AccessDeniedError,
+    "InvalidPayer": AccessDeniedError,
+    "InvalidSecurity": AccessDeniedError,
+    "KMS.DisabledException": AccessDeniedError,
+    "KMS.KMSInvalidStateException": AccessDeniedError,
+    "KMS.NotFoundException": AccessDeniedError,
+    "NotSignedUp": AccessDeniedError,
+    "SignatureDoesNotMatch": AccessDeniedError,
+    # the session
+    "ExpiredToken": SessionExpiredError,
+    "ExpiredTokenException": SessionExpiredError,
+    "InvalidAccessKeyId": SessionExpiredError,
+    "InvalidToken": SessionExpiredError,
+    "RequestExpired": SessionExpiredError,
+    "TokenRefreshRequired": SessionExpiredError,
+    "RequestTimeTooSkewed": ClockSkewError,
+    # what is asked for
+    "NoSuchBucket": BucketMissingError,
+    "NoSuchKey": ObjectMissingError,
+    "NoSuchVersion": ObjectMissingError,
+    "PreconditionFailed": ObjectChangedError,
+    "InvalidObjectState": ObjectArchivedError,
+    # where
+    "AuthorizationHeaderMalformed": RegionError,
+    "IllegalLocationConstraintException": RegionError,
+    "PermanentRedirect": RegionError,
+    "TemporaryRedirect": RegionError,
+    # later
+    "BandwidthLimitExceeded": SourceUnavailableError,
+    "Busy": SourceUnavailableError,
+    "InternalError": SourceUnavailableError,
+    "KMS.ThrottlingException": SourceUnavailableError,
+    "OperationAborted": SourceUnavailableError,
+    "ProvisionedThroughputExceededException": SourceUnavailableError,
+    "RequestLimitExceeded": SourceUnavailableError,
+    "RequestThrottled": SourceUnavailableError,
+    "RequestThrottledException": SourceUnavailableError,
+    "RequestTimeout": SourceUnavailableError,
+    "RequestTimeoutException": SourceUnavailableError,
+    "ServiceUnavailable": SourceUnavailableError,
+    "SlowDown": SourceUnavailableError,
+    "Throttling": SourceUnavailableError,
+    "ThrottlingException": SourceUnavailableError,
+    "TooManyRequests": SourceUnavailableError,
+    "TooManyRequestsException": SourceUnavailableError,
+    # never
+    "InvalidArgument": RequestRefusedError,
+    "InvalidBucketName": RequestRefusedError,
+    "InvalidRange": RequestRefusedError,
+    "InvalidRequest": RequestRefusedError,
+    "InvalidURI": RequestRefusedError,
+    "KeyTooLongError": RequestRefusedError,
+    "MethodNotAllowed": RequestRefusedError,
+    "NotImplemented": RequestRefusedError,
+}
+"""Every code that is told apart; these names, and those of our classes, are all that metrics ever see."""
+
+STATUSES: Mapping[int, type[SourceError]] = {
+    301: RegionError,
+    307: RegionError,
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: ObjectMissingError,
+    408: SourceUnavailableError,
+    409: SourceUnavailableError,
+    412: ObjectChangedError,
+    425: SourceUnavailableError,
+    429: SourceUnavailableError,
+}
+
+_NEXT: Mapping[type[SourceError], str] = {
+    AccessDeniedError: "Grant s3:ListBucket on the bucket and s3:GetObject on its objects (and kms:Decrypt on their key) to the "
+    "connection's role, and look for a bucket policy, an expected owner or conditions on s3:prefix that forbid it",
+    BucketMissingError: "Check the bucket's name and the endpoint",
+    ClockSkewError: "Set this machine's clock by NTP",
+    ObjectArchivedError: "Restore the object, then run again",
+    ObjectChangedError: "Run again: the new version will be listed",
+    ObjectMissingError: "It may have been deleted since it was listed; run again",
+    ProtocolError: "If it lasts, look for a proxy or a captive portal between us and the storage",
+    RegionError: "Check the connection's region and endpoint",
+    RequestRefusedError: "Trying again will not help: check the source and the connection",
+    SessionExpiredError: "A fresh session was refused too: check this machine's clock and whether the role's sessions were revoked",
+    SourceUnavailableError: "It is tried again by itself; if it lasts, look at the storage and the network",
+}
+
+_OF_A_LIST: Mapping[type[SourceError], type[SourceError]] = {ObjectMissingError: BucketMissingError}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a request is about, for people."""
+
+    request: RequestClass
+    bucket: str
+    key: bytes
+    """The prefix, of a LIST."""
+
+    def __str__(self) -> str:
+        text = self.key.decode("utf-8", "backslashreplace")
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        if len(shown) > 120:
+            shown = f"{shown[:80]}...{shown[-30:]}"
+        return f"{self.request.upper()} s3://{self.bucket}/{shown}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer that is not what was asked for, read as far as it may be."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Looked up without regard to case."""
+    body: bytes
+    region: str
+    """Where the request was signed for."""
+
+
+def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
+    """The error that this answer is. Fields: code (if S3 named one of ours), status, request_id; and region, retry_after_s."""
+    document = read_error(refusal.body)
+    code, headers = document.code, refusal.headers
+    region = headers.get("x-amz-bucket-region") or document.region
+    kind = _kind(subject, refusal, code=code, region=region)
+    fields: dict[str, object] = {"status": refusal.status}
+    if code in CODES:
+        fields["code"] = code
+    if request_id := headers.get("x-amz-request-id") or document.request_id:
+        fields["request_id"] = request_id[:100]
+    if issubclass(kind, RegionError) and region:
+        fields["region"] = region[:64]
+    if (pause := headers.get("retry-after", "")).isdigit():
+        fields["retry_after_s"] = float(pause[:6])
+    if refusal.status == 416:
+        fields["object_size"] = headers.get("content-range", "").rpartition("/")[2] or document.object_size
+    why = f"{_bounded(code, 64) or 'no reason given'} ({refusal.status})"
+    if document.message:
+        why += f": {_bounded(document.message, 300)}"
+    if kind is ClockSkewError:
+        why += _skew(headers.get("date", ""), now)
+    return explained(kind, subject, why, **fields)
+
+
+def explained(kind: type[SourceError], subject: Subject, why: str, **fields: object) -> SourceError:
+    """An error of ours about `subject`; what to do next is added."""
+    return kind(f"{subject}: {redact(why).rstrip('.')}. {_NEXT[kind]}.", **fields)
+
+
+def _kind(subject: Subject, refusal: Refusal, *, code: str, region: str) -> type[SourceError]:
+    status = refusal.status
+    kind = CODES.get(code)
+    if kind is None:
+        kind = STATUSES.get(status)
+        if kind is None:
+            kind = _by_hundred(status)
+        if subject.request == "head" and status == 400:
+            # no document: an expired session, or a signature for another region, which the header gives away
+            kind = RegionError if region and region != refusal.region else SessionExpiredError
+    if subject.request == "list":
+        return kind if code in CODES else _OF_A_LIST.get(kind, kind)
+    if code == "MethodNotAllowed" or status == 405:
+        return ObjectMissingError if refusal.headers.get("x-amz-delete-marker") == "true" else RequestRefusedError
+    if kind is RegionError and status == 307 and region == refusal.region:
+        return SourceUnavailableError  # a new bucket: its name has not reached every place yet
+    return kind
+
+
+def _by_hundred(status: int) -> type[SourceError]:
+    if status >= 500:
+        return SourceUnavailableError
+    return RequestRefusedError if status >= 400 else ProtocolError
+
+
+def _bounded(text: str, most: int) -> str:
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split())
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _skew(date: str, now: float) -> str:
+    try:
+        theirs = parsedate_to_datetime(date).astimezone(UTC)
+    except ValueError:
+        return ""
+    return f" (our clock is {(datetime.fromtimestamp(now, UTC) - theirs).total_seconds():+.0f} s from the storage's)"

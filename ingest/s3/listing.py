@@ -1,0 +1,97 @@
+"""Whether a page fits its place in a listing: order, bounds, progress. What passes here can't hide a gap or turn in circles."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from config.errors import ListingError
+from ingest.model import Page, Range
+
+_TOKENS_KEPT = 10_000
+"""Longer circles hold a page with keys, and show by their order, or are this many empty pages in a row."""
+
+
+def check_page(
+    page: Page, *, prefix: bytes, delimiter: bytes, floor: bytes | None, start_after: bytes | None, what: str
+) -> None:
+    """Keys and common prefixes ascend by bytes, begin with `prefix` and lie behind `floor`. Raises ListingError.
+
+    `floor`: everything up to here has been listed. A folder that `start_after` lies in is still named, though it sorts before.
+    """
+    previous = floor
+    for entry in page.entries:
+        key = entry.key
+        if not key.startswith(prefix):
+            raise _broken(what, "a key lies outside the prefix", key)
+        if previous is not None and key <= previous:
+            raise _broken(what, "keys do not ascend, or begin before the place that was asked for", key)
+        previous = key
+    previous = None
+    for folder in page.common_prefixes:
+        if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
+            raise _broken(what, "a common prefix does not fit the prefix and the delimiter", folder)
+        if previous is not None and folder <= previous:
+            raise _broken(what, "common prefixes do not ascend", folder)
+        begun = start_after is not None and start_after.startswith(folder)
+        if floor is not None and folder <= floor and not begun:
+            raise _broken(what, "a common prefix lies before the place that was asked for", folder)
+        previous = folder
+
+
+def last_of(page: Page) -> bytes | None:
+    """The end of what this page covers; None if it is empty."""
+    ends = [entry.key for entry in page.entries[-1:]] + page.common_prefixes[-1:]
+    return max(ends) if ends else None
+
+
+def cut(page: Page, within: Range) -> Page:
+    """The page without what lies beyond `within.hi`; the last one if it reaches that far. A folder that `hi` lies in stays."""
+    hi, last = within.hi, last_of(page)
+    if hi is None or last is None or last < hi:
+        return page
+    return Page(
+        entries=[entry for entry in page.entries if entry.key <= hi],
+        common_prefixes=[folder for folder in page.common_prefixes if folder <= hi],
+        next_token=None,
+    )
+
+
+class Progress:
+    """Follows one listing from page to page, in bounded memory."""
+
+    def __init__(self, *, floor: bytes | None, what: str) -> None:
+        self.floor = floor
+        """Everything up to here has been listed."""
+        self._what = what
+        self._recent: deque[str] = deque()
+        self._seen: set[str] = set()
+        self._empty = 0
+
+    def add(self, page: Page) -> None:
+        """Raises ListingError for a token that was given before, and for pages that lead nowhere."""
+        last = last_of(page)
+        self._empty = 0 if last is not None else self._empty + 1
+        if last is not None and (self.floor is None or last > self.floor):
+            self.floor = last
+        token = page.next_token
+        if token is None:
+            return
+        if token in self._seen or self._empty >= _TOKENS_KEPT:
+            raise ListingError(
+                f"{self._what}: the listing turns in circles (a continuation token came twice, or {self._empty} empty pages came "
+                "in a row), so it can't be completed; run again, and report it to whoever runs this storage",
+                code="RepeatedToken",
+            )
+        self._seen.add(token)
+        self._recent.append(token)
+        if len(self._recent) > _TOKENS_KEPT:
+            self._seen.discard(self._recent.popleft())
+
+
+def _broken(what: str, why: str, key: bytes) -> ListingError:
+    shown = key[:80].decode("utf-8", "backslashreplace")
+    return ListingError(
+        f"{what}: {why} (at {shown!r}), so the listing can't be trusted to be complete; "
+        "directory buckets and servers that ignore start-after can't be listed",
+        code="UnorderedListing",
+    )

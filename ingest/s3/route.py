@@ -1,0 +1,88 @@
+"""What makes a refused request worth sending again at once: a fresh session, or the bucket's true region."""
+
+from __future__ import annotations
+
+from config.errors import (
+    AccessDeniedError,
+    RegionError,
+    RequestRefusedError,
+    SessionExpiredError,
+    SourceError,
+)
+from credentials.session import Access
+from ingest.s3.address import Location, address_of, same_partition
+from ingest.s3.errors import Subject, explained
+from ingest.s3.exchange import Call, Exchange
+
+_ANY_STATUS = frozenset(range(200, 600))
+
+
+class Route:
+    """Where one client sends its requests; it learns, once per call at most, from what comes back."""
+
+    def __init__(self, location: Location, *, access: Access, exchange: Exchange) -> None:
+        self.address = address_of(location, location.region)
+        self.confirmed = False
+        """A request has been answered here."""
+        self._location = location
+        self._access = access
+        self._exchange = exchange
+
+    async def repair(self, call: Call, error: SourceError) -> bool:
+        """True if the cause of the error is gone. Raises RegionError for a region that can't be, and CredentialError."""
+        if isinstance(error, RegionError):
+            return await self._move(call, error)
+        if not isinstance(error, SessionExpiredError):
+            return False
+        if await self._refresh(call):
+            return True
+        # a HEAD that is signed for a wrong region looks the same
+        return _says_nothing(call, error) and not self.confirmed and await self._move(call, error)
+
+    async def _refresh(self, call: Call) -> bool:
+        if call.refreshed:
+            return False
+        call.refreshed = True
+        await self._access.reject(call.access_key_id)
+        fresh = await self._access.session()
+        return fresh.access_key_id != call.access_key_id
+
+    async def _move(self, call: Call, error: SourceError) -> bool:
+        if call.moved:
+            return False
+        call.moved = True
+        if self.address.region != call.region:
+            return True  # another task has found it meanwhile
+        region = error.fields.get("region") or await self._look_up()
+        if not region or region == call.region:
+            return False
+        if self._location.endpoint is None and not same_partition(region, call.region):
+            return False
+        # only the name of a region is taken from the answer; the address is built here
+        self.address = address_of(self._location, region)
+        return True
+
+    async def _look_up(self) -> str:
+        """Ask for the bucket without signing: S3 names its region whatever else it answers. Empty if it does not."""
+        subject = Subject(request="head", bucket=self._location.bucket, key=b"")
+        call = Call(subject=subject, method="HEAD", good=_ANY_STATUS, signed=False)
+        try:
+            async with self._exchange.attempt(call, self.address) as answered:
+                return answered.headers.get("x-amz-bucket-region", "")
+        except SourceError:
+            return ""
+
+
+def still_refused(call: Call, error: SessionExpiredError) -> SourceError:
+    """What it means when a fresh session did not help, or there is no other."""
+    if error.code == "InvalidAccessKeyId":
+        why = "the storage does not know this access key, and there is no other"
+        return explained(AccessDeniedError, call.subject, why, **error.fields)
+    if _says_nothing(call, error):
+        why = "no reason given (400), neither for a fresh session"
+        return explained(RequestRefusedError, call.subject, why, **error.fields)
+    return error
+
+
+def _says_nothing(call: Call, error: SourceError) -> bool:
+    return call.subject.request == "head" and "code" not in error.fields

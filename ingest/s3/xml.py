@@ -1,0 +1,181 @@
+"""Reads the XML of S3: listings and errors. Hides encodings, namespaces and every way in which a document may lie.
+
+Source: ListObjectsV2 and "Error responses" in the Amazon S3 API Reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+from xml.etree.ElementTree import (
+    Element,
+    ParseError,
+    XMLParser,
+    fromstring,
+)
+
+from config.errors import ProtocolError
+from ingest.model import Entry, Page
+
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_RAW_RETURN = re.compile(rb"<(?:Key|Prefix)>[^<]*\r")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDocument:
+    """What an <Error> says; empty where it says nothing."""
+
+    code: str = ""
+    message: str = ""
+    region: str = ""
+    request_id: str = ""
+    object_size: str = ""
+    """ActualObjectSize, of an InvalidRange."""
+
+
+def read_error(body: bytes) -> ErrorDocument:
+    """What the body says if it is an S3 error, else nothing. Never raises."""
+    try:
+        root = _parse(body)
+    except ProtocolError:
+        return ErrorDocument()
+    if not is_error(root):
+        return ErrorDocument()
+    namespace, _ = _split(root.tag)
+
+    def text(field: str) -> str:
+        return (root.findtext(namespace + field) or "").strip()
+
+    return ErrorDocument(
+        code=text("Code"),
+        message=text("Message"),
+        region=text("Region"),
+        request_id=text("RequestId"),
+        object_size=text("ActualObjectSize"),
+    )
+
+
+def is_error(root: Element) -> bool:
+    """Whether this document, under whatever status it came, is an error."""
+    return _split(root.tag)[1] == "Error"
+
+
+def read_document(body: bytes) -> Element:
+    """The root of a whole, harmless document. Raises ProtocolError that says what is wrong with it, not where it came from."""
+    if not body.strip():
+        raise ProtocolError("the answer is empty")
+    return _parse(body)
+
+
+def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> Page:
+    """A page as the server wrote it, consistent in itself; whether it fits its place in the listing is not looked at here.
+
+    `body` is what `root` was read from. Raises ProtocolError.
+    """
+    namespace, name = _split(root.tag)
+    if name != "ListBucketResult":
+        raise ProtocolError(f"the answer is a <{name[:40]}>, not a <ListBucketResult>")
+    encoded = _once(root, namespace + "EncodingType") == "url"
+    if not encoded and _RAW_RETURN.search(body):
+        raise ProtocolError(
+            "a key holds a carriage return and the server does not encode keys, so the key can't be known"
+        )
+    _check_echo(root, namespace, bucket=bucket, prefix=prefix, encoded=encoded)
+    entries = [_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents")]
+    common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
+    count = _once(root, namespace + "KeyCount")
+    if count is not None and count != str(len(entries) + len(common)):
+        raise ProtocolError(f"KeyCount is {count[:20]} but {len(entries) + len(common)} are listed")
+    token = _next_token(root, namespace)
+    return Page(entries=entries, common_prefixes=common, next_token=token)
+
+
+def _check_echo(root: Element, namespace: str, *, bucket: str, prefix: bytes, encoded: bool) -> None:
+    name = _once(root, namespace + "Name")
+    if name not in (None, bucket):
+        raise ProtocolError(f"the answer lists the bucket {(name or '')[:80]!r}")
+    echoed = _once(root, namespace + "Prefix")
+    if echoed is not None and prefix not in _readings(echoed, encoded=encoded):
+        raise ProtocolError(f"the answer lists the prefix {echoed[:80]!r}")
+
+
+def _readings(text: str, *, encoded: bool) -> Iterator[bytes]:
+    """A prefix decoded; and as it stands, since some servers encode keys but echo the prefix as it came."""
+    yield text.encode()
+    if encoded:
+        yield _decode(text, encoded=True)
+
+
+def _next_token(root: Element, namespace: str) -> str | None:
+    truncated = _once(root, namespace + "IsTruncated")
+    if truncated not in {"true", "false"}:
+        raise ProtocolError("the answer does not say whether it is truncated")
+    if truncated == "false":
+        return None
+    token = _once(root, namespace + "NextContinuationToken")
+    if not token:
+        raise ProtocolError("the answer is truncated but carries no token to go on with")
+    return token
+
+
+def _entry(item: Element, namespace: str, *, encoded: bool) -> Entry:
+    size = item.findtext(namespace + "Size") or ""
+    modified = item.findtext(namespace + "LastModified")
+    if not (size.isascii() and size.isdigit()) or not modified:
+        raise ProtocolError("a listed object lacks its size or its time")
+    algorithms = item.findall(namespace + "ChecksumAlgorithm")
+    return Entry(
+        key=_key(item, namespace + "Key", encoded=encoded),
+        size=int(size),
+        etag=bare_etag(item.findtext(namespace + "ETag") or ""),
+        last_modified=modified,
+        storage_class=item.findtext(namespace + "StorageClass") or "STANDARD",
+        checksum_algorithm=",".join(one.text or "" for one in algorithms) if algorithms else "",
+        checksum_type=item.findtext(namespace + "ChecksumType") or "",
+    )
+
+
+def _key(item: Element, tag: str, *, encoded: bool) -> bytes:
+    text = item.findtext(tag)
+    if not text:
+        raise ProtocolError("a listed object or prefix has no name")
+    return _decode(text, encoded=encoded)
+
+
+def _decode(text: str, *, encoded: bool) -> bytes:
+    if not encoded or ("%" not in text and "+" not in text):
+        return text.encode()
+    if _LONE_PERCENT.search(text):
+        raise ProtocolError("the server says that keys are encoded, but one is not")
+    return unquote_to_bytes(text.replace("+", " "))
+
+
+def bare_etag(text: str) -> str:
+    """Without quotes and the mark of weakness that some servers add."""
+    return text.strip().removeprefix("W/").strip('"')
+
+
+def _once(root: Element, tag: str) -> str | None:
+    """The text of a child, empty if it is empty; None if there is none."""
+    found = root.findall(tag)
+    if len(found) > 1:
+        raise ProtocolError(f"the answer says {_split(tag)[1]} twice")
+    return (found[0].text or "") if found else None
+
+
+def _split(tag: str) -> tuple[str, str]:
+    """`{namespace}` (may be empty) and local name."""
+    end = tag.rfind("}") + 1
+    return tag[:end], tag[end:]
+
+
+def _parse(body: bytes) -> Element:
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body or b"\0" in body:
+        # NUL stands in every UTF-16 document, where the words would not be found; other encodings are overruled below
+        raise ProtocolError("the answer is not plain XML")
+    try:
+        return fromstring(body, parser=XMLParser(encoding="utf-8"))  # noqa: S314 - no DOCTYPE, so no entities
+    except ParseError as error:
+        raise ProtocolError(f"the answer is not XML, or only a part of it ({error})") from None
