@@ -1,0 +1,59 @@
+# Every target makes its own virtual environment on first use, from hashed requirements, and again when they change.
+#   make demo     a whole cloud on this machine: a worker ingests a bucket through an assumed role (under two minutes)
+#   make test     the tests; ARGS="-k catalog" passes on to pytest
+#   make check    ruff, the formatter and mypy
+#   make bench    the benchmarks (there are none yet, and it says so)
+#   make serve    the demo's cloud and worker, kept up until Ctrl-C
+# Needs Python 3.11 to 3.14, pip, venv and a C compiler. PYTHON=/path/to/python chooses one, VENV=/path another place.
+
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+CAN := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for it in python3.14 python3.13 python3.12 python3.11 python3; do \
+	if $$it -c '$(CAN)' >/dev/null 2>&1; then echo $$it; break; fi; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench serve clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(STAMP)
+	@echo "==> demo: a bucket, a role, a queue and a worker on this machine; it ends by itself"
+	@$(BIN)/longshore demo $(ARGS)
+
+test: $(STAMP)
+	@echo "==> tests"
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(STAMP)
+	@echo "==> ruff check"
+	@$(BIN)/ruff check
+	@echo "==> ruff format --check"
+	@$(BIN)/ruff format --check
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+bench:
+	@echo "bench: benchmarks/ is empty so far; there is nothing to measure with" >&2
+	@exit 1
+
+serve: $(STAMP)
+	@echo "==> serve: the demo's cloud, queue, worker and metrics, kept up until Ctrl-C (there is no web console yet)"
+	@$(BIN)/longshore demo --keep $(ARGS)
+
+clean:
+	@echo "==> removing $(VENV) and caches"
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(CAN)' || { \
+		echo "longshore needs Python 3.11 to 3.14 with venv and pip; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "==> making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "==> installing what requirements/dev.txt pins into $(VENV) (a minute or two, once)"
+	@$(PIP) --require-hashes --requirement requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
