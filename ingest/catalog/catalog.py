@@ -64,6 +64,10 @@ class Catalog:
             lambda tx: [(run, runs.totals(tx, run.id)) for run in runs.newest(tx, self.workspace, limit=limit)]
         )
 
+    async def left_over(self, *, origin: str) -> list[str]:
+        """Runs of this origin that have not ended, oldest first."""
+        return await self._database.read(lambda tx: runs.left_over(tx, self.workspace, origin=origin))
+
     async def cancel(self, run_id: str) -> Run:
         return await self._database.transaction(lambda tx: runs.cancel(tx, self.workspace, run_id))
 

@@ -212,7 +212,8 @@ def finish(tx: sa.Connection, run_id: str, limits: Limits) -> Run | None:
     if reason is not None:
         _end(tx, run_id, state="needs_confirmation", code="MassRemoval", message=reason)
     else:
-        _remove_missing(tx, run_id)
+        if total.missing:
+            _remove_missing(tx, run_id)
         failed = total.outcomes["failed"]
         message = (
             f"{failed} objects could not be read; `longshore assets --state failed` lists them" if failed else None
@@ -281,6 +282,13 @@ def _end(tx: sa.Connection, run_id: str, *, state: str, code: str | None, messag
     over: Sequence[str] = tuple(name for name in ENDED if name != "needs_confirmation")
     ended = sa.update(table).where(table.c.id == run_id, table.c.state.not_in(over))
     return bool(tx.execute(ended.values(state=state, error_code=code, error=message, finished_at=db_now())).rowcount)
+
+
+def left_over(tx: sa.Connection, workspace: str, *, origin: str) -> list[str]:
+    """Runs of this origin that have not ended, oldest first."""
+    query = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.origin == origin)
+    query = query.where(table.c.state.in_(("queued", "running")))
+    return list(tx.execute(query.order_by(table.c.created_at, table.c.id)).scalars())
 
 
 def unfinished(tx: sa.Connection, workspace: str) -> list[str]:
