@@ -40,6 +40,10 @@ class Limits(BaseModel):
     backoff_most_s: float = Field(20.0, gt=0, description="upper end of any pause between attempts")
     retry_budget: float = Field(0.2, gt=0, description="retries allowed per request sent, over the life of a client")
     retry_reserve: int = Field(100, ge=1, description="retries that the budget holds at first")
+    retry_s: float = Field(300.0, gt=0, description="no attempt begins later than this after the first")
+    range_skip_bytes: int = Field(
+        1024 * 1024, ge=0, description="how much is read past when a server ignores the range that was asked for"
+    )
     list_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="size of one LIST answer")
     error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
 
