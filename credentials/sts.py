@@ -1,0 +1,293 @@
+"""Hides AWS's Security Token Service: one role becomes one session, and its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from config.errors import CredentialError, IdentityError, RoleDeniedError, SessionRefusedError, StsUnavailableError
+from config.settings import Limits
+from credentials.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssumeRole:
+    """One request for a session (STS API Reference, AssumeRole)."""
+
+    role_arn: str
+    session_name: str
+    duration_s: int
+    """900..43,200; 3,600 at most where the role is assumed from another role's session."""
+    external_id: str | None
+    policy: str | None
+    """The inline session policy, JSON."""
+    source_identity: str | None
+    region: str
+    """Whose regional endpoint is asked; the session is valid in every region."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """STS's answer. Its repr shows no secret."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    token: str = field(repr=False)
+    expires_at: float
+    """Unix seconds by AWS's clock."""
+    server_time: float | None = None
+    """Unix seconds by AWS's clock, when it answered, rounded down to a second; None where the answer does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who we are to AWS (GetCallerIdentity)."""
+
+    account: str
+    arn: str
+    user_id: str
+
+    @property
+    def role_arn(self) -> str | None:
+        """The role behind an assumed role; None for users and roots. A role's path is not told, so it is missing here."""
+        found = re.fullmatch(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", self.arn)
+        return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}" if found else None
+
+
+class Sts(Protocol):
+    """Whoever gives out sessions. Both raise CredentialError."""
+
+    async def assume(self, request: AssumeRole) -> Assumed: ...
+
+    async def identity(self) -> Identity: ...
+
+
+_KINDS: dict[type[CredentialError], str] = {
+    RoleDeniedError: "AccessDenied IDPRejectedClaim NoSuchEntity",
+    SessionRefusedError: "MalformedPolicyDocument PackedPolicyTooLarge RegionDisabled ValidationError InvalidParameterValue "
+    "MissingParameter",
+    IdentityError: "AuthFailure ExpiredToken IncompleteSignature InvalidAccessKeyId InvalidClientTokenId "
+    "InvalidIdentityToken MissingAuthenticationToken NotAuthorized OptInRequired SignatureDoesNotMatch UnrecognizedClient",
+    StsUnavailableError: "InternalError InternalFailure RequestExpired RequestLimitExceeded RequestThrottled RequestTimeout "
+    "ServiceUnavailable SlowDown Throttling TooManyRequests",
+}
+_CODES = {code: kind for kind, codes in _KINDS.items() for code in codes.split()}
+"""By STS's code without the suffix "Exception". What is not here goes by its status: 429 and 5xx are transient."""
+
+_CLASSES: tuple[tuple[tuple[type[BaseException], ...], type[CredentialError]], ...] = (
+    ((boto.ParamValidationError, boto.ValidationError), SessionRefusedError),
+    ((boto.HTTPClientError, aiohttp.ClientError, OSError, ResponseParserError), StsUnavailableError),
+    ((boto.BotoCoreError,), IdentityError),
+)
+"""What goes wrong without an answer from STS, first match: the rest of botocore's errors are those of the credential chain."""
+
+_WHY: dict[type[CredentialError], str] = {
+    RoleDeniedError: "it does not exist, or its trust policy does not name us or asks for another external ID, or our own "
+    "policy lacks sts:AssumeRole on it: compare the role's trust policy with `longshore policy trust`",
+    SessionRefusedError: "correct the connection's role, external ID, buckets or region",
+    IdentityError: "our own AWS credentials are missing, expired or refused, or our clock is wrong: see `longshore whoami`",
+    StsUnavailableError: "STS is out of reach, failing or throttling; it is asked again by itself",
+}
+
+
+class AwsSts:
+    """STS through its regional endpoints, signed by our own identity from AWS's default credential chain.
+
+    One client per region is made at first use and kept until `aclose`. `endpoint` replaces all of them.
+    """
+
+    def __init__(self, *, region: str, endpoint: str | None = None, limits: Limits) -> None:
+        self._region = region
+        self._endpoint = endpoint
+        self._limits = limits
+        self._clients: dict[str, Any] = {}
+        self._making = asyncio.Lock()
+        self._open = AsyncExitStack()
+        self._aws = _default_chain()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every client; a later call makes new ones."""
+        self._clients.clear()
+        await self._open.aclose()
+
+    async def assume(self, request: AssumeRole) -> Assumed:
+        """Ask for one session; `sts_attempts` attempts inside. A role that allows no more than an hour is asked for an hour.
+
+        Raises RoleDeniedError, SessionRefusedError, IdentityError or StsUnavailableError.
+        """
+        try:
+            return await self._assume(request, request.duration_s)
+        except SessionRefusedError as error:
+            if request.duration_s <= 3600 or not re.search(r"MaxSessionDuration|role chaining", error.message):
+                raise
+        return await self._assume(request, 3600)
+
+    async def identity(self) -> Identity:
+        """Who we are. Raises IdentityError or StsUnavailableError."""
+        async with self._asking("to tell who we are", hide=()):
+            answer = await (await self._client(self._region)).get_caller_identity()
+        return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
+
+    async def own_session(self, *, fresh: bool = False) -> Session:
+        """Our own credentials, as AWS's default chain has them now. `fresh` looks through the chain anew.
+
+        Raises IdentityError or StsUnavailableError.
+        """
+        if fresh:
+            self._aws = _default_chain()
+        async with self._asking("for our own credentials", hide=()):
+            credentials = await self._aws.get_credentials()
+            if credentials is None:
+                raise boto.NoCredentialsError
+            frozen = await credentials.get_frozen_credentials()
+        ends = getattr(credentials, "_expiry_time", None)  # botocore tells the end of a session in no other way
+        return Session(
+            access_key_id=frozen.access_key,
+            secret_access_key=frozen.secret_key,
+            token=frozen.token,
+            usable_until=ends.timestamp() if ends else None,
+        )
+
+    async def _assume(self, request: AssumeRole, duration_s: int) -> Assumed:
+        optional = {
+            "ExternalId": request.external_id,
+            "Policy": request.policy,
+            "SourceIdentity": request.source_identity,
+        }
+        async with self._asking(f"for a session of {request.role_arn}", hide=(request.external_id,)):
+            client = await self._client(request.region)
+            answer = await client.assume_role(
+                RoleArn=request.role_arn,
+                RoleSessionName=request.session_name,
+                DurationSeconds=duration_s,
+                **{name: value for name, value in optional.items() if value is not None},
+            )
+            return _read(answer)
+
+    async def _client(self, region: str) -> Any:
+        async with self._making:
+            if region not in self._clients:
+                made = self._aws.create_client(
+                    "sts", region_name=region, endpoint_url=self._endpoint, config=_config(self._limits)
+                )
+                self._clients[region] = await self._open.enter_async_context(made)
+            return self._clients[region]
+
+    @asynccontextmanager
+    async def _asking(self, what: str, *, hide: tuple[str | None, ...]) -> AsyncIterator[None]:
+        """Bound the time of one call, and turn whatever goes wrong into one of our errors."""
+        limits = self._limits
+        most = limits.sts_attempts * (limits.sts_connect_s + limits.sts_read_s) + limits.backoff_most_s
+        try:
+            async with asyncio.timeout(most):
+                yield
+        except (boto.ClientError, boto.BotoCoreError, aiohttp.ClientError, OSError, ResponseParserError) as error:
+            raise _translated(error, what, hide) from None
+
+
+def _default_chain() -> AioSession:
+    session = AioSession()
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
+
+
+def _config(limits: Limits) -> AioConfig:
+    return AioConfig(
+        connect_timeout=limits.sts_connect_s,
+        read_timeout=limits.sts_read_s,
+        retries={"mode": "standard", "total_max_attempts": limits.sts_attempts},
+        user_agent_extra="longshore",
+        http_session_cls=_StayingSession,
+    )
+
+
+class _StayingSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore ships no types
+    """aiobotocore follows redirects to any host, with the session token on board; STS has no reason to send any."""
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        return _Staying(session)
+
+
+class _Staying:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **options: Any) -> aiohttp.ClientResponse:
+        return await self._session.request(method, **options, allow_redirects=False)
+
+
+def _read(answer: dict[str, Any]) -> Assumed:
+    """STS's answer, checked: a session without an end, or without a part, is none."""
+    try:
+        given = answer["Credentials"]
+        assumed = Assumed(
+            access_key_id=given["AccessKeyId"],
+            secret_access_key=given["SecretAccessKey"],
+            token=given["SessionToken"],
+            expires_at=given["Expiration"].timestamp(),
+            server_time=_date(answer),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise StsUnavailableError(
+            "STS's answer is no session: a part of it is missing or malformed", code="MalformedAnswer"
+        ) from error
+    if not (
+        assumed.access_key_id and assumed.secret_access_key and assumed.token and math.isfinite(assumed.expires_at)
+    ):
+        raise StsUnavailableError("STS's answer is no session: a part of it is empty", code="MalformedAnswer")
+    return assumed
+
+
+def _date(answer: dict[str, Any]) -> float | None:
+    header = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    try:
+        return parsedate_to_datetime(header).timestamp() if header else None
+    except ValueError:
+        return None
+
+
+def _translated(error: BaseException, what: str, hide: tuple[str | None, ...]) -> CredentialError:
+    """One of our errors for one of botocore's. Only a refusal of the request repeats STS's words: those about signatures
+    may hold our own session token.
+    """
+    said = ""
+    if isinstance(error, boto.ClientError):
+        code = str(error.response.get("Error", {}).get("Code") or "Unknown")
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+        kind = _CODES.get(code.removesuffix("Exception")) or (
+            StsUnavailableError if status >= 500 or status in {0, 429} else SessionRefusedError
+        )
+        if kind is SessionRefusedError:
+            said = str(error.response.get("Error", {}).get("Message") or "")[:300]
+    else:
+        code = type(error).__name__
+        kind = next(ours for theirs, ours in _CLASSES if isinstance(error, theirs))
+        if kind is SessionRefusedError:
+            said = str(error)[:300]
+    for secret in filter(None, hide):
+        said = said.replace(secret, "***")
+    answer = f"{code}: {said}" if said else code
+    return kind(f"STS was asked {what} and answered {answer}; {_WHY[kind]}", code=code)
