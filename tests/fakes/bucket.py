@@ -1,0 +1,77 @@
+"""A bucket in memory, as the pipeline asks for one: pages, heads, and a log of what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+
+from config.errors import ObjectChangedError, ObjectMissingError
+from ingest.model import Entry, ObjectHead, Page, Range
+
+
+@dataclass
+class FakeBucket:
+    """`objects` by key: (size, etag, last_modified, storage class)."""
+
+    objects: dict[bytes, tuple[int, str, str, str]] = field(default_factory=dict)
+    page_keys: int = 1000
+    requests: list[tuple[str, bytes]] = field(default_factory=list)
+    before: Callable[[str, bytes], None] = lambda _request, _key: None
+    """Called before each answer: raises what the bucket should raise, or changes the bucket."""
+
+    def put(
+        self,
+        key: bytes,
+        *,
+        size: int = 1,
+        etag: str = "e",
+        at: str = "2026-01-01T00:00:00.000Z",
+        storage: str = "STANDARD",
+    ) -> None:
+        self.objects[key] = (size, etag, at, storage)
+
+    async def list_page(self, *, prefix: bytes, max_keys: int = 1000) -> Page:
+        self._asked("list", prefix)
+        return self._page(prefix, Range(), max_keys)
+
+    async def pages(self, *, prefix: bytes, within: Range = Range()) -> AsyncGenerator[Page]:
+        while True:
+            self._asked("list", within.lo or prefix)
+            page = self._page(prefix, within, self.page_keys)
+            yield page
+            if page.next_token is None:
+                return
+            within = Range(page.entries[-1].key, within.hi)
+
+    def _page(self, prefix: bytes, within: Range, most: int) -> Page:
+        keys = sorted(key for key in self.objects if key.startswith(prefix) and key in within)
+        return Page(
+            entries=[Entry(key, *self.objects[key]) for key in keys[:most]],
+            next_token="more" if len(keys) > most else None,
+        )
+
+    async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead:
+        self._asked("head", key)
+        await asyncio.sleep(0)
+        if key not in self.objects:
+            raise ObjectMissingError("gone")
+        size, etag, _at, storage = self.objects[key]
+        if if_match not in {None, etag}:
+            raise ObjectChangedError("changed")
+        return ObjectHead(
+            size=size,
+            etag=etag,
+            last_modified="Thu, 01 Jan 2026 00:00:00 GMT",
+            content_type="text/plain",
+            storage_class=storage,
+            version_id="v1",
+            metadata={"who": "me"},
+        )
+
+    def _asked(self, request: str, key: bytes) -> None:
+        self.requests.append((request, key))
+        self.before(request, key)
+
+    def asked(self, request: str) -> int:
+        return sum(name == request for name, _key in self.requests)

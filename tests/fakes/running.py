@@ -1,0 +1,85 @@
+"""A catalog in a file and a run worked by hand, for tests of what stands between them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import sqlalchemy as sa
+
+from config.database import Database, _open, open_database
+from config.settings import Limits
+from credentials.session import Access
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.runs import Run
+from ingest.catalog.shards import Shard
+from ingest.denials import Denials
+from ingest.events import Observe, ignore
+from ingest.job import IngestJob
+from ingest.meter import Meter
+from ingest.pipeline import BucketSource, Slice, Tools
+from tests.fakes.access import FakeAccess
+
+
+@cache
+def _template() -> Path:
+    """A migrated catalog, made once, copied often."""
+    path = Path(mkdtemp()) / "template.db"
+    database = _open(f"sqlite:///{path}")
+    database._writer.dispose()
+    database._reader.dispose()
+    return path
+
+
+@asynccontextmanager
+async def a_catalog(folder: Path | str, limits: Limits) -> AsyncGenerator[tuple[Catalog, Database]]:
+    path = Path(folder) / "catalog.db"
+    if not path.exists():
+        shutil.copy(_template(), path)
+    async with open_database(f"sqlite:///{path}") as database:
+        yield Catalog(database=database, workspace="main", limits=limits), database
+
+
+async def new_run(catalog: Catalog, **job: object) -> str:
+    """A run of connection `c` on s3://bucket-a unless said otherwise."""
+    whole = IngestJob.read({"uris": ["s3://bucket-a"], "connection": "c", **job})
+    return (await catalog.create_run(whole, connection_id="c", origin="ingest"))[0].id
+
+
+async def claimed(catalog: Catalog, **which: str) -> tuple[Shard, Run]:
+    taken = await catalog.claim(owner="worker", **which)
+    assert taken is not None
+    return taken
+
+
+def a_slice(
+    catalog: Catalog,
+    shard: Shard,
+    run: Run,
+    bucket: BucketSource,
+    limits: Limits,
+    *,
+    access: Access | None = None,
+    observe: Observe = ignore,
+    stop: Callable[[], bool] = lambda: False,
+) -> Slice:
+    tools = Tools(
+        catalog=catalog,
+        open_bucket=lambda _name: bucket,
+        denials=Denials(access=access or FakeAccess(), connection=run.connection, limits=limits),
+        meter=Meter(observe),
+        limits=limits,
+        observe=observe,
+        stop=stop,
+    )
+    return Slice(shard=shard, run=run, tools=tools)
+
+
+async def expire_leases(database: Database) -> None:
+    """As if every owner had been silent for too long."""
+    late = sa.text("UPDATE shards SET lease_until = 1 WHERE state = 'leased'")
+    await database.transaction(lambda tx: tx.execute(late))

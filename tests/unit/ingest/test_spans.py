@@ -1,0 +1,166 @@
+"""The one commit point under crashes at any statement, lost answers and fenced owners."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from config.database import Database
+from config.errors import CatalogUnavailableError, FencedError
+from config.settings import Limits
+from ingest.catalog import catalog as catalog_module
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.runs import Totals
+from ingest.catalog.spans import Span, left_after
+from ingest.catalog.tables import assets, spans
+from ingest.compare import Merged
+from ingest.model import Range
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+
+LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600)
+
+
+class Faults:
+    """Makes the n-th statement of write transactions fail, or the n-th COMMIT do its work and then lose its answer."""
+
+    def __init__(self, database: Database) -> None:
+        self.fail_at: int | None = None
+        self.lose_commit_at: int | None = None
+        self.statements = self.commits = 0
+        engine = database._writer
+        event.listen(engine, "before_cursor_execute", self._statement)
+        event.listen(engine, "commit", self._commit)
+
+    def _statement(self, _c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        self.statements += 1
+        if self.statements == self.fail_at:
+            raise OperationalError(statement, {}, Exception("disk I/O error"))
+
+    def _commit(self, connection: sa.Connection) -> None:
+        self.commits += 1
+        if self.commits == self.lose_commit_at:
+            connection.connection.commit()
+            raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+
+
+async def ingest(catalog: Catalog, bucket: FakeBucket, run_id: str) -> None:
+    """Work the run's shard until nothing is left, as one worker after another would."""
+    for turn in range(200):
+        await catalog.sweep()
+        claimed = await catalog.claim(owner=f"worker-{turn}", run_id=run_id)
+        if claimed is None:
+            return
+        shard, run = claimed
+        try:
+            await a_slice(catalog, shard, run, bucket, LIMITS).work()
+        except CatalogUnavailableError:
+            await expire_leases(catalog._database)  # the worker died with the shard in its hands
+            continue
+        await catalog.finish(run_id)
+    raise AssertionError("the run does not end")
+
+
+async def outcome_of(catalog: Catalog, database: Database, run_id: str) -> tuple[str, Totals, list[Any], list[Any]]:
+    """All that a run leaves behind, without what names the run or the time."""
+    volatile = {"run_id", "first_seen_at", "changed_at", "committed_at", "shard_id"}
+
+    def rows(tx: sa.Connection, table: sa.Table, *order: sa.ColumnElement[Any]) -> list[Any]:
+        query = sa.select(*(column for column in table.c if column.name not in volatile)).order_by(*order)
+        return [tuple(row) for row in tx.execute(query)]
+
+    run, totals = await catalog.run(run_id)
+    return (
+        run.state,
+        totals,
+        await database.read(lambda tx: rows(tx, assets, assets.c.key)),
+        await database.read(lambda tx: [row for row in rows(tx, spans, spans.c.seq) if row]),
+    )
+
+
+def filled(keys: dict[bytes, str]) -> FakeBucket:
+    bucket = FakeBucket(page_keys=LIMITS.page_keys)
+    for key, etag in keys.items():
+        bucket.put(key, etag=etag, storage="GLACIER" if etag == "cold" else "STANDARD")
+    return bucket
+
+
+KEYS = st.dictionaries(st.binary(min_size=1, max_size=2), st.sampled_from(["one", "two", "cold"]), max_size=14)
+
+
+@given(before=KEYS, now=KEYS, fail_at=st.integers(1, 120), lose=st.booleans(), depth=st.sampled_from(["list", "head"]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.acceptance("LS-03")
+async def test_any_crash_leaves_what_a_clean_run_leaves(
+    before: dict[bytes, str],
+    now: dict[bytes, str],
+    fail_at: int,
+    lose: bool,
+    depth: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows, counts, outcomes and spans are equal wherever a statement fails or a COMMIT loses its answer."""
+    monkeypatch.setattr(catalog_module, "_COMMIT_PAUSE_S", 0)
+    job = {"depth": depth, "exclude": ["x*"]}
+    results = []
+    for broken in (False, True):
+        with TemporaryDirectory() as folder:
+            async with a_catalog(folder, LIMITS) as (catalog, database):
+                await ingest(catalog, filled(before), await new_run(catalog, **job))
+                run_id = await new_run(catalog, **job)
+                faults = Faults(database)
+                if broken and lose:
+                    faults.lose_commit_at = 1 + fail_at % 12
+                elif broken:
+                    faults.fail_at = fail_at
+                while True:
+                    try:
+                        await ingest(catalog, filled(now), run_id)
+                        break
+                    except CatalogUnavailableError:
+                        continue
+                results.append(await outcome_of(catalog, database, run_id))
+    clean, crashed = results
+    assert crashed == clean
+    listed = clean[1].listed
+    assert listed == len(now) == sum(clean[1].outcomes.values())
+
+
+@pytest.mark.acceptance("LS-02")
+async def test_a_worker_that_lost_its_lease_changes_nothing(tmp_path: Path) -> None:
+    """The epoch rises when the lease runs out, before anybody else takes the shard."""
+    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+        run_id = await new_run(catalog)
+        shard, run = await claimed(catalog)
+        await expire_leases(database)
+        await catalog.sweep()
+        with pytest.raises(FencedError):
+            await a_slice(catalog, shard, run, filled({b"a": "one"}), LIMITS).work()
+        _, totals, rows, _ = await outcome_of(catalog, database, run_id)
+        assert (totals.listed, rows) == (0, [])
+
+
+@given(st.lists(st.binary(max_size=2), unique=True, max_size=6), st.data())
+def test_spans_taken_out_in_any_order_leave_no_gap_and_no_overlap(cuts: list[bytes], data: st.DataObject) -> None:
+    ends: list[bytes | None] = [None, *sorted(cuts), None]
+    tiles = [Range(lo, hi) for lo, hi in itertools.pairwise(ends)]
+    todo: tuple[tuple[int, Range], ...] = ((0, Range()), (1, Range()))
+    for tile in data.draw(st.permutations(tiles)):
+        todo = left_after(todo, Span(source=0, merged=Merged(tile)))
+        assert (1, Range()) in todo
+        assert not any(source == 0 and left == tile for source, left in todo)
+    assert todo == ((1, Range()),)
+
+
+def test_a_span_that_was_not_to_do_is_refused() -> None:
+    with pytest.raises(ValueError, match="not among"):
+        left_after([(0, Range(b"m", None))], Span(source=0, merged=Merged(Range(None, b"m"))))
