@@ -96,6 +96,12 @@ class FakeS3:
         return f"http://127.0.0.1:{self._server.port}"
 
     @property
+    def virtual_url(self) -> str:
+        """For clients that put the bucket in front of the host, and resolve every name to this machine."""
+        assert self._server is not None
+        return f"http://{self.dialect.virtual_host[1:]}:{self._server.port}"
+
+    @property
     def connections(self) -> int:
         """TCP connections accepted so far."""
         assert self._server is not None

@@ -60,6 +60,7 @@ class Faults:
     def __init__(self) -> None:
         self.script: list[Fault] = []
         self._released = asyncio.Event()
+        self._reached: dict[str, asyncio.Event] = {}
 
     def add(self, fault: Fault) -> Fault:
         self.script.append(fault)
@@ -76,7 +77,16 @@ class Faults:
 
     def next(self, op: str, bucket: str, key: bytes) -> Fault | None:
         hits = [fault for fault in self.script if fault.hits(op, bucket, key)]
+        if hits:
+            self._event(hits[0].kind).set()
         return hits[0] if hits else None
+
+    async def reached(self, kind: str) -> None:
+        """Return once a fault of this kind has happened."""
+        await self._event(kind).wait()
+
+    def _event(self, kind: str) -> asyncio.Event:
+        return self._reached.setdefault(kind, asyncio.Event())
 
     async def wait(self, seconds: float) -> None:
         if seconds:
