@@ -31,6 +31,7 @@ LongshoreError
 │  ├─ FencedError                another worker owns the shard now; nothing was written
 │  ├─ UnknownRunError            no such run in this workspace
 │  └─ CatalogUnavailableError    transient: the database is busy, full or down
+├─ QueueUnavailableError         transient: Redis can't be reached; what the catalog knows is not lost
 └─ RunStoppedError               a run must end with a named reason
    ├─ AccessLostError            nearly every object is denied
    └─ RunCancelledError          someone asked for it
@@ -194,6 +195,12 @@ class UnknownRunError(CatalogError):
 
 class CatalogUnavailableError(CatalogError):
     """The catalog is busy, full or down."""
+
+    transient = True
+
+
+class QueueUnavailableError(LongshoreError):
+    """Redis can't be reached."""
 
     transient = True
 

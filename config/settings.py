@@ -22,6 +22,7 @@ class Limits(BaseModel):
     sweep_s: float = Field(2.0, gt=0, description="how often a worker looks for work that was lost")
     drain_s: float = Field(20.0, gt=0, description="on SIGTERM, how long a slice may take to finish its batch")
     slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
+    rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
     # requests
     list_ahead: int = Field(2, ge=1, description="pages of one prefix that are listed ahead of the commit")

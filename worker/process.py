@@ -1,0 +1,87 @@
+"""What one worker process consists of beside arq: slots, sweeper, bell, metrics. Opened and closed as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+
+from config.settings import Settings
+from credentials.clock import SystemClock
+from worker.health import Health, serve
+from worker.queue import open_bell
+from worker.service import open_service
+from worker.slots import Slots
+from worker.sweeper import Sweeper
+from worker.tasks import Context
+from worker.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+
+_SILENT_S = 30.0
+"""A sweep may wait for a busy catalog; longer than this, and somebody should look."""
+
+
+@asynccontextmanager
+async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> AsyncGenerator[Context]:
+    """Build the process; at the end, drain the slots first, so that every shard is given back. Works without Redis.
+
+    Raises SettingsError or CatalogError.
+    """
+    telemetry = Telemetry(version=version("longshore"))
+    limits = settings.limits
+    async with open_service(settings, observe=telemetry.observe) as service, open_bell(settings) as bell:
+        slots = Slots(worker=service.worker, limits=limits)
+        sweeper = Sweeper(
+            worker=service.worker,
+            catalog=service.catalog,
+            slots=slots,
+            telemetry=telemetry,
+            limits=limits,
+            clock=SystemClock(),
+        )
+        telemetry.watch(slots_busy=lambda: slots.busy, redis_up=redis_up)
+
+        def health() -> Health:
+            return _health(service.worker.owner, slots, sweeper, redis_up=redis_up(), sweep_s=limits.sweep_s)
+
+        async with serve(
+            host=settings.metrics_host, port=settings.metrics_port, render=telemetry.render, health=health
+        ) as port:
+            log.info(
+                "worker started",
+                worker=service.worker.owner,
+                workspace=settings.workspace,
+                queue=settings.queue,
+                metrics=f"http://{settings.metrics_host}:{port}/metrics",
+            )
+            sweeping = asyncio.create_task(sweeper.run())
+            try:
+                yield Context(intake=service, bell=bell, slots=slots, limits=limits, run_ended=telemetry.observe)
+            finally:
+                try:
+                    await slots.drain(limits.drain_s)
+                finally:
+                    sweeping.cancel()
+                    await asyncio.gather(sweeping, return_exceptions=True)
+                    log.info("worker ended", worker=service.worker.owner)
+
+
+def _health(owner: str, slots: Slots, sweeper: Sweeper, *, redis_up: bool, sweep_s: float) -> Health:
+    quiet_s, most_s = sweeper.quiet_s, _SILENT_S + 3 * sweep_s
+    if slots.stopping:
+        problem = "the worker is stopping"
+    elif quiet_s is None:
+        problem = "the catalog has not answered yet"
+    elif quiet_s > most_s:
+        problem = f"the catalog has not answered for {quiet_s:.0f} s"
+    else:
+        problem = None
+    # Redis is told and does not decide: work goes on without it, and a restart of this process would not bring it back.
+    return Health(
+        problem=problem,
+        details={"worker": owner, "slots_busy": slots.busy, "redis": redis_up, "swept_seconds_ago": quiet_s},
+    )
