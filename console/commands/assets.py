@@ -1,0 +1,99 @@
+"""`longshore assets`: the records, as lines for people or objects for programs, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from console.commands.common import asynchronous, opened
+from console.show import as_json, asset_record, shown, shown_key
+
+if TYPE_CHECKING:
+    from ingest.job import PrefixSource
+    from worker.service import Service
+
+_PAGE: Final = 1000
+STATES: Final = ("present", "archived", "missing", "removed", "failed")
+
+
+@click.command()
+@click.option("--connection", metavar="NAME", help="Only what this connection found, even if it was removed since.")
+@click.option("--prefix", metavar="URI", help="Only below s3://bucket or s3://bucket/prefix.")
+@click.option("--state", type=click.Choice(STATES), help="Only assets in this state.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="No more than this many.")
+@click.option("--json", "as_lines", is_flag=True, help="One object a line, with everything that is known.")
+@asynchronous
+async def assets(
+    connection: str | None,
+    prefix: str | None,
+    state: str | None,
+    limit: int | None,
+    as_lines: bool,  # noqa: FBT001  click passes by name
+) -> None:
+    """List asset records, one per object, in the order of bucket and key.
+
+    \b
+    longshore assets --prefix s3://acme-photos/2026/ --state present
+    longshore assets --connection acme --json | jq -r .content_type | sort | uniq -c
+    """  # noqa: D301  \b is for click, which keeps the lines below it
+    where = _source(prefix)
+    async with opened() as service:
+        names = await _connections(service, connection)
+        async with aclosing(_rows(service, list(names), where, state)) as rows:
+            left = limit
+            async for row in rows:
+                name = names[row["connection_id"]]
+                click.echo(_json_line(service, name, row) if as_lines else _line(row))
+                if left is not None and (left := left - 1) == 0:
+                    break
+
+
+def _source(prefix: str | None) -> PrefixSource | None:
+    from ingest.job import PrefixSource
+
+    try:
+        return None if prefix is None else PrefixSource.parse(prefix)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+async def _connections(service: Service, name: str | None) -> dict[str, str]:
+    """Names by ID, of the connections asked for; removed ones count, since their records stay."""
+    known = await service.registry.known_ids(workspace=service.settings.workspace)
+    found = {key: value for key, value in known.items() if name in (None, value)}
+    if not found:
+        await service.registry.get(name or service.settings.default_connection, workspace=service.settings.workspace)
+    return found
+
+
+async def _rows(
+    service: Service, connection_ids: list[str], where: PrefixSource | None, state: str | None
+) -> AsyncGenerator[Mapping[str, Any]]:
+    after: tuple[str, str, bytes] | None = None
+    while True:
+        page = await service.catalog.find_assets(
+            connection_ids,
+            bucket=where.bucket if where else None,
+            prefix=where.prefix if where else b"",
+            state=state,
+            after=after,
+            limit=_PAGE,
+        )
+        for row in page:
+            yield row
+        if len(page) < _PAGE:
+            return
+        after = (page[-1]["connection_id"], page[-1]["bucket"], page[-1]["key"])
+
+
+def _json_line(service: Service, connection: str, row: Mapping[str, Any]) -> str:
+    return as_json(asset_record(row, workspace=service.settings.workspace, connection=connection))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    uri = f"s3://{row['bucket']}/{shown_key(row['key'])}"
+    what = row["error_code"] or row["content_type"] or "-"
+    return f"{row['state']:<8} {row['size']:>14,}  {shown(row['last_modified']):<24}  {shown(what):<28} {uri}"

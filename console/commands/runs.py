@@ -1,0 +1,141 @@
+"""`longshore runs`: what ran, how far it is, and the decisions that only a person takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from console.commands.common import asynchronous, opened
+from console.show import as_json, exit_code, iso, run_lines, run_summary, table
+
+if TYPE_CHECKING:
+    from ingest.catalog.runs import Run, Totals
+    from worker.service import Service
+
+_WATCH_S: Final = 0.5
+
+
+@click.group(invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
+@click.option("--json", "as_lines", is_flag=True, help="One object a line.")
+@click.pass_context
+def runs(context: click.Context, limit: int, as_lines: bool) -> None:  # noqa: FBT001  click passes by name
+    """List runs, newest first; or look at one, watch it, cancel it, confirm its removals.
+
+    \b
+    longshore runs
+    longshore runs show             the newest one
+    longshore runs watch 20261122-101500-0a1b2c3d
+    """  # noqa: D301  \b is for click, which keeps the lines below it
+    if context.invoked_subcommand is None:
+        _list(limit, as_lines)
+
+
+@asynchronous
+async def _list(limit: int, as_lines: bool) -> None:  # noqa: FBT001  two plain arguments of a private function
+    async with opened() as service:
+        found = await service.catalog.newest_runs(limit)
+    if as_lines:
+        for run, totals in found:
+            click.echo(as_json(run_summary(run, totals)))
+        return
+    if not found:
+        click.echo("no runs yet; `longshore ingest s3://bucket` makes one")
+        return
+    for line in table(("run", "state", "connection", "listed", "failed", "submitted", "from"), map(_row, found)):
+        click.echo(line)
+
+
+def _row(found: tuple[Run, Totals]) -> tuple[str, ...]:
+    run, totals = found
+    sources = [source.uri for source in run.sources]
+    more = f" +{len(sources) - 1}" if len(sources) > 1 else ""
+    return (
+        run.id,
+        run.state,
+        run.connection,
+        f"{totals.listed:,}",
+        f"{totals.outcomes['failed']:,}",
+        (iso(run.created_at) or "")[:19],
+        f"{sources[0]}{more}" if sources else "-",
+    )
+
+
+async def _find(service: Service, run_id: str | None) -> tuple[Run, Totals]:
+    """That run, or the newest one."""
+    if run_id is not None:
+        return await service.catalog.run(run_id)
+    newest = await service.catalog.newest_runs(1)
+    if not newest:
+        raise click.ClickException("there are no runs yet; `longshore ingest s3://bucket` makes one")
+    return newest[0]
+
+
+def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
+    summary = run_summary(run, totals)
+    if as_object:
+        click.echo(as_json(summary))
+        return
+    for line in run_lines(summary):
+        click.echo(line)
+    for source in run.sources:
+        click.echo(f"from {source.uri} through {run.connection}, depth {run.job.depth if run.job else '-'}")
+
+
+@runs.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--json", "as_object", is_flag=True, help="Print one object.")
+@asynchronous
+async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  click passes by name
+    """Show a run, or the newest one: what became of the objects, which requests it took, what they cost."""
+    async with opened() as service:
+        run, totals = await _find(service, run_id)
+    _print(run, totals, as_object=as_object)
+
+
+@runs.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--json", "as_object", is_flag=True, help="Print one object at the end, and no progress.")
+@asynchronous
+async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  click passes by name
+    """Follow a run, or the newest one, until it ends; exits like `longshore ingest`. Ctrl-C stops watching, not the run."""
+    from console.progress import progress
+
+    async with opened() as service:
+        run, totals = await _find(service, run_id)
+        seen: dict[str, Any] = run_summary(run, totals)
+        with progress(lambda: seen, silent=as_object):
+            while not run.ended:
+                await asyncio.sleep(_WATCH_S)
+                run, totals = await service.catalog.run(run.id)
+                seen = run_summary(run, totals)
+    _print(run, totals, as_object=as_object)
+    return exit_code(run)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@asynchronous
+async def cancel(run_id: str) -> int:
+    """End a run now. What it committed stays; what a worker has in hand is dropped."""
+    async with opened() as service:
+        run = await service.catalog.cancel(run_id)
+    click.echo(f"run {run.id} is {run.state}")
+    return 0 if run.state == "cancelled" else 1
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@asynchronous
+async def confirm(run_id: str) -> int:
+    """Remove what a run found missing, after it stopped to ask because it was so much."""
+    async with opened() as service:
+        before, _ = await service.catalog.run(run_id)
+        if before.state != "needs_confirmation":
+            raise click.ClickException(f"run {run_id} is {before.state}; there is nothing to confirm")
+        run = await service.catalog.confirm(run_id)
+        _, totals = await service.catalog.run(run_id)
+    click.echo(f"run {run.id} is {run.state}: {totals.removed:,} removed")
+    return exit_code(run)

@@ -1,0 +1,138 @@
+"""The demo, as a story: a customer's bucket is ingested through a role, changes, and is ingested again for what changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import signal
+import time
+from typing import Any, Final
+
+from console.stage import Stage, StageError, stage
+
+LEAST_OBJECTS: Final = 50
+_CHANGES: Final = 20
+_SHOWN: Final = (
+    "longshore_runs_total",
+    "longshore_objects_total",
+    "longshore_requests_total",
+    "longshore_session_refreshes_total",
+    "longshore_sessions_served_total",
+    "longshore_commit_seconds_count",
+)
+_EXPORTED: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+    "LONGSHORE_REDIS_URL",
+    "LONGSHORE_CATALOG_URL",
+)
+
+
+def play(*, objects: int, keep: bool) -> None:
+    """Run the demo with that many objects; with `keep`, wait for Ctrl-C before everything is ended.
+
+    Raises StageError if anything is not as it must be.
+    """
+    began = time.monotonic()
+    _say("starting a Valkey, an S3, STS and IAM (moto), and a worker: `arq worker.main.WorkerSettings`")
+    with stage() as on:
+        seeded = on.ask("seed", objects)
+        bucket = on.facts["bucket"]
+        _say(f"the bucket {bucket} has {seeded['objects']:,} objects, {seeded['media']} of them pictures and sounds")
+        _connect(on)
+        on.ask("requests")
+        _first_run(on, objects)
+        _show_assets(on, objects)
+        _show_metrics(on)
+        _second_run(on, min(_CHANGES, objects // 10))
+        _say(f"all of it is as it must be, after {time.monotonic() - began:.0f} s")
+        if keep:
+            _wait(on)
+    _say("everything is ended; nothing was left running")
+
+
+def _connect(on: Stage) -> None:
+    _say("we are a user in account 111122223333; the customer's role in 444455556666 trusts us, with an external ID")
+    on.longshore("whoami")
+    facts = on.facts
+    on.longshore(
+        *("connections", "add", "acme", "--role-arn", facts["role"], "--external-id", facts["external_id"]),
+        *("--allow", f"s3://{facts['bucket']}"),
+    )
+
+
+def _ingest(on: Stage) -> dict[str, Any]:
+    """Submit the bucket through the queue, watch the worker, and return the run's summary."""
+    run = on.longshore("submit", f"s3://{on.facts['bucket']}", "--connection", "acme").strip()
+    on.longshore("runs", "watch", run)
+    summary: dict[str, Any] = json.loads(on.longshore("runs", "show", run, "--json", silent=True))
+    return summary
+
+
+def _first_run(on: Stage, objects: int) -> None:
+    _say("first run: every object is new, and each is asked for its headers")
+    summary = _ingest(on)
+    seen = on.ask("requests")
+    _say(f"the servers saw {seen['LIST']:,} LIST, {seen['HEAD']:,} HEAD and {seen['STS']:,} STS requests")
+    _must("the run", summary["state"], "complete")
+    _must("objects listed", summary["listed"], objects)
+    _must("objects added", summary["added"], objects)
+    _must("LIST requests", summary["requests"]["list"], math.ceil(objects / 1000))
+    _must("HEAD requests", summary["requests"]["head"], objects)
+
+
+def _show_assets(on: Stage, objects: int) -> None:
+    _say("some of the records")
+    for folder in ("2026/01/", "raw footage/", "emoji/"):
+        on.longshore("assets", "--prefix", f"s3://{on.facts['bucket']}/{folder}", "--limit", "2")
+    lines = on.longshore("assets", "--connection", "acme", "--state", "present", "--json", silent=True).splitlines()
+    _must("asset records", len(lines), objects)
+    print("one of them whole:", lines[len(lines) // 2][:1200], flush=True)
+
+
+def _show_metrics(on: Stage) -> None:
+    _say(f"some of what Prometheus sees at {on.metrics_url}")
+    lines = [line for line in on.metrics() if line.startswith(_SHOWN)]
+    print("\n".join(lines), flush=True)
+    if not any(line.startswith("longshore_objects_total") for line in lines):
+        raise StageError("the worker's metrics tell nothing of the objects it committed")
+
+
+def _second_run(on: Stage, count: int) -> None:
+    done = on.ask("change", count)
+    _say(f"{count} objects were overwritten, {count} added, {count} deleted; second run: only those cost a request")
+    on.ask("requests")
+    summary = _ingest(on)
+    seen = on.ask("requests")
+    _say(f"the servers saw {seen['LIST']:,} LIST and {seen['HEAD']:,} HEAD requests for {summary['listed']:,} objects")
+    _must("the run", summary["state"], "complete")
+    for name in ("changed", "added"):
+        _must(f"objects {name}", summary[name], done[name])
+    _must("objects removed", summary["removed"], done["deleted"])
+    _must("objects unchanged", summary["unchanged"], done["objects"] - 2 * count)
+    _must("LIST requests", summary["requests"]["list"], math.ceil(done["objects"] / 1000))
+    _must("HEAD requests", summary["requests"]["head"], 2 * count)
+    _must("HEAD requests that the server saw", seen["HEAD"], 2 * count)
+
+
+def _wait(on: Stage) -> None:
+    _say("everything stays up until Ctrl-C; in another shell, with longshore on its PATH:")
+    for name in _EXPORTED:
+        print(f"export {name}={shlex.quote(on.environment[name])}")
+    print(f"curl {on.metrics_url}", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print(flush=True)
+
+
+def _must(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise StageError(f"{what}: {found}, but it must be {wanted}")
+
+
+def _say(text: str) -> None:
+    print(f"\n==> {text}", flush=True)

@@ -1,0 +1,115 @@
+"""How runs and assets look: one object for programs, a few lines for people, keys that no terminal obeys."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from console.prices import cost_usd
+
+if TYPE_CHECKING:
+    from ingest.catalog.runs import Run, Totals
+
+EXIT_CODES: Final = {"complete": 0, "partial": 3}
+"""By a run's state; any other state is 1."""
+_JSON_COLUMNS: Final = ("media", "metadata", "headers", "tags")
+_TIMES: Final = ("first_seen_at", "changed_at")
+
+
+def exit_code(run: Run) -> int:
+    return EXIT_CODES.get(run.state, 1)
+
+
+def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
+    """The object that `--json` prints: counts of objects by outcome, requests by class, bytes read, seconds so far or in all."""
+    end = run.finished_at or int(time.time() * 1000)
+    seconds = max(0, end - run.started_at) / 1000 if run.started_at else 0.0
+    return {
+        "run": run.id,
+        "state": run.state,
+        "connection": run.connection,
+        "listed": totals.listed,
+        **{name: totals.outcomes[name] for name in ("added", "changed", "unchanged")},
+        "removed": totals.removed,
+        **{name: totals.outcomes[name] for name in ("filtered", "vanished", "archived", "failed")},
+        "bytes": totals.bytes,
+        "requests": dict(totals.requests),
+        "seconds": round(seconds, 3),
+        "cost_usd": cost_usd(totals.requests),
+        "error_code": run.error_code,
+        "error": run.error,
+    }
+
+
+def run_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A run for people: what became of the objects, and what it took."""
+    names = ("added", "changed", "unchanged", "removed", "filtered", "vanished", "archived", "failed")
+    outcomes = ", ".join(f"{summary[name]:,} {name}" for name in names if summary[name] or name in names[:3])
+    requests = ", ".join(f"{count:,} {name.upper()}" for name, count in summary["requests"].items() if count)
+    spent = f"{requests or 'no requests'}; {summary['bytes']:,} bytes in {summary['seconds']:.1f} s"
+    lines = [
+        f"run {summary['run']} {summary['state']}: {summary['listed']:,} listed, {outcomes}",
+        f"{spent}; about ${summary['cost_usd']:.6f}",
+    ]
+    return lines if summary["error"] is None else [*lines, f"{summary['error_code']}: {summary['error']}"]
+
+
+def shown(text: str) -> str:
+    """A key, an address or a name on one line: what is not printable is escaped, so that no terminal obeys it."""
+    return "".join(
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def shown_key(key: bytes) -> str:
+    """Like `shown`; bytes that are no UTF-8 appear by their number in hex."""
+    valid = key.decode(errors="surrogateescape")
+    return "".join(f"\\x{ord(char) - 0xDC00:02x}" if 0xDC80 <= ord(char) <= 0xDCFF else shown(char) for char in valid)
+
+
+def asset_record(row: Mapping[str, Any], *, workspace: str, connection: str) -> dict[str, Any]:
+    """An asset for programs: the catalog's columns, with the computed ID, the key as text, and times as ISO 8601.
+
+    `key_hex` is there if the key is no valid UTF-8 and its text can't be turned back into it.
+    """
+    from ingest.catalog.assets import asset_id
+
+    key, version = row["key"], row["version_id"]
+    text = key.decode(errors="backslashreplace")
+    record = {
+        "id": asset_id(workspace=workspace, connection=connection, bucket=row["bucket"], key=key, version_id=version),
+        "connection": connection,
+        "bucket": row["bucket"],
+        "key": text,
+        "key_hex": None if text.encode() == key else key.hex(),
+    }
+    for name, value in row.items():
+        if name in _JSON_COLUMNS:
+            record[name] = None if value is None else json.loads(value)
+        elif name in _TIMES:
+            record[name] = iso(value)
+        elif name not in ("connection_id", "bucket", "key"):
+            record[name] = value
+    return record
+
+
+def iso(milliseconds: int | None) -> str | None:
+    """Unix milliseconds as ISO 8601 in UTC."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON in ASCII: a terminal or a log takes it whatever a key holds."""
+    return json.dumps(value, indent=indent)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell; for what fits on a screen."""
+    cells = [tuple(titles), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
