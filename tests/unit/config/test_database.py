@@ -1,0 +1,103 @@
+"""The database: whole transactions, translated errors, and migrations that build what the code expects."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import credentials.tables
+import ingest.catalog.tables
+from config.database import Database, db_now, metadata, open_database
+from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+
+TABLES = {ingest.catalog.tables.assets, credentials.tables.connections}
+
+
+async def test_migrations_build_the_tables_that_the_code_describes(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        differences = await database.read(lambda tx: compare_metadata(MigrationContext.configure(tx), metadata))
+    assert set(metadata.tables.values()) >= TABLES
+    assert differences == []
+
+
+async def test_several_processes_may_open_a_new_catalog_at_once(tmp_path: Path) -> None:
+    """One migrates, the others wait for it."""
+
+    async def use(number: int) -> int:
+        async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+            return await database.transaction(
+                lambda tx: number + int(tx.execute(sa.text("SELECT count(*) FROM runs")).scalar_one())
+            )
+
+    assert await asyncio.gather(*(use(number) for number in range(6))) == list(range(6))
+
+
+async def test_an_error_rolls_the_whole_transaction_back(tmp_path: Path) -> None:
+    def half(tx: sa.Connection) -> None:
+        tx.execute(sa.text("CREATE TABLE half (x)"))
+        raise RuntimeError("midway")
+
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        with pytest.raises(RuntimeError, match="midway"):
+            await database.transaction(half)
+        with pytest.raises(CatalogError, match="no such table: half"):
+            await database.read(lambda tx: tx.execute(sa.text("SELECT * FROM half")))
+
+
+async def test_a_full_disk_can_be_waited_for(tmp_path: Path) -> None:
+    def fill(tx: sa.Connection) -> None:
+        tx.execute(sa.text("PRAGMA max_page_count = 1"))
+        tx.execute(sa.text("CREATE TABLE big AS SELECT zeroblob(1000000) AS x"))
+
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        with pytest.raises(CatalogUnavailableError, match="full"):
+            await database.transaction(fill)
+
+
+async def test_the_clock_is_the_databases_own_in_milliseconds(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        now, seconds = await database.read(
+            lambda tx: tx.execute(sa.select(db_now(), sa.text("strftime('%s', 'now')"))).one()
+        )
+    assert abs(now / 1000 - int(seconds)) < 2
+
+
+async def test_nobody_else_on_the_machine_may_read_the_catalog(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/deep/down/catalog.db"):
+        assert stat.S_IMODE((tmp_path / "deep/down/catalog.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://user:hunter2@host/db", "keeps its catalog in SQLite"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("nonsense hunter2", "no database URL"),
+        ("sqlite:////proc/no/such/catalog.db", "can't be opened"),
+    ],
+)
+async def test_a_url_that_can_not_be_used_says_what_to_write_and_no_password(url: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as caught:
+        async with open_database(url):
+            raise AssertionError("opened")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.db"
+
+    async def age(database: Database) -> None:
+        await database.transaction(lambda tx: tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+
+    async with open_database(url) as database:
+        await age(database)
+    with pytest.raises(CatalogError, match="newer longshore"):
+        async with open_database(url):
+            raise AssertionError("opened")

@@ -1,0 +1,208 @@
+"""Runs and shards: who gets what, when a run ends, and what must ask first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from config.database import Database
+from config.errors import FencedError, JobConflictError, LongshoreError, RoleDeniedError, UnknownRunError
+from config.settings import Limits
+from ingest.catalog.assets import asset_id, prefix_end
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.shards import Usage
+from ingest.job import IngestJob
+from ingest.model import Range
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+
+LIMITS = Limits(removals_most=50, removals_share=0.5, removals_min=5, heartbeat_s=60, lease_s=600)
+
+
+@pytest.fixture(name="here")
+async def _here(tmp_path: Path) -> AsyncGenerator[tuple[Catalog, Database]]:
+    async with a_catalog(tmp_path, LIMITS) as both:
+        yield both
+
+
+@pytest.fixture(name="catalog")
+def _catalog(here: tuple[Catalog, Database]) -> Catalog:
+    return here[0]
+
+
+async def ingest(catalog: Catalog, bucket: FakeBucket) -> str:
+    run_id = await new_run(catalog, depth="list")
+    shard, run = await claimed(catalog, run_id=run_id)
+    await a_slice(catalog, shard, run, bucket, LIMITS).work()
+    await catalog.finish(run_id)
+    return run_id
+
+
+def holding(count: int) -> FakeBucket:
+    bucket = FakeBucket()
+    for number in range(count):
+        bucket.put(f"k{number:03}".encode())
+    return bucket
+
+
+@pytest.mark.parametrize(
+    ("had", "has", "state", "removed"),
+    [
+        (3, 2, "complete", 1),
+        (8, 3, "complete", 5),  # more than half, but few: a small bucket can be synced
+        (8, 0, "needs_confirmation", 0),  # an empty bucket removes nothing
+        (1, 0, "needs_confirmation", 0),
+        (20, 8, "needs_confirmation", 0),  # 12 of 20, above the share
+        (20, 10, "complete", 10),
+        (200, 149, "needs_confirmation", 0),  # 51, above the number
+        (200, 150, "complete", 50),
+    ],
+)
+@pytest.mark.acceptance("LS-05")
+async def test_a_mass_disappearance_stops_and_asks(
+    catalog: Catalog, had: int, has: int, state: str, removed: int
+) -> None:
+    await ingest(catalog, holding(had))
+    run, totals = await catalog.run(await ingest(catalog, holding(has)))
+    assert (run.state, totals.removed, totals.missing) == (state, removed, had - has)
+    if state == "needs_confirmation":
+        assert run.error_code == "MassRemoval"
+        confirmed = await catalog.confirm(run.id)
+        assert (confirmed.state, (await catalog.run(run.id))[1].removed) == ("complete", had - has)
+
+
+async def test_what_was_missing_and_is_back_is_present_again(catalog: Catalog) -> None:
+    await ingest(catalog, holding(8))
+    asked = await ingest(catalog, holding(0))
+    await ingest(catalog, holding(8))
+    await catalog.confirm(asked)
+    assert Counter(row["state"] for row in await catalog.find_assets(["c"])) == {"present": 8}
+
+
+async def test_the_same_job_id_is_the_same_run_and_another_body_is_refused(catalog: Catalog) -> None:
+    job = IngestJob.read({"uris": ["s3://bucket-a"]})
+    first, new = await catalog.create_run(job, connection_id="c", origin="queue", job_id="mine")
+    again, doubled = await catalog.create_run(job, connection_id="c", origin="queue", job_id="mine")
+    assert (first.id, new, doubled) == (again.id, True, False)
+    with pytest.raises(JobConflictError, match=first.id):
+        await catalog.create_run(
+            IngestJob.read({"uris": ["s3://bucket-b"]}), connection_id="c", origin="queue", job_id="mine"
+        )
+
+
+async def test_a_job_that_can_not_be_used_is_a_failed_run_with_the_reason(catalog: Catalog) -> None:
+    run = await catalog.create_failed_run(
+        LongshoreError("no such thing", code="BadJob"), connection="", origin="queue", job_id="bad"
+    )
+    again = await catalog.create_failed_run(LongshoreError("x"), connection="", origin="queue", job_id="bad")
+    assert (run.state, run.error_code, run.error, run.job, again.id) == (
+        "failed",
+        "BadJob",
+        "no such thing",
+        None,
+        run.id,
+    )
+    assert await catalog.claim(owner="w") is None
+
+
+async def test_one_workspace_never_sees_anothers_runs(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    run_id = await new_run(catalog)
+    other = Catalog(database=database, workspace="other", limits=LIMITS)
+    with pytest.raises(UnknownRunError):
+        await other.run(run_id)
+    with pytest.raises(UnknownRunError):
+        await other.cancel(run_id)
+    assert await other.claim(owner="w") is None
+    assert await other.newest_runs(10) == []
+
+
+async def test_connections_take_turns(catalog: Catalog) -> None:
+    """A connection with many shards does not hold up one with few."""
+    job = {"uris": [f"s3://bucket-a/{number}/" for number in range(6)]}
+    await catalog.create_run(IngestJob.read(job), connection_id="big", origin="queue")
+    await catalog.create_run(IngestJob.read({"uris": ["s3://bucket-b"]}), connection_id="small", origin="queue")
+    served = [(await claimed(catalog))[1].connection_id for _ in range(4)]
+    assert served == ["big", "small", "big", "big"]
+
+
+async def test_a_shard_goes_to_one_owner_until_its_lease_runs_out(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    await new_run(catalog)
+    shard, _ = await claimed(catalog)
+    assert await catalog.claim(owner="second") is None
+    await catalog.renew(shard)
+    await expire_leases(database)
+    taken, _ = await claimed(catalog)
+    assert (taken.id, taken.epoch) == (shard.id, shard.epoch + 1)
+    with pytest.raises(FencedError):
+        await catalog.renew(shard)
+    with pytest.raises(FencedError):
+        await catalog.give_back(shard, usage=Usage())
+
+
+async def test_a_shard_that_rests_is_claimed_when_its_rest_is_over(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    await new_run(catalog)
+    shard, _ = await claimed(catalog)
+    await catalog.give_back(shard, usage=Usage(list=3, bytes=10), rest_s=60, failed=True)
+    assert (await catalog.claim(owner="w"), (await catalog.waiting())[0]) == (None, 0)
+    await database.transaction(lambda tx: tx.execute(sa.text("UPDATE shards SET rest_until = 1")))
+    assert (await catalog.waiting())[0] == 1
+    again, run = await claimed(catalog)
+    assert (again.failures, again.todo) == (1, ((0, Range()),))
+    assert (await catalog.run(run.id))[1].requests["list"] == 3
+
+
+async def test_a_cancelled_run_takes_its_shards_from_whoever_works_on_them(catalog: Catalog) -> None:
+    run_id = await new_run(catalog)
+    shard, run = await claimed(catalog)
+    assert (await catalog.cancel(run_id)).state == "cancelled"
+    with pytest.raises(FencedError):
+        await a_slice(catalog, shard, run, holding(3), LIMITS).work()
+    assert await catalog.find_assets(["c"]) == []
+    assert (await catalog.cancel(run_id)).state == "cancelled"
+
+
+async def test_a_run_that_failed_stays_failed(catalog: Catalog) -> None:
+    run_id = await new_run(catalog)
+    await claimed(catalog)
+    await catalog.fail(run_id, RoleDeniedError("the role refuses us", code="AccessDenied"))
+    await catalog.fail(run_id, LongshoreError("later"))
+    assert await catalog.finish(run_id) is None
+    run, _ = await catalog.run(run_id)
+    assert (run.state, run.error_code, run.error) == ("failed", "AccessDenied", "the role refuses us")
+
+
+async def test_a_run_whose_worker_died_before_saying_so_is_ended_by_the_sweep(catalog: Catalog) -> None:
+    run_id = await new_run(catalog, depth="list")
+    shard, run = await claimed(catalog)
+    await a_slice(catalog, shard, run, holding(3), LIMITS).work()
+    assert (await catalog.run(run_id))[0].state == "running"
+    assert [ended.state for ended in await catalog.sweep()] == ["complete"]
+
+
+def test_an_assets_name_depends_on_all_that_names_it_and_on_nothing_else() -> None:
+    names = {"workspace": "w", "connection": "c", "bucket": "b", "key": b"k", "version_id": "v"}
+    whole = asset_id(**names)  # type: ignore[arg-type]  # a mapping of mixed types
+    others = [asset_id(**{**names, name: b"x" if name == "key" else "x"}) for name in names]  # type: ignore[arg-type]  # the same
+    assert len({whole, *others}) == 6
+    assert asset_id(workspace="a", connection="bc", bucket="b", key=b"") != asset_id(
+        workspace="ab", connection="c", bucket="b", key=b""
+    )
+
+
+def test_an_assets_name_is_for_ever() -> None:
+    """Records downstream hold it; it may not change with a release."""
+    assert asset_id(workspace="main", connection="acme", bucket="b", key=b"k") == "ce65d0097315250320c40cd1f743c505"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "end"), [(b"", None), (b"a", b"b"), (b"a/", b"a0"), (b"a\xff", b"b"), (b"\xff\xff", None)]
+)
+def test_the_end_of_a_prefix_is_the_first_key_after_it(prefix: bytes, end: bytes | None) -> None:
+    assert prefix_end(prefix) == end
