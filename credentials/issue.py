@@ -8,10 +8,10 @@ import re
 from dataclasses import astuple, dataclass, field, fields
 
 from config.errors import StsUnavailableError
+from credentials.assume import Assumed, AssumeRole, Sts
 from credentials.clock import Clock
 from credentials.policies import SessionPolicy, render_time_limit
 from credentials.session import Session
-from credentials.sts import Assumed, AssumeRole, Sts
 from credentials.windows import LEAST_LIFE_S, STS_LEAST_S, Life, Random
 
 _SLACK_S = 5.0

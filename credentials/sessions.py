@@ -13,11 +13,11 @@ from typing import Literal
 
 from config.errors import CredentialError, IdentityError, SessionRefusedError, StsUnavailableError
 from config.settings import Limits
+from credentials.assume import Sts
 from credentials.clock import Clock
 from credentials.events import Observe, SessionRefreshed, SessionServed, ignore
 from credentials.issue import Held, Issuer, SessionSpec, session_name
 from credentials.session import Access, Session
-from credentials.sts import Sts
 from credentials.windows import Random, doubling_s, longest_promise_s, mandatory_s, rest_while_served_s
 
 __all__ = ["SessionCache", "SessionSpec", "session_name"]

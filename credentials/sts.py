@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import aiohttp
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
@@ -21,60 +19,10 @@ from botocore.parsers import ResponseParserError
 
 from config.errors import CredentialError, IdentityError, RoleDeniedError, SessionRefusedError, StsUnavailableError
 from config.settings import Limits
+from credentials.assume import Assumed, AssumeRole, Identity, Sts
 from credentials.session import Session
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssumeRole:
-    """One request for a session (STS API Reference, AssumeRole)."""
-
-    role_arn: str
-    session_name: str
-    duration_s: int
-    """900..43,200; 3,600 at most where the role is assumed from another role's session."""
-    external_id: str | None
-    policy: str | None
-    """The inline session policy, JSON."""
-    source_identity: str | None
-    region: str
-    """Whose regional endpoint is asked; the session is valid in every region."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assumed:
-    """STS's answer. Its repr shows no secret."""
-
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    token: str = field(repr=False)
-    expires_at: float
-    """Unix seconds by AWS's clock."""
-    server_time: float | None = None
-    """Unix seconds by AWS's clock, when it answered, rounded down to a second; None where the answer does not say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who we are to AWS (GetCallerIdentity)."""
-
-    account: str
-    arn: str
-    user_id: str
-
-    @property
-    def role_arn(self) -> str | None:
-        """The role behind an assumed role; None for users and roots. A role's path is not told, so it is missing here."""
-        found = re.fullmatch(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", self.arn)
-        return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}" if found else None
-
-
-class Sts(Protocol):
-    """Whoever gives out sessions. Both raise CredentialError."""
-
-    async def assume(self, request: AssumeRole) -> Assumed: ...
-
-    async def identity(self) -> Identity: ...
-
+__all__ = ["AssumeRole", "Assumed", "AwsSts", "Identity", "Sts"]
 
 _KINDS: dict[type[CredentialError], str] = {
     RoleDeniedError: "AccessDenied IDPRejectedClaim NoSuchEntity",
@@ -90,7 +38,10 @@ _CODES = {code: kind for kind, codes in _KINDS.items() for code in codes.split()
 
 _CLASSES: tuple[tuple[tuple[type[BaseException], ...], type[CredentialError]], ...] = (
     ((boto.ParamValidationError, boto.ValidationError), SessionRefusedError),
-    ((boto.HTTPClientError, aiohttp.ClientError, OSError, ResponseParserError), StsUnavailableError),
+    (
+        (boto.HTTPClientError, boto.ConnectionError, aiohttp.ClientError, OSError, ResponseParserError),
+        StsUnavailableError,
+    ),
     ((boto.BotoCoreError,), IdentityError),
 )
 """What goes wrong without an answer from STS, first match: the rest of botocore's errors are those of the credential chain."""
@@ -117,14 +68,14 @@ class AwsSts:
         self._clients: dict[str, Any] = {}
         self._making = asyncio.Lock()
         self._open = AsyncExitStack()
-        self._aws = _default_chain()
+        self._chain = _session()
+        self._signing = _session()
+        self._signing.register_component("credential_provider", _Ours(self._own_keys))
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -148,7 +99,7 @@ class AwsSts:
         """Who we are. Raises IdentityError or StsUnavailableError."""
         async with self._asking("to tell who we are", hide=()):
             answer = await (await self._client(self._region)).get_caller_identity()
-        return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
+            return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
 
     async def own_session(self, *, fresh: bool = False) -> Session:
         """Our own credentials, as AWS's default chain has them now. `fresh` looks through the chain anew.
@@ -156,19 +107,23 @@ class AwsSts:
         Raises IdentityError or StsUnavailableError.
         """
         if fresh:
-            self._aws = _default_chain()
+            self._chain = _session()
         async with self._asking("for our own credentials", hide=()):
-            credentials = await self._aws.get_credentials()
-            if credentials is None:
-                raise boto.NoCredentialsError
-            frozen = await credentials.get_frozen_credentials()
-        ends = getattr(credentials, "_expiry_time", None)  # botocore tells the end of a session in no other way
+            frozen = await self._own_keys()
+            # botocore tells the end of a session in no other way
+            ends = getattr(await self._chain.get_credentials(), "_expiry_time", None)
         return Session(
             access_key_id=frozen.access_key,
             secret_access_key=frozen.secret_key,
             token=frozen.token,
             usable_until=ends.timestamp() if ends else None,
         )
+
+    async def _own_keys(self) -> Any:
+        credentials = await self._chain.get_credentials()
+        if credentials is None:
+            raise boto.NoCredentialsError
+        return await credentials.get_frozen_credentials()
 
     async def _assume(self, request: AssumeRole, duration_s: int) -> Assumed:
         optional = {
@@ -189,7 +144,7 @@ class AwsSts:
     async def _client(self, region: str) -> Any:
         async with self._making:
             if region not in self._clients:
-                made = self._aws.create_client(
+                made = self._signing.create_client(
                     "sts", region_name=region, endpoint_url=self._endpoint, config=_config(self._limits)
                 )
                 self._clients[region] = await self._open.enter_async_context(made)
@@ -204,10 +159,35 @@ class AwsSts:
             async with asyncio.timeout(most):
                 yield
         except (boto.ClientError, boto.BotoCoreError, aiohttp.ClientError, OSError, ResponseParserError) as error:
-            raise _translated(error, what, hide) from None
+            ours = _translated(error, what, hide)
+            if isinstance(ours, IdentityError):
+                self._chain = (
+                    _session()
+                )  # keys may have been rotated where botocore looks only once: in a file, or a variable
+            raise ours from None
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+            # botocore's parsers raise these on answers that no STS gives, and reading such an answer does, too.
+            raise StsUnavailableError(
+                f"STS was asked {what}, and its answer is none: a part of it is missing or malformed",
+                code="MalformedAnswer",
+            ) from error
 
 
-def _default_chain() -> AioSession:
+class _Ours(AioCredentials):  # type: ignore[misc]  # aiobotocore ships no types
+    """Our own credentials as they are when a request is signed, so that a client outlives them."""
+
+    def __init__(self, keys: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__("", "")
+        self._keys = keys
+
+    async def load_credentials(self) -> Self:
+        return self
+
+    async def get_frozen_credentials(self) -> Any:
+        return await self._keys()
+
+
+def _session() -> AioSession:
     session = AioSession()
     session.set_config_variable("sts_regional_endpoints", "regional")
     return session
@@ -240,24 +220,17 @@ class _Staying:
 
 
 def _read(answer: dict[str, Any]) -> Assumed:
-    """STS's answer, checked: a session without an end, or without a part, is none."""
-    try:
-        given = answer["Credentials"]
-        assumed = Assumed(
-            access_key_id=given["AccessKeyId"],
-            secret_access_key=given["SecretAccessKey"],
-            token=given["SessionToken"],
-            expires_at=given["Expiration"].timestamp(),
-            server_time=_date(answer),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise StsUnavailableError(
-            "STS's answer is no session: a part of it is missing or malformed", code="MalformedAnswer"
-        ) from error
-    if not (
-        assumed.access_key_id and assumed.secret_access_key and assumed.token and math.isfinite(assumed.expires_at)
-    ):
-        raise StsUnavailableError("STS's answer is no session: a part of it is empty", code="MalformedAnswer")
+    """STS's answer. Raises whatever comes of a missing or malformed part: a session without an end is none."""
+    given = answer["Credentials"]
+    assumed = Assumed(
+        access_key_id=given["AccessKeyId"],
+        secret_access_key=given["SecretAccessKey"],
+        token=given["SessionToken"],
+        expires_at=given["Expiration"].timestamp(),
+        server_time=_date(answer),
+    )
+    if not (assumed.access_key_id and assumed.secret_access_key and assumed.token):
+        raise ValueError("a part of the session is empty")
     return assumed
 
 

@@ -8,9 +8,9 @@ from collections import Counter
 from datetime import datetime
 
 from config.errors import CredentialError
+from credentials.assume import Assumed, AssumeRole, Identity
 from credentials.policies import Grant, SessionPolicy
 from credentials.sessions import SessionSpec
-from credentials.sts import Assumed, AssumeRole, Identity
 from tests.fakes.clock import ManualClock
 
 POLICY = SessionPolicy(grants=(Grant(bucket="media", prefix="in/"),))
