@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,19 @@ async def test_migrations_build_the_tables_that_the_code_describes(tmp_path: Pat
 
 async def test_several_processes_may_open_a_new_catalog_at_once(tmp_path: Path) -> None:
     """One migrates, the others wait for it."""
-
-    async def use(number: int) -> int:
-        async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
-            return await database.transaction(
-                lambda tx: number + int(tx.execute(sa.text("SELECT count(*) FROM runs")).scalar_one())
-            )
-
-    assert await asyncio.gather(*(use(number) for number in range(6))) == list(range(6))
+    opens = f"""
+import asyncio
+from config.database import open_database
+async def use():
+    async with open_database("sqlite:///{tmp_path}/catalog.db") as database:
+        await database.transaction(lambda tx: tx.exec_driver_sql("CREATE TABLE IF NOT EXISTS opened (x)"))
+        await database.transaction(lambda tx: tx.exec_driver_sql("INSERT INTO opened VALUES (1)"))
+asyncio.run(use())
+"""
+    processes = [await asyncio.create_subprocess_exec(sys.executable, "-c", opens) for _ in range(4)]
+    assert await asyncio.gather(*(process.wait() for process in processes)) == [0] * 4
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        assert await database.read(lambda tx: tx.execute(sa.text("SELECT count(*) FROM opened")).scalar_one()) == 4
 
 
 async def test_an_error_rolls_the_whole_transaction_back(tmp_path: Path) -> None:
