@@ -23,6 +23,8 @@ class SessionRefreshed:
     """STS was asked once (its own retries inside)."""
 
     connection: str
+    session_name: str
+    """Carries the run."""
     outcome: str
     """`ok`, or the code of the error."""
     seconds: float
