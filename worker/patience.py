@@ -39,6 +39,7 @@ class Patience(Retry):
 
     def __init__(self, *, seconds: float) -> None:
         super().__init__(NoBackoff(), 0)
+        self.update_supported_errors(list(LOST))
         self._seconds = seconds
         self._lost_at: float | None = None
         self._reminded_at = 0.0
