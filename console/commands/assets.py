@@ -19,7 +19,7 @@ _PAGE: Final = 1000
 STATES: Final = ("present", "archived", "missing", "removed", "failed")
 
 
-@click.command()
+@click.command(short_help="List asset records.")
 @click.option("--connection", metavar="NAME", help="Only what this connection found, even if it was removed since.")
 @click.option("--prefix", metavar="URI", help="Only below s3://bucket or s3://bucket/prefix.")
 @click.option("--state", type=click.Choice(STATES), help="Only assets in this state.")

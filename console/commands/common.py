@@ -41,9 +41,10 @@ def read_settings(*, quiet: bool = True) -> Settings:
 @asynccontextmanager
 async def opened(settings: Settings | None = None, *, observe: ObserveAll | None = None) -> AsyncGenerator[Service]:
     """longshore, put together from the environment. Raises SettingsError or CatalogError."""
+    settings = settings or read_settings()
     from worker.service import open_service
 
-    async with open_service(settings or read_settings(), observe=observe or _look_away) as service:
+    async with open_service(settings, observe=observe or _look_away) as service:
         yield service
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Ingest a bucket of a cloud on this machine.")
 @click.option("--keep", is_flag=True, help="Keep everything up until Ctrl-C, and print the environment to use.")
 @click.option(
     "--objects", type=click.IntRange(50, 100_000), default=3000, show_default=True, help="How many the bucket has."

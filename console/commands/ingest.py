@@ -53,7 +53,7 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@click.command()
+@click.command(short_help="Ingest buckets here and now; needs no Redis.")
 @_job_options
 @click.option("--json", "as_object", is_flag=True, help="Print one object, and no progress.")
 @asynchronous
@@ -86,7 +86,7 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     return exit_code(run)
 
 
-@click.command()
+@click.command(short_help="Write a job down for the workers.")
 @_job_options
 @asynchronous
 async def submit(connection: str | None, **fields: Any) -> None:

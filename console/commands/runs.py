@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WATCH_S: Final = 0.5
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List, show, watch, cancel or confirm runs.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_lines", is_flag=True, help="One object a line.")
 @click.pass_context
@@ -84,7 +84,7 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         click.echo(f"from {source.uri} through {run.connection}, depth {run.job.depth if run.job else '-'}")
 
 
-@runs.command()
+@runs.command(short_help="Show a run: outcomes, requests, cost.")
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
@@ -95,7 +95,7 @@ async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  cl
     _print(run, totals, as_object=as_object)
 
 
-@runs.command()
+@runs.command(short_help="Follow a run until it ends.")
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--json", "as_object", is_flag=True, help="Print one object at the end, and no progress.")
 @asynchronous
@@ -115,7 +115,7 @@ async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  cl
     return exit_code(run)
 
 
-@runs.command()
+@runs.command(short_help="End a run now; what it committed stays.")
 @click.argument("run_id", metavar="RUN")
 @asynchronous
 async def cancel(run_id: str) -> int:
@@ -126,7 +126,7 @@ async def cancel(run_id: str) -> int:
     return 0 if run.state == "cancelled" else 1
 
 
-@runs.command()
+@runs.command(short_help="Remove what a run found missing.")
 @click.argument("run_id", metavar="RUN")
 @asynchronous
 async def confirm(run_id: str) -> int:

@@ -8,7 +8,7 @@ from console.commands.common import asynchronous, read_settings
 from console.show import as_json
 
 
-@click.command()
+@click.command(short_help="Work submitted jobs until told to stop.")
 def worker() -> int:
     """Work submitted jobs until SIGTERM, which finishes the batch in hand and gives the rest to other workers.
 
@@ -20,7 +20,7 @@ def worker() -> int:
     return run(Settings.load())
 
 
-@click.command()
+@click.command(short_help="Show our own account ID and role ARN.")
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
 async def whoami(as_object: bool) -> None:  # noqa: FBT001  click passes by name

@@ -1,0 +1,186 @@
+"""`longshore connections`: who may read what, and how. A secret never passes through an argument, which `ps` would show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from console.commands.common import asynchronous, opened
+from console.show import as_json, shown, table
+
+if TYPE_CHECKING:
+    from credentials.connection import Connection
+
+F = TypeVar("F", bound=Callable[..., Any])
+SECRET_VARIABLE: Final = "LONGSHORE_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
+
+_FIELDS = (
+    click.option("--role-arn", metavar="ARN", help="The customer's role; makes this a connection of kind aws_role."),
+    click.option("--external-id", metavar="ID", help="What the role's trust policy asks for. Wise, not compulsory."),
+    click.option("--session-ttl", "session_ttl_s", type=int, metavar="SECONDS", help="60 to 3600.  [default: 3600]"),
+    click.option("--access-key-id", metavar="ID", help="A user's key; makes this a connection of kind aws_keys."),
+    click.option(
+        "--secret-stdin",
+        is_flag=True,
+        help=f"Read the secret access key from standard input.  [default: ${SECRET_VARIABLE}, else a prompt]",
+    ),
+    click.option(
+        "--allow", metavar="PLACE", multiple=True, help="s3://bucket or s3://bucket/prefix/; may be given many times."
+    ),
+    click.option("--region", metavar="REGION", help="Where buckets are looked for first; found by itself otherwise."),
+    click.option("--expected-owner", metavar="ACCOUNT", help="Every bucket must belong to this account."),
+    click.option(
+        "--requester-pays/--no-requester-pays", default=None, help="Accept that requests are charged to the reader."
+    ),
+)
+
+
+def _field_options(command: F) -> F:
+    for option in reversed(_FIELDS):
+        command = option(command)
+    return command
+
+
+def _given(options: dict[str, Any], *, secret_stdin: bool) -> dict[str, Any]:
+    """The fields that were given; asks for the secret where a key's ID is among them."""
+    fields = {name: value for name, value in options.items() if value not in (None, ())}
+    if "allow" in fields:
+        fields["allow"] = list(fields["allow"])
+    if "access_key_id" in fields or secret_stdin:
+        fields["secret_access_key"] = _secret(from_stdin=secret_stdin)
+    return fields
+
+
+def _secret(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().strip()
+    if secret := os.environ.get(SECRET_VARIABLE):
+        return secret
+    prompted: str = click.prompt("Secret access key", hide_input=True, err=True)
+    return prompted
+
+
+def _warn(connection: Connection) -> None:
+    for warning in connection.warnings():
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _print(connection: Connection, *, as_object: bool) -> None:
+    described = connection.describe()
+    if as_object:
+        click.echo(as_json(described))
+        return
+    for name, value in described.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        click.echo(f"{name:<16} {shown(text) if value not in (None, []) else '-'}")
+
+
+@click.group(short_help="Add, list, show, update or remove connections.")
+def connections() -> None:
+    """Manage connections: named, scoped access to somebody's storage. The built-in one is always there.
+
+    \b
+    longshore connections add acme --role-arn arn:aws:iam::444455556666:role/longshore-reader \\
+        --external-id 7f3c-acme --allow s3://acme-photos --allow s3://acme-video/raw/
+    longshore ingest s3://acme-photos --connection acme
+    """  # noqa: D301  \b is for click, which keeps the lines below it
+
+
+@connections.command(short_help="Add a customer's role or a user's access key.")
+@click.argument("name")
+@_field_options
+@asynchronous
+async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
+    """Add a connection: a customer's role (--role-arn) or a user's access key (--access-key-id)."""
+    if (options["role_arn"] is None) == (options["access_key_id"] is None):
+        raise click.UsageError("give either --role-arn or --access-key-id")
+    kind = "aws_role" if options["role_arn"] else "aws_keys"
+    fields = _given(options, secret_stdin=secret_stdin) | {"kind": kind, "name": name}
+    async with opened() as service:
+        connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=_actor())
+    _warn(connection)
+    click.echo(
+        f"connection {connection.name} added; try: longshore ingest {fields.get('allow', ['s3://bucket'])[0]} "
+        f"--connection {connection.name}"
+    )
+
+
+@connections.command("list")
+@click.option("--json", "as_lines", is_flag=True, help="One object a line.")
+@asynchronous
+async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
+    """List connections, the built-in one first."""
+    async with opened() as service:
+        found = await service.registry.list(workspace=service.settings.workspace)
+    if as_lines:
+        for connection in found:
+            click.echo(as_json(connection.describe()))
+        return
+    rows = [(one.name, one.kind, _permits(one)) for one in found]
+    for line in table(("name", "kind", "permits"), rows):
+        click.echo(line)
+
+
+def _permits(connection: Connection) -> str:
+    if connection.anywhere:
+        return "any bucket that lets us in"
+    return shown(", ".join(connection.describe()["allow"])) or "nothing in this workspace"
+
+
+@connections.command()
+@click.argument("name")
+@click.option("--json", "as_object", is_flag=True, help="Print one object.")
+@asynchronous
+async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passes by name
+    """Show a connection. Its secret is never shown."""
+    async with opened() as service:
+        connection = await service.registry.get(name, workspace=service.settings.workspace)
+    _warn(connection)
+    _print(connection, as_object=as_object)
+
+
+@connections.command(short_help="Change a connection; name, kind and role stay.")
+@click.argument("name")
+@click.option("--name", "new_name", hidden=True)
+@_field_options
+@asynchronous
+async def update(name: str, new_name: str | None, secret_stdin: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
+    """Change a connection. Its name, its kind and its role stay; --allow replaces all places."""
+    changes = _given(options, secret_stdin=secret_stdin)
+    if new_name is not None:
+        changes["name"] = new_name
+    if not changes:
+        raise click.UsageError("say what to change; see longshore connections update --help")
+    async with opened() as service:
+        connection = await service.registry.update(name, changes, workspace=service.settings.workspace, actor=_actor())
+    _warn(connection)
+    click.echo(f"connection {connection.name} changed")
+
+
+@connections.command(short_help="Remove a connection; its records stay.")
+@click.argument("name")
+@click.option("--yes", "typed", metavar="NAME", help="The name again, instead of being asked for it.")
+@asynchronous
+async def remove(name: str, typed: str | None) -> None:
+    """Remove a connection. Nothing in any bucket is touched, and its asset records stay."""
+    async with opened() as service:
+        await service.registry.get(name, workspace=service.settings.workspace)
+        again = typed if typed is not None else click.prompt(f"Type {name} again to remove it", err=True)
+        if again != name:
+            raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
+        await service.registry.remove(name, workspace=service.settings.workspace, actor=_actor())
+    click.echo(f"connection {name} removed; its asset records stay")
+
+
+def _actor() -> str:
+    """Who is written into the audit: the user of this machine."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "cli"

@@ -1,0 +1,98 @@
+"""The command line's own manners: help, usage, errors as one paragraph, no traceback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from console.cli import longshore, run
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "LONGSHORE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LONGSHORE_CATALOG_URL", f"sqlite:///{tmp_path / 'catalog.db'}")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command, *path, name)
+
+
+@pytest.mark.parametrize("path", [(), *_commands(longshore)], ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*path, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Usage: longshore")
+    assert len(said.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest"],
+        ["ingest", "photos"],
+        ["ingest", "https://bucket.s3.amazonaws.com/"],
+        ["ingest", "s3://bucket", "--depth", "deep"],
+        ["submit", "s3://UPPER"],
+        ["assets", "--prefix", "bucket"],
+        ["assets", "--state", "lost"],
+        ["connections", "add", "acme"],
+        ["connections", "add", "acme", "--role-arn", "arn", "--access-key-id", "AKIA"],
+        ["connections", "update", "acme"],
+        ["runs", "destroy"],
+        ["demo", "--objects", "3"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2_and_says_why(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    assert "Error:" in told.err
+    assert told.out == ""
+
+
+def test_a_bad_setting_is_one_paragraph_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGSHORE_METRICS_PORT", "many")
+    assert run(["runs"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: settings can't be used: LONGSHORE_METRICS_PORT")
+    assert "Traceback" not in said
+
+
+def test_an_unknown_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs", "show", "nope"]) == 1
+    assert "there is no run 'nope' in workspace 'main'" in capsys.readouterr().err
+
+
+def test_an_empty_catalog_has_no_newest_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs"]) == 0
+    assert "no runs yet" in capsys.readouterr().out
+    assert run(["runs", "show"]) == 1
+
+
+def test_assets_of_an_unknown_connection_are_an_error_and_not_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["assets", "--connection", "acme"]) == 1
+    assert "'acme'" in capsys.readouterr().err
+
+
+def test_a_key_is_not_kept_without_a_key_to_seal_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGSHORE_SECRET_ACCESS_KEY", "canary/secret/canary/secret")
+    assert run(["connections", "add", "k", "--access-key-id", "AKIAEXAMPLE", "--allow", "s3://bucket"]) == 1
+    told = capsys.readouterr()
+    assert "LONGSHORE_SECRET_KEYS" in told.err
+    assert "canary" not in told.err + told.out

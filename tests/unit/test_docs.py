@@ -1,0 +1,71 @@
+"""The documents say what the code says: tables, commands, fields, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from console.cli import longshore
+from tests.docs_tables import PAGE, TABLES, with_tables
+
+ROOT = PAGE.parents[1]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_of_the_operators_page_are_those_of_the_code(name: str) -> None:
+    """`python -m tests.docs_tables` mends it."""
+    page = PAGE.read_text()
+    assert "\n".join(TABLES[name]()) in page
+    assert with_tables(page) == page
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_a_document_exists(document: Path) -> None:
+    said = re.findall(r"\blongshore ((?:[a-z]+ ?){1,2})", "\n".join(_code(document)))
+    assert not [words for words in said if not _exists(*words.split())]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_option_in_a_document_exists(document: Path) -> None:
+    known = {"--help", "--version"} | set(_options())
+    said = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(line for line in _code(document) if "uv " not in line))
+    )
+    foreign = {"--check", "--burst", "--universal", "--extra", "--group", "--python-version", "--generate-hashes"}
+    assert said - known - foreign - {"--no-emit-index-url", "--no-header"} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())
+    assert not [link for link in links if not (document.parent / link).exists()]
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def _code(document: Path) -> list[str]:
+    """What is typed: fenced blocks and inline code, line by line, without comments."""
+    text = document.read_text()
+    fenced = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return [line.split(" #")[0] for block in [*fenced, *inline] for line in block.splitlines()]
+
+
+def _exists(name: str, below: str = "") -> bool:
+    command = longshore.commands.get(name)
+    return command is not None and (not below or below in getattr(command, "commands", {below}))
+
+
+def _options() -> list[str]:
+    groups, found = [longshore], []
+    while groups:
+        for command in groups.pop().commands.values():
+            found += [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+            if hasattr(command, "commands"):
+                groups.append(command)  # type: ignore[arg-type]  # only a group has commands
+    return found
