@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # it ships no types, and its stubs are one package more
+from pydantic import AliasChoices
 
 from config.settings import Limits, Settings
 
@@ -19,9 +20,10 @@ def settings_variables() -> set[str]:
     names = set(AWS_OWN)
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        names |= (
-            {str(choice) for choice in alias.choices} if hasattr(alias, "choices") else {f"LONGSHORE_{name}".upper()}
-        )
+        if isinstance(alias, AliasChoices):
+            names |= {str(choice) for choice in alias.choices}
+        else:
+            names.add(f"LONGSHORE_{name}".upper())
     return names | {f"LONGSHORE_LIMITS__{name}".upper() for name in Limits.model_fields}
 
 
