@@ -12,7 +12,7 @@ import signal
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
@@ -198,7 +198,11 @@ def main() -> None:
     cloud = Cloud(Path(sys.argv[1]))
     try:
         _answer(cloud.start())
-        verbs = {"seed": cloud.seed, "change": cloud.change, "requests": cloud.requests}
+        verbs: dict[str, Callable[..., dict[str, int]]] = {
+            "seed": cloud.seed,
+            "change": cloud.change,
+            "requests": cloud.requests,
+        }
         for line in sys.stdin:
             verb, *arguments = json.loads(line)
             _answer(verbs[verb](*arguments))

@@ -1,0 +1,150 @@
+"""A customer's cloud in another process, and a shell in which longshore is used as its users use it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from console.cli import run
+from tests.servers import ROOT, tell
+
+ROLE = "arn:aws:iam::444455556666:role/longshore-reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(slots=True)
+class Customer:
+    """Buckets and roles of the fake cloud, and what it has seen."""
+
+    url: str
+
+    def bucket(self, name: str, objects: Mapping[str, str]) -> None:
+        self.tell("bucket", name=name)
+        for key, body in objects.items():
+            self.tell("put", bucket=name, key=key, body=body)
+
+    def role(self, external_id: str | None = None, *, buckets: tuple[str, ...] = ("acme",), reads: bool = True) -> str:
+        """A role that may list these buckets, and read them too."""
+        statements: list[dict[str, Any]] = [
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": [f"arn:aws:s3:::{name}" for name in buckets]}
+        ]
+        if reads:
+            objects = [f"arn:aws:s3:::{name}/*" for name in buckets]
+            statements.append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": objects})
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        self.tell("role", arn=ROLE, external_id=external_id, policy=policy)
+        return ROLE
+
+    def tell(self, verb: str, **fields: Any) -> Any:
+        return tell(self.url, verb, **fields)
+
+    def seen(self, op: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.tell("log", **({"op": op} if op else {}))
+        return found
+
+    def assumed(self) -> list[dict[str, Any]]:
+        """The AssumeRole calls so far."""
+        return [call for call in self.tell("calls") if call["action"] == "AssumeRole"]
+
+
+@dataclass(slots=True)
+class Shell:
+    """A user's shell: a directory, an environment, commands."""
+
+    directory: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def catalog(self) -> Path:
+        return self.directory / "longshore.db"
+
+    def longshore(self, *arguments: str, stdin: str = "") -> Done:
+        """Run a command in this process, which is several times faster than another one; all else is as a user has it."""
+        out, err, before = io.StringIO(), io.StringIO(), sys.stdin
+        sys.stdin = io.StringIO(stdin)
+        try:
+            with _environment(self.environment), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = run(arguments)
+        finally:
+            sys.stdin = before
+            logging.getLogger().handlers = [h for h in logging.getLogger().handlers if _is_pytests(h)]
+        assert "Traceback" not in err.getvalue(), err.getvalue()
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def ok(self, *arguments: str, stdin: str = "") -> Done:
+        done = self.longshore(*arguments, stdin=stdin)
+        assert done.code == 0, done
+        return done
+
+    def process(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "console", *arguments],
+            cwd=ROOT,
+            env={**self._inherited(), **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait(self, process: subprocess.Popen[str]) -> Done:
+        with process:
+            try:
+                out, err = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                raise
+        assert "Traceback" not in err, err
+        return Done(process.returncode, out, err)
+
+    def add_role(self, *arguments: str, external_id: str | None = "ext-1") -> Done:
+        """The connection `acme`, to the customer's role and the bucket `acme`."""
+        named = ("--external-id", external_id) if external_id else ()
+        return self.ok("connections", "add", "acme", "--role-arn", ROLE, *named, "--allow", "s3://acme", *arguments)
+
+    def _inherited(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LONGSHORE_"))}
+
+
+def _is_pytests(handler: logging.Handler) -> bool:
+    return type(handler).__module__.startswith("_pytest")
+
+
+@contextlib.contextmanager
+def _environment(ours: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("AWS_", "LONGSHORE_")):
+            del os.environ[name]
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,220 @@
+"""Runs as users see them on the command line: what they cost, how they end, how they go on."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.acceptance.shell import Customer, Shell
+
+FIELDS = {
+    "run",
+    "state",
+    "connection",
+    "listed",
+    "added",
+    "changed",
+    "unchanged",
+    "removed",
+    "filtered",
+    "vanished",
+    "archived",
+    "failed",
+    "bytes",
+    "requests",
+    "seconds",
+    "cost_usd",
+    "error_code",
+    "error",
+}
+
+
+def _ingest(shell: Shell, *arguments: str) -> tuple[int, dict[str, object]]:
+    done = shell.longshore("ingest", *arguments, "--json")
+    return done.code, done.json
+
+
+def _requests(run: dict[str, object]) -> dict[str, int]:
+    found = run["requests"]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.acceptance("CR-01", "LS-04")
+@pytest.mark.parametrize("depth", ["list", "head"])
+def test_a_second_run_of_an_unchanged_bucket_costs_its_list_pages_and_nothing_else(
+    customer: Customer, shell: Shell, depth: str
+) -> None:
+    customer.bucket("acme", {})
+    customer.tell("put_many", bucket="acme", prefix="k/", count=1500)
+    assert _ingest(shell, "s3://acme", "--depth", depth)[1]["added"] == 1500
+    before = shell.ok("assets", "--json").lines
+    customer.tell("forget")
+    code, second = _ingest(shell, "s3://acme", "--depth", depth)
+    assert (code, second["unchanged"], second["added"]) == (0, 1500, 0)
+    assert _requests(second) == {"list": 2, "head": 0, "get": 0, "sts": 0}
+    assert [one["op"] for one in customer.seen()] == ["list", "list"]
+    assert shell.ok("assets", "--json").lines == before
+
+
+@pytest.mark.acceptance("CR-01")
+def test_a_second_run_asks_only_for_what_changed(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(30)})
+    _ingest(shell, "s3://acme")
+    customer.tell("put", bucket="acme", key="k7", body="another body")
+    customer.tell("put", bucket="acme", key="new", body="new")
+    customer.tell("delete", bucket="acme", key="k9")
+    customer.tell("forget")
+    _, second = _ingest(shell, "s3://acme")
+    counts = [second[name] for name in ("changed", "added", "removed", "unchanged", "listed")]
+    assert counts == [1, 1, 1, 28, 30]
+    assert sorted(one["key"] for one in customer.seen("head")) == ["k7", "new"]
+
+
+def test_json_has_exactly_the_agreed_fields_and_runs_show_prints_the_same(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {"a": "1", "b": "2"})
+    done = shell.ok("ingest", "s3://acme", "--exclude", "b", "--json")
+    assert done.err == ""
+    assert done.json.keys() == FIELDS
+    assert _requests(done.json) == {"list": 1, "head": 1, "get": 0, "sts": 0}
+    assert (done.json["listed"], done.json["added"], done.json["filtered"]) == (2, 1, 1)
+    assert done.json["cost_usd"] == pytest.approx(0.000005 + 0.0000004, abs=1e-6)
+    assert shell.ok("runs", "show", done.json["run"], "--json").json == done.json
+    assert shell.ok("runs", "watch", done.json["run"], "--json").json == done.json
+    assert shell.ok("runs", "--json").lines == [done.json]
+    assert done.json["run"] in shell.ok("runs").out
+    assert "2 listed, 1 added" in shell.ok("runs", "show").out
+
+
+@pytest.mark.acceptance("CG-17")
+def test_a_revoked_role_ends_the_run_with_a_named_error(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {"a": "1"})
+    role = customer.role("ext-1")
+    shell.add_role()
+    assert _ingest(shell, "s3://acme", "--connection", "acme")[0] == 0
+    customer.tell("deny", arn=role)
+    customer.tell("forget")
+    done = shell.longshore("ingest", "s3://acme", "--connection", "acme", "--json")
+    assert done.code == 1
+    assert done.json["state"] == "failed"
+    assert done.json["error_code"] == "AccessDenied"
+    assert "trust policy" in done.json["error"]
+    assert "error: " in done.err
+    assert len(customer.assumed()) == 1
+    assert customer.seen("list") == []
+
+
+@pytest.mark.acceptance("CG-17")
+def test_a_revoked_policy_ends_the_run_instead_of_asking_for_every_object(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {})
+    customer.tell("put_many", bucket="acme", prefix="k/", count=2000)
+    customer.role("ext-1", reads=False)
+    shell.add_role()
+    shell.environment["LONGSHORE_LIMITS__DENIED_WINDOW"] = "50"
+    code, run = _ingest(shell, "s3://acme", "--connection", "acme")
+    assert (code, run["state"], run["error_code"]) == (1, "failed", "AccessLost")
+    assert 50 <= len(customer.seen("head")) < 2000
+
+
+def test_an_object_that_can_not_be_read_is_a_record_and_exit_code_3(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(5)})
+    customer.tell("fault", kind="error", op="head", key="k3", times=0, status=403, code="AccessDenied")
+    done = shell.longshore("ingest", "s3://acme", "--json")
+    assert (done.code, done.json["state"], done.json["failed"], done.json["added"]) == (3, "partial", 1, 4)
+    (failed,) = shell.ok("assets", "--state", "failed", "--json").lines
+    assert (failed["key"], failed["state"]) == ("k3", "failed")
+    assert failed["error_code"]
+    customer.tell("clear")
+    assert _ingest(shell, "s3://acme")[1]["state"] == "complete"
+    assert shell.ok("assets", "--state", "failed").out == ""
+
+
+def test_a_mass_disappearance_asks_before_anything_is_removed(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(5)})
+    _ingest(shell, "s3://acme")
+    customer.bucket("acme", {})
+    done = shell.longshore("ingest", "s3://acme", "--json")
+    assert (done.code, done.json["state"], done.json["removed"]) == (1, "needs_confirmation", 0)
+    assert "error: the listing is empty" in done.err
+    shell.ok("runs", "confirm", done.json["run"])
+    assert shell.ok("runs", "show", "--json").json["removed"] == 5
+    assert len(shell.ok("assets", "--state", "removed", "--json").lines) == 5
+    again = shell.longshore("runs", "confirm", done.json["run"])
+    assert again.code == 1
+    assert "nothing to confirm" in again.err
+
+
+def test_a_job_outside_its_connection_is_refused_before_any_request(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {"a": "1"})
+    shell.add_role()
+    done = shell.longshore("ingest", "s3://other/x", "--connection", "acme")
+    assert done.code == 1
+    assert "does not permit s3://other/x" in done.err
+    assert customer.seen() == []
+    assert customer.tell("calls") == []
+    assert "no runs yet" in shell.ok("runs").out
+
+
+def test_a_missing_bucket_ends_the_run_with_its_name(customer: Customer, shell: Shell) -> None:
+    code, run = _ingest(shell, "s3://nobody-has-this-bucket")
+    assert (code, run["state"], run["error_code"]) == (1, "failed", "NoSuchBucket")
+    assert "nobody-has-this-bucket" in str(run["error"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_ingest_cleanly_and_the_next_one_goes_on(
+    customer: Customer, shell: Shell, number: signal.Signals
+) -> None:
+    """What was committed before the signal is not asked for again."""
+    customer.bucket("acme", {})
+    customer.tell("put_many", bucket="acme", prefix="k/", count=1200)
+    shell.environment["LONGSHORE_LIMITS__DRAIN_S"] = "0.5"
+    customer.tell("fault", kind="hang", op="list", nth=2, times=1)
+    process = shell.process("ingest", "s3://acme", "--json")
+    _until_asked(customer, shell, wanted=1000)
+    process.send_signal(number)
+    done = shell.wait(process)
+    assert done.code == 1
+    assert "goes on with the next `longshore ingest`" in done.err
+    assert done.json["state"] == "running"
+    committed = done.json["listed"]
+    assert committed >= 1000
+    customer.tell("clear")
+    customer.tell("forget")
+    second = shell.ok("ingest", "s3://acme", "--json")
+    assert done.json["run"] in second.err
+    assert (second.json["state"], second.json["unchanged"]) == ("complete", 1200)
+    first = shell.ok("runs", "show", done.json["run"], "--json").json
+    assert (first["state"], first["listed"], first["added"]) == ("complete", 1200, 1200)
+    assert len(customer.seen("head")) == 1200 - committed
+
+
+def _until_asked(customer: Customer, shell: Shell, *, wanted: int) -> None:
+    """Until the run has committed `wanted` objects."""
+    for _ in range(600):
+        found = shell.ok("runs", "--json").lines
+        if found and found[0]["listed"] >= wanted:
+            return
+    raise AssertionError(f"the run did not get to {wanted} objects: {customer.seen()[-3:]}")
+
+
+def test_submit_writes_the_run_even_without_a_redis(customer: Customer, shell: Shell) -> None:
+    shell.environment["LONGSHORE_REDIS_URL"] = "redis://127.0.0.1:1/0"
+    done = shell.ok("submit", "s3://acme/2026/", "--include", "*.jpg")
+    assert "warning: " in done.err
+    run = shell.ok("runs", "show", done.out.strip(), "--json").json
+    assert (run["state"], run["connection"]) == ("queued", "default")
+    cancelled = shell.ok("runs", "cancel", run["run"])
+    assert "is cancelled" in cancelled.out
+    assert shell.longshore("runs", "watch", run["run"]).code == 1
+
+
+def test_assets_can_be_narrowed_and_odd_keys_are_shown_escaped(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {"a/\x1b[2Jx": "1", "a/b": "22", "b": "333"})
+    shell.ok("ingest", "s3://acme", "--depth", "list")
+    shown = shell.ok("assets", "--prefix", "s3://acme/a/").out
+    assert "s3://acme/a/\\x1b[2Jx" in shown
+    assert len(shown.splitlines()) == 2
+    assert len(shell.ok("assets", "--limit", "1").out.splitlines()) == 1
+    assert [record["key"] for record in shell.ok("assets", "--json").lines] == ["a/\x1b[2Jx", "a/b", "b"]
