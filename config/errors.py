@@ -11,6 +11,7 @@ LongshoreError
 │  └─ OutOfScopeError            the job names what the connection does not permit
 ├─ CredentialError               no session could be had
 │  ├─ RoleDeniedError            STS refuses the role: trust policy, external ID, or the role is gone
+│  ├─ KeyRefusedError            the storage refuses a connection's access key
 │  ├─ SessionRefusedError        STS refuses the request itself: policy too large, bad duration, region disabled
 │  ├─ IdentityError              our own identity is missing or refused
 │  └─ StsUnavailableError        transient: STS is down, slow or throttling
@@ -105,6 +106,10 @@ class CredentialError(LongshoreError):
 
 class RoleDeniedError(CredentialError):
     """STS refuses to let us assume the role."""
+
+
+class KeyRefusedError(CredentialError):
+    """The storage refuses the connection's access key."""
 
 
 class SessionRefusedError(CredentialError):

@@ -1,0 +1,136 @@
+"""The one place where real things are built and joined; everything else receives what it needs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from config.database import open_database
+from config.errors import LongshoreError
+from config.settings import Settings
+from credentials.access import Accesses
+from credentials.clock import SystemClock
+from credentials.connection import Connection
+from credentials.events import Event as CredentialEvent
+from credentials.events import SessionRefreshed
+from credentials.identity import OwnIdentity
+from credentials.registry import Registry
+from credentials.session import Access
+from credentials.sessions import SessionCache, session_name
+from credentials.sts import AwsSts
+from credentials.vault import Vault
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.runs import Run
+from ingest.events import Event as IngestEvent
+from ingest.events import Observe
+from ingest.job import IngestJob
+from ingest.s3.client import Location, S3Client
+from ingest.s3.http import open_http
+from ingest.work import Worker
+
+ObserveAll = Callable[[IngestEvent | CredentialEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """longshore, put together: what the workers, the command line and the tests drive."""
+
+    settings: Settings
+    catalog: Catalog
+    registry: Registry
+    worker: Worker
+    sts: AwsSts
+
+    async def submit(self, job: IngestJob, *, origin: str, job_id: str | None = None) -> tuple[Run, bool]:
+        """Check a job against its connection and write its run. Returns it and whether it is new; nothing rings yet.
+
+        Raises UnknownConnectionError, OutOfScopeError or JobConflictError; nothing is written then.
+        """
+        connection = await self.registry.get(job.connection, workspace=self.settings.workspace)
+        for source in job.sources():
+            connection.permits(source.bucket, source.prefix)
+        return await self.catalog.create_run(job, connection_id=connection.id, origin=origin, job_id=job_id)
+
+    async def refuse(
+        self, error: LongshoreError, *, connection: str = "", origin: str, job_id: str | None = None
+    ) -> Run:
+        """Write down a job that can't be used, as a failed run with the reason."""
+        return await self.catalog.create_failed_run(error, connection=connection, origin=origin, job_id=job_id)
+
+
+class _Storage:
+    """Connections, sessions and buckets of one workspace, as `ingest.work` asks for them."""
+
+    def __init__(
+        self, *, settings: Settings, registry: Registry, accesses: Accesses, http: aiohttp.ClientSession
+    ) -> None:
+        self._settings, self._registry, self._accesses, self._http = settings, registry, accesses, http
+        self._sts_asked: dict[str, Callable[[], None]] = {}
+
+    async def connection(self, name: str) -> Connection:
+        return await self._registry.get(name, workspace=self._settings.workspace)
+
+    async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
+        self._sts_asked[session_name(run_id)] = sts_asked
+        return await self._accesses.open(connection, run_id=run_id)
+
+    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Client:
+        location = Location(
+            bucket=bucket,
+            region=connection.spec.region or self._settings.region,
+            endpoint=self._settings.s3_endpoint,
+            requester_pays=connection.spec.requester_pays,
+            expected_owner=connection.spec.expected_owner,
+        )
+        return S3Client(
+            http=self._http, access=access, location=location, limits=self._settings.limits, observe=observe
+        )
+
+    def session_asked(self, event: CredentialEvent) -> None:
+        """A session carries its run in its name, so what STS is asked for is metered on the run."""
+        if isinstance(event, SessionRefreshed) and (asked := self._sts_asked.get(event.session_name)):
+            asked()
+
+
+def worker_name() -> str:
+    """This process in leases and logs: host, process, and a word of its own, since process numbers come again."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGenerator[Service]:
+    """Build everything from the settings, and end it all afterwards. Raises SettingsError or CatalogError."""
+    async with AsyncExitStack() as stack:
+        vault = Vault.from_settings(settings)
+        database = await stack.enter_async_context(open_database(settings.catalog_url))
+        registry = Registry(database=database, vault=vault, settings=settings)
+        catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits)
+        sts = await stack.enter_async_context(
+            AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
+        )
+        own = OwnIdentity(keys=sts, limits=settings.limits, clock=SystemClock())
+        http = await stack.enter_async_context(open_http(settings.limits))
+
+        def observe_credentials(event: CredentialEvent) -> None:
+            storage.session_asked(event)
+            observe(event)
+
+        sessions = SessionCache(sts=sts, limits=settings.limits, clock=SystemClock(), observe=observe_credentials)
+        stack.push_async_callback(sessions.aclose)
+        accesses = Accesses(registry=registry, sessions=sessions, own=own, settings=settings)
+        storage = _Storage(settings=settings, registry=registry, accesses=accesses, http=http)
+        worker = Worker(owner=worker_name(), catalog=catalog, storage=storage, limits=settings.limits, observe=observe)
+        yield Service(settings=settings, catalog=catalog, registry=registry, worker=worker, sts=sts)
+
+
+@asynccontextmanager
+async def open_sts(settings: Settings) -> AsyncGenerator[AwsSts]:
+    """STS alone, without a catalog: for whoever only asks who we are."""
+    async with AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits) as sts:
+        yield sts
