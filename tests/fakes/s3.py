@@ -197,7 +197,8 @@ class FakeS3:
 
     def _write(self, asked: _Asked, bucket: Bucket) -> Answer:
         if asked.op == "put":
-            stored = self.put(bucket.name, asked.key, asked.request.body)
+            kind = asked.request.header("content-type") or "binary/octet-stream"
+            stored = self.put(bucket.name, asked.key, asked.request.body, content_type=kind)
             return Answer(headers={"ETag": f'"{stored.etag}"'})
         if asked.op == "delete":
             bucket.delete(asked.key)

@@ -109,7 +109,7 @@ class WireServer:
         assert task is not None
         self._tasks.add(task)
         try:
-            while (request := await _read_request(reader)) is not None:
+            while (request := await _read_request(reader, writer)) is not None:
                 answer = await self._handler(request)
                 if not await _send(writer, request, answer):
                     break
@@ -122,7 +122,7 @@ class WireServer:
                 await writer.wait_closed()
 
 
-async def _read_request(reader: asyncio.StreamReader) -> Request | None:
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -131,6 +131,8 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     method, target, _version = first.split(" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     length = int(next((value for name, value in headers if name == "content-length"), "0"))
+    if any(name == "expect" for name, _ in headers):
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await reader.readexactly(length) if length else b""
     return Request(method=method, target=target, headers=headers, body=body)
 
