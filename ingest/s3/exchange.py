@@ -36,6 +36,8 @@ class Call:
     signed: bool = True
     access_key_id: str = ""
     """What signed the last attempt."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What no error may repeat, should the server echo it."""
     region: str = ""
     """Where the last attempt was sent."""
     refreshed: bool = False
@@ -131,6 +133,8 @@ class Exchange:
 
     def refusal(self, call: Call, answered: Answered, body: bytes) -> SourceError:
         """The error that an answer is."""
+        for secret in call.secrets:
+            body = body.replace(secret.encode(), b"[redacted]")
         found = Refusal(status=answered.status, headers=answered.headers, body=body, region=call.region)
         return refused(call.subject, found, now=self._clock())
 
@@ -147,6 +151,7 @@ class Exchange:
             return {"host": address.host}
         session = await self._access.session()
         call.access_key_id = session.access_key_id
+        call.secrets = tuple(filter(None, (session.token, session.secret_access_key)))
         path, _, query = _target(call, address).partition("?")
         return self._signer.sign(
             session,

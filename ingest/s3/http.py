@@ -11,7 +11,8 @@ def open_http(limits: Limits) -> aiohttp.ClientSession:
     """A session without redirects, cookies, proxies from the environment or decompression. The caller closes it.
 
     Times: `connect_s` with TLS, `first_byte_s` of silence. The whole of an attempt, waiting for a free socket included, and
-    the pauses in a body are bounded in exchange.py.
+    the pauses in a body are bounded in exchange.py. One repetition is aiohttp's own: a request on a kept-alive connection that
+    turns out to be closed is sent once more, as it was signed.
     """
     connector = aiohttp.TCPConnector(limit=0, limit_per_host=limits.connections_per_host, ttl_dns_cache=60)
     return aiohttp.ClientSession(

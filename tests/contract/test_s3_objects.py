@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from config.errors import (
-    AccessDeniedError,
     BucketMissingError,
     ObjectArchivedError,
     ObjectChangedError,
@@ -245,69 +243,3 @@ async def test_a_missing_bucket_is_named_so_and_is_not_empty() -> None:
     async with ten_objects() as s3, s3_bench(s3, bucket="nowhere") as bench:
         with pytest.raises(BucketMissingError, match="s3://nowhere/p/"):
             await keys_of(bench)
-
-
-async def test_requester_pays_and_the_expected_owner_are_said_on_every_request() -> None:
-    s3 = ten_objects()
-    s3.buckets["bkt"].requester_pays = True
-    async with s3:
-        async with s3_bench(s3, requester_pays=True, expected_owner="111122223333") as bench:
-            for op in ("list", "head", "get"):
-                await ask(bench, op)
-        async with s3_bench(s3) as bench:
-            with pytest.raises(AccessDeniedError):
-                await keys_of(bench)
-        async with s3_bench(s3, requester_pays=True, expected_owner="444455556666") as bench:
-            with pytest.raises(AccessDeniedError):
-                await bench.client.head(KEYS[0])
-
-
-async def test_a_reader_who_has_enough_leaves_the_rest_and_it_is_no_error() -> None:
-    s3 = ten_objects()
-    s3.put("bkt", b"o", bytes(10_000_000))
-    async with s3, s3_bench(s3) as bench:
-        async with bench.client.get(b"o") as body:
-            async for _ in body.chunks():
-                break
-        assert bench.outcomes == [("get", "ok")]
-        await bench.client.head(KEYS[0])
-
-
-async def test_the_readers_own_error_and_time_out_stay_what_they_are() -> None:
-    """What goes wrong in the block is not taken for the storage's doing."""
-    async with ten_objects() as s3, s3_bench(s3) as bench:
-        for error in (TimeoutError("mine"), OSError("mine"), ValueError("mine")):
-            with pytest.raises(type(error), match="mine"):
-                async with bench.client.get(KEYS[0]):
-                    raise error
-
-
-async def test_a_request_that_is_cancelled_ends_and_frees_its_connection() -> None:
-    async with ten_objects() as s3, s3_bench(s3, limits=small_limits(connections_per_host=1)) as bench:
-        s3.faults.add(Fault(kind="hang", op="head"))
-        task = asyncio.create_task(bench.client.head(KEYS[0]))
-        await s3.faults.reached("hang")
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert bench.outcomes == [("head", "Cancelled")]
-        await bench.client.head(KEYS[0])
-
-
-@pytest.mark.parametrize("etag", ['a"b', "a\r\nx-evil: 1", "", "\u00fc"])
-async def test_an_etag_that_would_break_out_of_its_header_is_refused(etag: str) -> None:
-    async with ten_objects() as s3, s3_bench(s3) as bench:
-        with pytest.raises(RequestRefusedError):
-            await bench.client.head(KEYS[0], if_match=etag)
-        with pytest.raises(RequestRefusedError):
-            await bench.client.head(b"")
-        assert s3.log == []
-
-
-async def test_every_attempt_is_told_once_with_the_bytes_it_read() -> None:
-    async with ten_objects() as s3, s3_bench(s3) as bench:
-        s3.faults.add(Fault(kind="error", op="get", status=500, code="InternalError"))
-        await ask(bench, "get")
-        assert bench.outcomes == [("get", "InternalError"), ("get", "ok")]
-        last = bench.events[-1]
-        assert getattr(last, "bytes_read", None) == len(b"body of p/000")
