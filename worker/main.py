@@ -25,7 +25,7 @@ from worker.tasks import CONTEXT, JOB_S, Context, ingest, work
 
 log = structlog.get_logger(__name__)
 
-_START_S = 10.0
+_START_S = 5.0
 """How long `arq` waits for Redis at first, and at the end; in between, for as long as it takes."""
 _RESTART_FIRST_S = 0.5
 _RESTART_MOST_S = 30.0

@@ -4,7 +4,7 @@ bucket {name, region?, owner?, requester_pays?} | put {bucket, key, body?, body_
 put_many {bucket, prefix, count, size?} | delete {bucket, key} | keys {access_key_id, secret, policy?}
 role {arn, external_id?, policy?, max_session_s?} | deny {arn, denied} | expire {access_key_id?}
 fault {fields of Fault} | clear {} | release {} | clock {advance_s} | dialect {fields of Dialect}
-log {op?, since?} -> requests | calls {} -> STS calls | forget {} empties both
+log {op?, since?} -> requests | calls {} -> STS calls | grants {} -> sessions | forget {} empties both
 """
 
 from __future__ import annotations
@@ -116,6 +116,11 @@ def _calls(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
     return [asdict(call) for call in s3.sts.calls]
 
 
+def _grants(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
+    sessions = (grant for grant in s3.sts.grants.values() if grant.token is not None)
+    return [{"access_key_id": one.access_key_id, "secret": one.secret, "token": one.token} for one in sessions]
+
+
 def _forget(s3: FakeS3, _fields: dict[str, Any]) -> None:
     s3.log.clear()
     s3.sts.calls.clear()
@@ -137,5 +142,6 @@ _VERBS: dict[str, Callable[[FakeS3, dict[str, Any]], Any]] = {
     "dialect": _dialect,
     "log": _log,
     "calls": _calls,
+    "grants": _grants,
     "forget": _forget,
 }
