@@ -28,8 +28,9 @@ _KEY_ID_NAME = re.compile(r"(?:access_?)?key_?id$", re.IGNORECASE)
 _BETWEEN = r"[\\\"'\]]{0,8}\s{0,8}(?:=>|[:=]|%3D|%3A)\s{0,8}"
 _VALUE = (
     r"(?:[bru]{0,2}(?:"
-    r"\"(?:[^\"\\]|\\.)*(?:\"|$)"  # "..." with escapes; a cut line may lack its end
-    r"|'(?:[^'\\]|\\.)*(?:'|$)"
+    # "..." or '...': a quote behind any number of backslashes does not end it, since the text may be a repr of a repr
+    r"\"(?:[^\"\\]|\\++.?)*+(?:\"|$)"
+    r"|'(?:[^'\\]|\\++.?)*+(?:'|$)"
     r"|(?P<nested>\\+[\"']).*?(?:(?<!\\)(?P=nested)|$))"  # \"...\" inside a quoted document
     r"|\w{0,64}[\[({].*"  # a list, a call, a document: to the end of the line
     r"|(?:(?:aws4-hmac-\S+|aws|basic|bearer|digest|negotiate)\s).*"  # an Authorization header: the same
@@ -48,7 +49,7 @@ _ELEMENT = re.compile(
     rf"<(?P<name>(?:\w{{1,32}}:)?\w{{0,64}}(?:{_WORDS})\w{{0,64}})(?P<rest>(?:\s[^<>]*)?>)(?P<value>[^<]*)",
     re.IGNORECASE,
 )
-_USERINFO = re.compile(r"://[^\s/?#@:]{0,256}:(?:[^\s/?#\"<>]{0,4096}|(?!\d{1,5}[/?#])[^\s\"<>]{0,4096})@")
+_USERINFO = re.compile(r"://[^\s/?#@:]{0,256}:(?:[^\s/?#\"<>]{0,4096}|(?!\d{1,5}[/?#])(?:(?!://)[^\s\"<>]){0,4096})@")
 _KEY_ID = re.compile(r"(A[KS]IA)[A-Z0-9]{8,120}([A-Z0-9]{4})(?![A-Z0-9])")
 _SESSION_TOKEN = re.compile(r"(?:FwoG|FQoG|FQoD|IQoJ|AQoD|AQoE)[A-Za-z0-9/+=%_-]{16,}")
 _BASIC = re.compile(r"\b(?P<scheme>basic|bearer)\s+(?P<value>[\w.~+/-]{8,}=*)", re.IGNORECASE)

@@ -1,0 +1,110 @@
+"""Settings come from the environment, are refused by name, and never show a secret."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from config.errors import SettingsError
+from config.settings import Limits, Settings
+
+CANARY = "k1:CANARYcanaryCANARYcanary"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("LONGSHORE_", "AWS_"))]:
+        monkeypatch.delenv(name)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    settings = Settings.load()
+    assert settings.catalog_url == "sqlite:///longshore.db"
+    assert settings.workspace == "main"
+    assert settings.region == "us-east-1"
+    assert settings.metrics_host == "127.0.0.1"
+    assert settings.secret_keys is None
+    assert settings.default_buckets == ()
+
+
+def test_our_names_begin_with_longshore_and_limits_are_nested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_QUEUE", "blue")
+    monkeypatch.setenv("LONGSHORE_DEFAULT_BUCKETS", " one , two,,")
+    monkeypatch.setenv("LONGSHORE_LIMITS__PROBES_AT_ONCE", "7")
+    settings = Settings.load()
+    assert settings.queue == "blue"
+    assert settings.default_buckets == ("one", "two")
+    assert settings.limits == Limits(probes_at_once=7)
+
+
+@pytest.mark.parametrize(
+    ("variables", "region", "s3", "sts"),
+    [
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1", None, None),
+        ({"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-2", None, None),
+        ({"AWS_ENDPOINT_URL": "http://all"}, "us-east-1", "http://all", "http://all"),
+        (
+            {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": "http://s3"},
+            "us-east-1",
+            "http://s3",
+            "http://all",
+        ),
+        ({"AWS_ENDPOINT_URL_STS": "http://sts"}, "us-east-1", None, "http://sts"),
+    ],
+)
+def test_awss_own_names_are_honoured(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], region: str, s3: str | None, sts: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.region, settings.s3_endpoint, settings.sts_endpoint) == (region, s3, sts)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LONGSHORE_METRICS_PORT", "65536"),
+        ("LONGSHORE_METRICS_PORT", CANARY),
+        ("LONGSHORE_LOG_LEVEL", CANARY),
+        ("LONGSHORE_WORKSPACE", CANARY),
+        ("LONGSHORE_LIMITS__LEASE_S", "0"),
+        ("LONGSHORE_LIMITS__NO_SUCH", CANARY),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable) as caught:
+        Settings.load()
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_what_holds_secrets_is_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_SECRET_KEYS", CANARY)
+    monkeypatch.setenv("LONGSHORE_REDIS_URL", f"redis://:{CANARY}@host")
+    monkeypatch.setenv("LONGSHORE_CATALOG_URL", f"postgresql://u:{CANARY}@host/db")
+    settings = Settings.load()
+    assert CANARY not in repr(settings)
+    assert CANARY not in str(settings)
+    assert settings.secret_keys is not None
+    assert settings.secret_keys.get_secret_value() == CANARY
+
+
+def test_settings_and_limits_never_change() -> None:
+    settings = Settings.load()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.queue = "other"  # type: ignore[misc]  # the point of the test
+    with pytest.raises(ValueError, match="frozen"):
+        settings.limits.lease_s = 1.0  # type: ignore[misc]  # the point of the test
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_every_bound_says_what_it_bounds() -> None:
+    assert not [name for name, field in Limits.model_fields.items() if not field.description]
+    assert not [name for name, field in Settings.model_fields.items() if not field.description]
