@@ -150,7 +150,7 @@ class Deployment:
     def fill(self, count: int, *, prefix: str = "in/") -> None:
         tell(self.cloud, "put_many", bucket=BUCKET, prefix=prefix, count=count, size=10)
 
-    def slow(self, seconds: float = 0.05) -> None:
+    def slow(self, seconds: float) -> None:
         """Each HEAD takes this long from now on, until `fast`."""
         tell(self.cloud, "fault", kind="delay", op="head", times=0, seconds=seconds)
 

@@ -137,13 +137,20 @@ async def run_worker(settings: Settings) -> None:
     patience = Patience(seconds=float("inf"))
     async with open_process(settings, redis_up=lambda: patience.reachable) as context:
         _settle_memory()
-        loop = asyncio.get_running_loop()
+
+        def asked_to_stop() -> None:
+            if stop.is_set():
+                context.slots.cancel()
+            stop.set()
+            context.slots.stop()
+            patience.end()
+
         for number in _SIGNALS:
-            loop.add_signal_handler(number, lambda: context.slots.cancel() if stop.is_set() else stop.set())
+            asyncio.get_running_loop().add_signal_handler(number, asked_to_stop)
         pause_s = _RESTART_FIRST_S
         while not stop.is_set():
             began = time.monotonic()
-            await _arq(settings, patience, context, stop)
+            await _arq(_options(settings, patience), context, stop)
             if time.monotonic() - began > _STEADY_S:
                 pause_s = _RESTART_FIRST_S
             with suppress(TimeoutError):
@@ -158,17 +165,14 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _arq(settings: Settings, patience: Patience, context: Context, stop: asyncio.Event) -> None:
+async def _arq(options: dict[str, Any], context: Context, stop: asyncio.Event) -> None:
     """One life of an arq worker: until `stop`, or until something kills it, which is logged."""
-    options = _options(settings, patience)
     worker = Worker(ctx={CONTEXT: context}, handle_signals=False, **options)
     living, stopped = asyncio.create_task(worker.async_run()), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({living, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            context.slots.stop()
-            patience.end()
-        living.cancel()
+            living.cancel()
         await living
     except asyncio.CancelledError:
         if not stop.is_set():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 from pathlib import Path
@@ -13,17 +12,21 @@ from redis.asyncio import Redis
 from ingest.job import IngestJob
 from tests.harness import Deployment, WorkerProcess, deployment, until
 
-COUNT = 600
+COUNT = 400
+ARQ = ("arq", "worker.main.WorkerSettings")
+LONGSHORE = ("console", "worker")
 
 
-async def in_the_midst(d: Deployment, job_id: str = "order-1") -> str:
-    """A run that a worker is busy with, and that would take some seconds more."""
+async def in_the_midst(d: Deployment, *, workers: int = 1, command: tuple[str, ...] = ARQ) -> str:
+    """A run that one of the workers is busy with, and that would take some seconds more."""
     await d.connection()
     d.fill(COUNT)
-    d.slow()
-    await d.worker()
-    run_id = await d.submitted(job_id)
+    d.slow(0.25)
+    for _ in range(workers):
+        await d.worker(command=command)
+    run_id = await d.submitted("order-1")
     await d.some_committed(run_id)
+    assert lease(d, run_id)[0] == "leased"
     return run_id
 
 
@@ -45,19 +48,38 @@ def lease(d: Deployment, run_id: str) -> tuple[str, str | None]:
 async def test_a_worker_killed_in_mid_run_costs_seconds_and_another_finishes(tmp_path: Path, cloud: str) -> None:
     """With the limits as they are by default: a lease of 10 s, a sweep every 2 s."""
     async with deployment(tmp_path, cloud, sweep_s=2.0) as d:
-        run_id = await in_the_midst(d)
-        first = d.workers[0]
-        second = await d.worker()
+        run_id = await in_the_midst(d, workers=2)
         holder = lease(d, run_id)[1]
-        victim, heir = (first, second) if holder == owner(first) else (second, first)
+        victim, heir = sorted(d.workers, key=lambda worker: owner(worker) != holder)
+        assert owner(victim) == holder
         victim.kill()
         killed_at = time.monotonic()
-        d.fast()
-        await until(lambda: lease(d, run_id)[1] == owner(heir) or bool(ended(d, run_id)), what="an heir", within_s=20)
+        assert lease(d, run_id) == ("leased", holder), "the dead still hold it"
+        await until(lambda: lease(d, run_id)[1] == owner(heir), what="an heir", within_s=20)
         recovery_s = time.monotonic() - killed_at
         assert recovery_s < 15
+        d.fast()
         await assert_complete(d, run_id)
         assert await heir.end() == 0
+
+
+@pytest.mark.acceptance("LS-02")
+async def test_a_worker_that_wakes_up_after_its_lease_can_not_write(tmp_path: Path, cloud: str) -> None:
+    """It was frozen in mid-run; another has finished the run, and the sleeper's last batch counts for nothing."""
+    async with deployment(tmp_path, cloud, lease_s=1.5, heartbeat_s=0.3) as d:
+        run_id = await in_the_midst(d)
+        sleeper = d.workers[0]
+        sleeper.process.send_signal(signal.SIGSTOP)
+        assert not ended(d, run_id)
+        d.fast()
+        heir = await d.worker()
+        await assert_complete(d, run_id)
+        before = d.rows("SELECT * FROM spans, runs, shards ORDER BY 1, 2")
+        sleeper.process.send_signal(signal.SIGCONT)
+        await until(lambda: sleeper.metric("slices_total", outcome="fenced") == 1, what="the fence")
+        assert d.rows("SELECT * FROM spans, runs, shards ORDER BY 1, 2") == before
+        await assert_complete(d, run_id)
+        assert heir.metric("runs_total", state="complete") == 1
 
 
 def owner(worker: WorkerProcess) -> str:
@@ -106,6 +128,7 @@ async def test_redis_emptied_in_mid_run_loses_nothing(tmp_path: Path, cloud: str
         redis = Redis.from_url(d.valkey.url)
         await redis.flushall()
         await redis.aclose()
+        assert not ended(d, run_id)
         d.fast()
         await assert_complete(d, run_id)
         later, _ = await d.ended(await d.submitted("order-2"))
@@ -113,17 +136,15 @@ async def test_redis_emptied_in_mid_run_loses_nothing(tmp_path: Path, cloud: str
         assert await d.workers[0].end() == 0
 
 
-@pytest.mark.parametrize("persist", [True, False])
-async def test_redis_killed_and_restarted_in_mid_run_ends_no_worker(
-    tmp_path: Path, cloud: str, *, persist: bool
-) -> None:
-    """With its data or without: the run completes while Redis is away, and the next job is taken when it is back."""
-    async with deployment(tmp_path, cloud, persist=persist) as d:
+async def test_redis_killed_and_restarted_empty_in_mid_run_ends_no_worker(tmp_path: Path, cloud: str) -> None:
+    """The run completes while Redis is away, and the next job is taken when it is back."""
+    async with deployment(tmp_path, cloud, persist=False) as d:
         run_id = await in_the_midst(d)
         worker = d.workers[0]
         d.valkey.kill()
         await until(lambda: worker.metric("redis_up") == 0, what="a worker that misses Redis")
         assert worker.get("/healthz")[0] == 200
+        assert not ended(d, run_id)
         d.fast()
         await assert_complete(d, run_id)
         d.valkey.start()
@@ -148,7 +169,6 @@ async def test_sigterm_without_redis_still_gives_the_shard_back(tmp_path: Path, 
     async with deployment(tmp_path, cloud, lease_s=3600) as d:
         run_id = await in_the_midst(d)
         d.valkey.kill()
-        await asyncio.sleep(0)
         await d.workers[0].end(within_s=30)
         assert lease(d, run_id) == ("ready", None)
 
@@ -158,14 +178,11 @@ async def test_longshore_worker_outlives_redis_and_ends_in_order_without_it(
     tmp_path: Path, cloud: str, *, persist: bool
 ) -> None:
     async with deployment(tmp_path, cloud, persist=persist) as d:
-        await d.connection()
-        d.fill(COUNT)
-        d.slow()
-        worker = await d.worker(command=("console", "worker"))
-        run_id = await d.submitted("order-1")
-        await d.some_committed(run_id)
+        run_id = await in_the_midst(d, command=LONGSHORE)
+        worker = d.workers[0]
         d.valkey.kill()
         await until(lambda: worker.metric("redis_up") == 0, what="a worker that misses Redis")
+        assert not ended(d, run_id)
         if persist:
             d.valkey.start()
             d.fast()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from arq.worker import Worker
 
 from config.settings import Settings
+from tests.harness import Valkey
 from tests.servers import ROOT
 from worker import main
 
@@ -63,6 +65,22 @@ def test_settings_that_can_not_be_used_are_told_in_one_line(variable: str, value
     assert said in output
     assert "Traceback" not in output
     assert "hunter2" not in output
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    """arq has begun its work by then: it ends in order all the same."""
+    with Valkey(tmp_path) as valkey, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        catalog = f"sqlite:///{tmp_path}/c.db"
+        with start(
+            LONGSHORE_REDIS_URL=valkey.url, LONGSHORE_CATALOG_URL=catalog, LONGSHORE_METRICS_PORT=str(port)
+        ) as process:
+            output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"longshore: metrics can't be served on 127.0.0.1:{port}" in output
+    assert "Traceback" not in output
 
 
 def test_sigterm_ends_a_worker_that_waits_for_redis(tmp_path: Path) -> None:
