@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -102,24 +101,24 @@ class Shell:
         assert done.code == 0, done
         return done
 
-    def process(self, *arguments: str) -> subprocess.Popen[str]:
-        """The same in a process of its own."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The same in a process of its own, which ends with the block."""
+        with subprocess.Popen(
             [sys.executable, "-m", "console", *arguments],
             cwd=ROOT,
             env={**self._inherited(), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def wait(self, process: subprocess.Popen[str]) -> Done:
-        with process:
-            try:
-                out, err = process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                raise
+        out, err = process.communicate(timeout=60)
         assert "Traceback" not in err, err
         return Done(process.returncode, out, err)
 
