@@ -52,6 +52,12 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        assert self._server._process is not None
+        return int(self._server._process.pid)
+
     def start(self) -> None:
         self._starts += 1
         folder = self._folder / ("data" if self._persist else f"data{self._starts}")

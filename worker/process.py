@@ -58,6 +58,8 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
                 queue=settings.queue,
                 metrics=f"http://{settings.metrics_host}:{port}/metrics",
             )
+            for concern in await bell.concerns():
+                log.warning("jobs on the queue may be lost before a worker accepts them", concern=concern)
             sweeping = asyncio.create_task(sweeper.run())
             try:
                 yield Context(intake=service, bell=bell, slots=slots, limits=limits, run_ended=telemetry.observe)

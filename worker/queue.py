@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -28,6 +29,8 @@ INGEST: Final = "ingest"
 WORK: Final = "work"
 """The arq function that a ring calls."""
 _ATTEMPTS = 3
+_ANSWER_S = 6.0
+"""A producer waits no longer, however slowly Redis fails."""
 _LATEST_MS = 32_503_680_000_000
 """The year 3000: arq dies of a time that does not fit a date."""
 
@@ -89,8 +92,9 @@ class Bell:
     async def ring(self, times: int = 1) -> bool:
         """Ring for shards that wait in the catalog. Returns whether Redis heard it; if not, workers find them by themselves."""
         try:
-            for _ in range(times):
-                await self._redis.enqueue_job(WORK, _job_id=f"ring:{uuid4().hex}")
+            async with asyncio.timeout(_ANSWER_S):
+                for _ in range(times):
+                    await self._redis.enqueue_job(WORK, _job_id=f"ring:{uuid4().hex}")
         except AWAY as error:
             log.warning("the bell can't be rung; workers will find the work by themselves", reason=redact(str(error)))
             return False
@@ -103,7 +107,8 @@ class Bell:
         """
         payload = job.model_dump(mode="json") if isinstance(job, IngestJob) else dict(job)
         try:
-            queued = await self._redis.enqueue_job(INGEST, payload, _job_id=job_id)
+            async with asyncio.timeout(_ANSWER_S):
+                queued = await self._redis.enqueue_job(INGEST, payload, _job_id=job_id)
         except AWAY as error:
             raise self._away(error) from error
         return None if queued is None else queued.job_id
@@ -111,15 +116,17 @@ class Bell:
     async def ping(self) -> None:
         """Raises QueueUnavailableError."""
         try:
-            await self._redis.ping()
+            async with asyncio.timeout(_ANSWER_S):
+                await self._redis.ping()
         except AWAY as error:
             raise self._away(error) from error
 
     async def concerns(self) -> list[str]:
         """What an operator should know of how this Redis is set up; nothing if it does not tell."""
         try:
-            policy = (await self._redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
-            durable = (await self._redis.config_get("appendonly")).get("appendonly", "yes")
+            async with asyncio.timeout(_ANSWER_S):
+                policy = (await self._redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
+                durable = (await self._redis.config_get("appendonly")).get("appendonly", "yes")
         except AWAY:
             return []
         found = []

@@ -141,6 +141,8 @@ async def test_redis_killed_and_restarted_empty_in_mid_run_ends_no_worker(tmp_pa
     async with deployment(tmp_path, cloud, persist=False) as d:
         run_id = await in_the_midst(d)
         worker = d.workers[0]
+        (concern,) = worker.events("jobs on the queue may be lost before a worker accepts them")
+        assert "append-only" in concern["concern"]
         d.valkey.kill()
         await until(lambda: worker.metric("redis_up") == 0, what="a worker that misses Redis")
         assert worker.get("/healthz")[0] == 200
