@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import structlog
 
 from config.errors import KeyRefusedError
@@ -21,19 +23,30 @@ class Accesses:
 
     def __init__(self, *, registry: Registry, sessions: SessionCache, own: OwnIdentity, settings: Settings) -> None:
         self._registry, self._sessions, self._own, self._settings = registry, sessions, own, settings
+        self._warned: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     async def open(self, connection: Connection, *, run_id: str) -> Access:
         """The access through which a run signs. Asks nobody yet, so that a role that refuses shows at the first request.
 
         Raises SecretKeyError, or UnknownConnectionError if the connection was removed meanwhile.
         """
-        for warning in connection.warnings():
-            log.warning("connection", connection=connection.name, warning=warning)
+        self._warn_once(connection)
         if connection.kind == "default":
             return self._own
         if not isinstance(connection.spec, RoleSpec):
             return KeyAccess(await self._registry.secret(connection), connection=connection.name)
         return self._sessions.access(_session_spec(connection, connection.spec, run_id, self._settings.region))
+
+    def _warn_once(self, connection: Connection) -> None:
+        """A run opens its connection for every slice; its warnings are news once, for each version."""
+        version = (connection.id, connection.version)
+        if version in self._warned:
+            return
+        self._warned[version] = None
+        if len(self._warned) > self._settings.limits.sessions:
+            self._warned.popitem(last=False)
+        for warning in connection.warnings():
+            log.warning("connection", connection=connection.name, warning=warning)
 
 
 def _session_spec(connection: Connection, spec: RoleSpec, run_id: str, region: str) -> SessionSpec:

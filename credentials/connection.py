@@ -49,6 +49,8 @@ def _stripped(value: object) -> object:
 
 
 def _grant(value: object) -> Grant:
+    if isinstance(value, Grant):
+        return value
     if not isinstance(value, str):
         raise ValueError("a place is typed as s3://bucket or s3://bucket/prefix/")  # noqa: TRY004  pydantic wants ValueError
     return parse_place(value)
@@ -142,7 +144,7 @@ class KeysSpec(_Spec):
     """A user's long-lived access key. Its secret is sealed elsewhere."""
 
     kind: Literal["aws_keys"] = "aws_keys"
-    access_key_id: KeyId
+    access_key_id: Annotated[KeyId, Field(repr=False)]
     allow: Places
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from config.database import Database, db_now
-from config.errors import ConnectionRuleError, UnknownConnectionError
+from config.errors import ConnectionRuleError, SettingsError, UnknownConnectionError
 from config.settings import Settings
 from credentials.arns import account_of
 from credentials.connection import (
@@ -25,6 +25,7 @@ from credentials.connection import (
     parse_spec,
 )
 from credentials.places import parse_place
+from credentials.policies import Grant, SessionPolicy
 from credentials.tables import audit
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -37,6 +38,8 @@ _FIXED: Final = {
     "kind": "a connection's kind can't be changed",
     "role_arn": "a connection's role can't be changed in place, since another role is another trust",
 }
+_SHOWN: Final = 20
+"""How many connections an error names."""
 _ANEW: Final = "remove the connection and add it anew: its records stay, and find it again by its name and kind"
 
 KeptSpec = DefaultSpec | RoleSpec | KeysSpec
@@ -51,7 +54,8 @@ class Registry:
     async def create(self, fields: Mapping[str, Any], *, workspace: str, actor: str) -> Connection:
         """Add a connection from plain fields, or revive the removed one of the same name and kind.
 
-        Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key.
+        Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key,
+        SessionRefusedError for more places than a session policy can hold.
         """
         spec = parse_spec(fields)
         if isinstance(spec, DefaultSpec) or spec.name == self._settings.default_connection:
@@ -85,7 +89,10 @@ class Registry:
         """Raises UnknownConnectionError that says which there are."""
         if name == self._settings.default_connection:
             return self._built_in(workspace)
-        return await self._database.read(lambda tx: _connection(_row(tx, workspace, name)))
+        try:
+            return await self._database.read(lambda tx: _connection(_row(tx, workspace, name)))
+        except UnknownConnectionError:
+            raise await self._unknown(name, workspace) from None
 
     async def list(self, *, workspace: str) -> list[Connection]:
         """The built-in connection first, then by name."""
@@ -150,6 +157,9 @@ class Registry:
 
     def _sealed(self, spec: KeptSpec | NewKeysSpec, workspace: str, new_id: str) -> tuple[KeptSpec, str | None]:
         """The spec without its secret, and the secret sealed to its row."""
+        if isinstance(spec, RoleSpec):
+            # The longest form that STS will be sent: what can't be written into a session policy is refused here, not in a run.
+            SessionPolicy(grants=spec.allow, partition=spec.partition).render(not_after=0.0)
         if not isinstance(spec, NewKeysSpec):
             return spec, None
         sealed = self._vault.seal(spec.secret_access_key.get_secret_value(), bound_to=(workspace, new_id, _SECRET))
@@ -159,17 +169,34 @@ class Registry:
         if name == self._settings.default_connection:
             raise ConnectionRuleError(f"the built-in connection {name!r} can't be {what}")
 
+    async def _unknown(self, name: str, workspace: str) -> UnknownConnectionError:
+        there = [connection.name for connection in await self.list(workspace=workspace)]
+        shown = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+        return UnknownConnectionError(
+            f"there is no connection {name!r} in workspace {workspace!r}; there are: {shown}; "
+            "`longshore connections add` makes another"
+        )
+
     def _built_in(self, workspace: str) -> Connection:
         name, buckets = self._settings.default_connection, self._settings.default_buckets
         return Connection(
             id=connection_id(workspace=workspace, name=name, kind="default"),
             workspace=workspace,
-            spec=DefaultSpec(name=name, allow=tuple(parse_place(f"s3://{bucket}") for bucket in buckets)),
+            spec=DefaultSpec(name=name, allow=_operators_places(buckets)),
             version=1,
             created_at=0,
             updated_at=0,
             anywhere=workspace == HOME and not buckets,
         )
+
+
+def _operators_places(buckets: tuple[str, ...]) -> tuple[Grant, ...]:
+    try:
+        return tuple(parse_place(bucket if bucket.startswith("s3://") else f"s3://{bucket}") for bucket in buckets)
+    except ValueError as error:
+        raise SettingsError(
+            f"LONGSHORE_DEFAULT_BUCKETS: {error}; write bucket names with commas between them"
+        ) from None
 
 
 def _live(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any] | None:

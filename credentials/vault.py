@@ -77,7 +77,7 @@ class Vault:
                 f"put that key back into {_VARIABLE} (after the first), or store the secret again"
             )
         try:
-            body = base64.urlsafe_b64decode(record["body"])
+            body = _decoded(record["body"])
             nonce, ciphertext = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
             return cipher.decrypt(nonce, ciphertext, _associated(key_id, bound_to)).decode()
         except (InvalidTag, ValueError):  # ValueError: cut short, or no base64
@@ -100,6 +100,14 @@ def _parsed(entry: str, where: str) -> tuple[str, bytes]:
     if len(key) != _KEY_BYTES:
         raise SecretKeyError(f"{where} holds {len(key)} bytes, and {_KEY_BYTES} are needed; {_HOW_TO}")
     return key_id, key
+
+
+def _decoded(text: str) -> bytes:
+    """Raises ValueError for anything but the one way to write these bytes: base64 lets the last bits differ."""
+    body = base64.b64decode(text, altchars=b"-_", validate=True)
+    if base64.urlsafe_b64encode(body).decode() != text:
+        raise ValueError("not canonical")
+    return body
 
 
 def _associated(key_id: str, bound_to: Sequence[str]) -> bytes:
