@@ -25,7 +25,7 @@ from credentials.connection import (
     parse_spec,
 )
 from credentials.places import parse_place
-from credentials.policies import Grant, SessionPolicy
+from credentials.policies import Grant
 from credentials.tables import audit
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -54,8 +54,7 @@ class Registry:
     async def create(self, fields: Mapping[str, Any], *, workspace: str, actor: str) -> Connection:
         """Add a connection from plain fields, or revive the removed one of the same name and kind.
 
-        Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key,
-        SessionRefusedError for more places than a session policy can hold.
+        Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key.
         """
         spec = parse_spec(fields)
         if isinstance(spec, DefaultSpec) or spec.name == self._settings.default_connection:
@@ -157,9 +156,6 @@ class Registry:
 
     def _sealed(self, spec: KeptSpec | NewKeysSpec, workspace: str, new_id: str) -> tuple[KeptSpec, str | None]:
         """The spec without its secret, and the secret sealed to its row."""
-        if isinstance(spec, RoleSpec):
-            # The longest form that STS will be sent: what can't be written into a session policy is refused here, not in a run.
-            SessionPolicy(grants=spec.allow, partition=spec.partition).render(not_after=0.0)
         if not isinstance(spec, NewKeysSpec):
             return spec, None
         sealed = self._vault.seal(spec.secret_access_key.get_secret_value(), bound_to=(workspace, new_id, _SECRET))

@@ -1,0 +1,43 @@
+"""What tests of connections share: a registry on a new catalog, and what to put into it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from config.database import Database, open_database
+from config.settings import Settings
+from credentials.registry import Registry
+from credentials.vault import Vault
+
+ROLE = "arn:aws:iam::444455556666:role/longshore-reader"
+CANARY = "CANARY+the/secret/that/nobody/may/see/01"
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+KEYS = f"k1:{base64.b64encode(bytes(range(32))).decode()}"
+A_ROLE = {"kind": "aws_role", "name": "acme", "role_arn": ROLE, "external_id": "ext-1", "allow": ["s3://acme"]}
+A_KEY = {
+    "kind": "aws_keys",
+    "name": "keys",
+    "access_key_id": KEY_ID,
+    "secret_access_key": CANARY,
+    "allow": ["s3://acme"],
+}
+BY_ALICE = {"workspace": "main", "actor": "alice"}
+
+
+def settings_of(**fields: Any) -> Settings:
+    return Settings.model_validate({"secret_keys": KEYS} | fields)
+
+
+@asynccontextmanager
+async def a_catalog(directory: Path) -> AsyncGenerator[Database]:
+    async with open_database(f"sqlite:///{directory / 'catalog.db'}") as database:
+        yield database
+
+
+def a_registry(database: Database, settings: Settings | None = None) -> Registry:
+    settings = settings or settings_of()
+    return Registry(database=database, vault=Vault.from_settings(settings), settings=settings)
