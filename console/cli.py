@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -44,7 +43,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`arguments` without the program's name; None: this process's own). Returns the exit code."""
     try:
         code = longshore.main(args=arguments, prog_name="longshore", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -54,10 +52,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except LongshoreError as error:
         click.echo(f"error: {error.message}", err=True)
         return 1
-    except BrokenPipeError:
-        # The reader has seen enough (`longshore assets | head`); the interpreter's own flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code if isinstance(code, int) else 0
 
 
