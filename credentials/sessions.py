@@ -164,10 +164,8 @@ class SessionCache:
             await asyncio.wait({flight})
         finally:
             slot.waiters -= 1
-            if (
-                flight.done() and slot.flight is flight
-            ):  # cancelled before its first step, so it could not say so itself
-                slot.flight = None
+            if flight.done() and slot.flight is flight:
+                slot.flight = None  # cancelled before its first step, so it could not say so itself
 
     async def _fly(self, slot: _Slot) -> None:
         """Ask STS once and write down what came of it; it raises nothing, so no answer is lost with its waiters."""

@@ -161,9 +161,8 @@ class AwsSts:
         except (boto.ClientError, boto.BotoCoreError, aiohttp.ClientError, OSError, ResponseParserError) as error:
             ours = _translated(error, what, hide)
             if isinstance(ours, IdentityError):
-                self._chain = (
-                    _session()
-                )  # keys may have been rotated where botocore looks only once: in a file, or a variable
+                # Keys may have been rotated where botocore looks only once: in a file, or a variable.
+                self._chain = _session()
             raise ours from None
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             # botocore's parsers raise these on answers that no STS gives, and reading such an answer does, too.

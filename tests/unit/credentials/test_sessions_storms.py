@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from config.errors import CredentialError, RoleDeniedError, StsUnavailableError
+from credentials.events import SessionRefreshed
 from credentials.session import Session
 from tests.unit.credentials.bench import DENIED, DOWN, Bench
 from tests.unit.credentials.fake_sts import settle, spec
@@ -68,6 +69,16 @@ async def test_two_hundred_callers_on_a_failing_session_cost_one_question(
         given = await ask_many(bench)
         assert all(isinstance(one, kind) for one in given)
         assert bench.sts.calls == 1
+
+
+async def test_callers_that_wake_late_do_not_ask_again_what_has_just_failed() -> None:
+    """A process that stalls past the rest gives each waiter the answer it waited for."""
+    bench = Bench()
+    bench.sts.trouble = DOWN
+    bench.cache._observe = lambda event: bench.clock.advance(1000) if isinstance(event, SessionRefreshed) else None
+    given = await ask_many(bench)
+    assert all(isinstance(one, StsUnavailableError) for one in given)
+    assert bench.sts.calls == 1
 
 
 async def test_two_hundred_callers_in_the_mandatory_window_of_a_dead_sts_cost_one_question() -> None:
