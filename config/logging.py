@@ -126,11 +126,18 @@ class _RedactingFactory:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message with its arguments; a wrong number of them must not end the caller."""
-    if isinstance(record.msg, dict) and not record.args:
-        return str(redact_value(record.msg))
+    """The message with its arguments; neither a wrong number of them nor one that can't be printed must end the caller."""
     try:
+        if isinstance(record.msg, dict) and not record.args:
+            return str(redact_value(record.msg))
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        record.msg, record.args = f"{record.msg} {record.args!r}", None
+    except Exception:  # noqa: BLE001  whatever the __str__ of a library's object raises
+        record.msg, record.args = f"{_shown(record.msg)} {_shown(record.args)}", None
         return str(record.msg)
+
+
+def _shown(value: object) -> str:
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001  as above
+        return f"({type(value).__name__} that can't be shown)"

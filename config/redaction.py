@@ -27,7 +27,8 @@ _KEY_ID_NAME = re.compile(r"(?:access_?)?key_?id$", re.IGNORECASE)
 
 _BETWEEN = r"[\\\"'\]]{0,8}\s{0,8}(?:=>|[:=]|%3D|%3A)\s{0,8}"
 _VALUE = (
-    r"(?:[bru]{0,2}(?:"
+    r"(?:\[redacted\](?![^\s,;&\"'<>(){}\]\\])"  # redacted already: what follows it is not lost
+    r"|[bru]{0,2}(?:"
     # "..." or '...': a quote behind any number of backslashes does not end it, since the text may be a repr of a repr
     r"\"(?:[^\"\\]|\\++.?)*+(?:\"|$)"
     r"|'(?:[^'\\]|\\++.?)*+(?:'|$)"

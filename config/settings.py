@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from config.errors import SettingsError
 
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LONGSHORE_",
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -147,6 +149,10 @@ class Settings(BaseSettings):
         """Read the environment. Raises SettingsError that names each variable and what is wrong with it, never its value."""
         try:
             return cls()
+        except UnreadableError:  # it tells neither more than that, nor which variable by its name
+            raise SettingsError(
+                "settings can't be used: LONGSHORE_LIMITS is no JSON; set one limit at a time, as LONGSHORE_LIMITS__NAME"
+            ) from None
         except ValidationError as error:
             problems = "; ".join(
                 f"{cls._variable(item['loc'])}: {item['msg']}"

@@ -173,6 +173,20 @@ def test_any_text_can_be_redacted_twice(text: str) -> None:
     assert redact(once) == once
 
 
+@pytest.mark.parametrize("shape", [*UNQUOTED.values(), *QUOTED.values()], ids=[*UNQUOTED, *QUOTED])
+@given(name=names, secret=secrets)
+def test_what_was_redacted_once_loses_nothing_more(shape: Shape, name: str, secret: str) -> None:
+    """A line of a library goes through redaction when it is made, and again when it is printed."""
+    once = redact(f"{shape(name, secret)} of run 5 failed")
+    assert redact(once) == once
+    assert redact(f"{name}={HIDDEN} of run 5 failed") == f"{name}={HIDDEN} of run 5 failed"
+
+
+@given(name=names, secret=passwords.filter(lambda text: text[0] not in " ,;&\"'<>(){}]\\"))
+def test_nothing_hides_behind_what_was_redacted(name: str, secret: str) -> None:
+    assert secret not in redact(f"{name}={HIDDEN}{secret}")
+
+
 @pytest.mark.parametrize(
     "hostile", ["://a:", "token=", "password='\\", "<secret", "A" * 3 + "KIA", 'secret"', "policy ", "\\'"]
 )
