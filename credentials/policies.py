@@ -99,7 +99,6 @@ def _ever_shorter(scope: _Scope, partition: str, write: Callable[[list[_Statemen
     """Ever shorter documents for one scope: no comforts, listings shared, prefixes cut, whole buckets, bucket names cut."""
     yield write(_full(scope, partition))
     yield write(_compact(scope, partition, shared=False))
-    yield write(_compact(scope, partition, shared=True))
     longest = max(len(head) for heads in scope.values() for head in heads)
     yield _longest_that_fits(longest, lambda n: write(_compact(_cut_prefixes(scope, n), partition, shared=True)))
     whole = _cut_prefixes(scope, 0)
