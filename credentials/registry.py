@@ -151,8 +151,13 @@ class Registry:
         if not isinstance(connection.spec, KeysSpec):
             raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} has no secret")
         row = await self._database.read(lambda tx: _row(tx, connection.workspace, connection.name))
+        kept = _connection(row).spec
+        if not isinstance(kept, KeysSpec):  # removed meanwhile, and another one bears its name now
+            raise UnknownConnectionError(
+                f"connection {connection.name!r} was removed; the one of that name now is of kind {kept.kind}"
+            )
         secret = self._vault.open(row.sealed, bound_to=(connection.workspace, connection.id, _SECRET))
-        return KeyPair(access_key_id=parse_kept(json.loads(row.spec)).access_key_id, secret_access_key=secret)  # type: ignore[union-attr]  # the kind is part of the ID
+        return KeyPair(access_key_id=kept.access_key_id, secret_access_key=secret)
 
     def _sealed(self, spec: KeptSpec | NewKeysSpec, workspace: str, new_id: str) -> tuple[KeptSpec, str | None]:
         """The spec without its secret, and the secret sealed to its row."""

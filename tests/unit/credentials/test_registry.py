@@ -231,6 +231,16 @@ async def test_only_an_access_key_has_a_secret(registry: Registry) -> None:
         await registry.secret(await registry.get("default", **MAIN))
 
 
+async def test_a_removed_connection_has_no_secret_even_if_a_role_bears_its_name_now(registry: Registry) -> None:
+    created = await registry.create(A_KEY, **BY_ALICE)
+    await registry.remove("keys", **BY_ALICE)
+    await registry.create(A_ROLE | {"name": "keys"}, **BY_ALICE)
+    with pytest.raises(
+        UnknownConnectionError, match="'keys' was removed; the one of that name now is of kind aws_role"
+    ):
+        await registry.secret(created)
+
+
 @pytest.mark.acceptance("CR-11")
 async def test_without_a_key_a_secret_is_refused_and_nothing_is_written(database: Database) -> None:
     registry = a_registry(database, settings_of(secret_keys=None))
