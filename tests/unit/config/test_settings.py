@@ -6,6 +6,7 @@ import os
 import pickle
 
 import pytest
+from pydantic import AliasChoices, SecretStr
 
 from config.errors import SettingsError
 from config.settings import Limits, Settings
@@ -39,6 +40,67 @@ def test_our_names_begin_with_longshore_and_limits_are_nested(monkeypatch: pytes
     assert settings.limits == Limits(probes_at_once=7)
 
 
+GOOD: dict[str, tuple[str, object]] = {
+    "LONGSHORE_REDIS_URL": ("redis://bell:6380/1", "redis://bell:6380/1"),
+    "LONGSHORE_CATALOG_URL": ("sqlite:////data/c.db", "sqlite:////data/c.db"),
+    "LONGSHORE_SECRET_KEYS": (CANARY, SecretStr(CANARY)),
+    "LONGSHORE_WORKSPACE": ("blue", "blue"),
+    "LONGSHORE_QUEUE": ("blue:jobs", "blue:jobs"),
+    "LONGSHORE_DEFAULT_CONNECTION": ("house", "house"),
+    "LONGSHORE_DEFAULT_BUCKETS": ("one", ("one",)),
+    "LONGSHORE_METRICS_HOST": ("0.0.0.0", "0.0.0.0"),
+    "LONGSHORE_METRICS_PORT": ("0", 0),
+    "LONGSHORE_LOG_LEVEL": ("DEBUG", "DEBUG"),
+    "LONGSHORE_LOG_FORMAT": ("json", "json"),
+    "LONGSHORE_LIMITS": ('{"lease_s": 3}', Limits(lease_s=3)),
+    "AWS_REGION": ("eu-west-1", "eu-west-1"),
+    "AWS_ENDPOINT_URL_S3": ("http://s3", "http://s3"),
+    "AWS_ENDPOINT_URL_STS": ("http://sts", "http://sts"),
+}
+
+
+def _variable(field: str) -> str:
+    alias = Settings.model_fields[field].validation_alias
+    first = alias.choices[0] if isinstance(alias, AliasChoices) else f"LONGSHORE_{field.upper()}"
+    assert isinstance(first, str)
+    return first
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    text, value = GOOD[_variable(field)]
+    assert getattr(Settings.load(), field) != value
+    monkeypatch.setenv(_variable(field), text)
+    assert getattr(Settings.load(), field) == value
+
+
+@pytest.mark.parametrize("limit", Limits.model_fields)
+def test_every_limit_has_its_variable_and_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    variable, usual = f"LONGSHORE_LIMITS__{limit.upper()}", getattr(Limits(), limit)
+    assert usual > 0
+    monkeypatch.setenv(variable, str(usual))
+    assert Settings.load().limits == Limits()
+    for bad in ("-1", CANARY):
+        monkeypatch.setenv(variable, bad)
+        with pytest.raises(SettingsError, match=f"{variable}: ") as caught:
+            Settings.load()
+        assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", [*GOOD, "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"])
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """As compose files and shells write what is not set."""
+    usual = Settings.load()
+    monkeypatch.setenv(variable, "")
+    assert Settings.load() == usual
+
+
+def test_an_empty_name_of_awss_does_not_hide_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all")
+    assert Settings.load().s3_endpoint == "http://all"
+
+
 @pytest.mark.parametrize(
     ("variables", "region", "s3", "sts"),
     [
@@ -70,6 +132,12 @@ def test_awss_own_names_are_honoured(
         ("LONGSHORE_METRICS_PORT", CANARY),
         ("LONGSHORE_LOG_LEVEL", CANARY),
         ("LONGSHORE_WORKSPACE", CANARY),
+        ("LONGSHORE_METRICS_PORT", "-1"),
+        ("LONGSHORE_LOG_FORMAT", CANARY),
+        ("LONGSHORE_QUEUE", f"{CANARY} with a space"),
+        ("LONGSHORE_WORKSPACE", "Main"),
+        ("LONGSHORE_LIMITS", f"{{{CANARY}"),
+        ("LONGSHORE_LIMITS", f'"{CANARY}"'),
         ("LONGSHORE_LIMITS__LEASE_S", "0"),
         ("LONGSHORE_LIMITS__NO_SUCH", CANARY),
     ],
@@ -94,6 +162,13 @@ def test_what_holds_secrets_is_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) 
     assert CANARY not in str(settings)
     assert settings.secret_keys is not None
     assert settings.secret_keys.get_secret_value() == CANARY
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_METRICS_PORT", CANARY)
+    monkeypatch.setenv("LONGSHORE_LIMITS__LEASE_S", "0")
+    with pytest.raises(SettingsError, match=r"LONGSHORE_METRICS_PORT: .*; LONGSHORE_LIMITS__LEASE_S: .*greater than 0"):
+        Settings.load()
 
 
 def test_settings_and_limits_never_change() -> None:
