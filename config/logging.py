@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Final, TextIO
 
 import structlog
@@ -31,7 +32,8 @@ def configure_logging(*, level: str, format: str, stream: TextIO | None = None) 
     """Send every log line to `stream` (stderr if None), redacted. May be called again: the last call counts.
 
     `level` is DEBUG, INFO, WARNING or ERROR; `format` is json, console, or auto (console on a terminal, else JSON).
-    Every record is redacted when it is made, so that a handler of somebody else's can't leak either.
+    Every record is redacted when it is made, so that a handler of somebody else's can't leak either. The traceback of an
+    error that ends the process is a line like others.
     """
     stream = stream or sys.stderr
     on_terminal = stream.isatty()
@@ -65,6 +67,7 @@ def configure_logging(*, level: str, format: str, stream: TextIO | None = None) 
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
     _redact_records()
+    sys.excepthook = _log_uncaught
 
 
 def _shared() -> list[Processor]:
@@ -97,6 +100,13 @@ _META: Final = ("_record", "_from_structlog")
 def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     meta = {name: event.pop(name) for name in _META if name in event}
     return _Redacted({name: redact_value(value, name=name) for name, value in event.items()} | meta)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger("longshore").critical("ended by an error that nobody expected", exc_info=(kind, error, trace))
 
 
 def _redact_records() -> None:

@@ -13,6 +13,12 @@ _BUCKET_ARN: Final = re.compile(r"arn:aws[a-z-]*:s3:::(?P<bucket>[^/*]+)(?:/(?P<
 _BUCKET_URL: Final = re.compile(
     r"https?://(?:(?P<virtual>[a-z0-9.-]+)\.)?s3[a-z0-9.-]*\.amazonaws\.com(?:\.cn)?(?:/(?P<path>.*))?", re.DOTALL
 )
+_CONSOLE_URL: Final = re.compile(
+    r"https://(?:[a-z0-9-]+\.)*console\.(?:aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com)/s3/(?:buckets|object)/"
+    r"(?P<virtual>[^/?#]+)(?P<path>).*",
+    re.DOTALL,
+)
+"""What the address bar shows while somebody looks at a bucket."""
 _ALIASES: Final = {
     "-s3alias": "the alias of an access point",
     "--ol-s3": "the alias of an Object Lambda access point",
@@ -80,7 +86,7 @@ def _what_to_type(text: str) -> str:
     arn = _BUCKET_ARN.fullmatch(text)
     if arn:
         return f"that is an ARN; type the place as {_suggested(arn['bucket'], arn['rest'])}"
-    url = _BUCKET_URL.fullmatch(text)
+    url = _BUCKET_URL.fullmatch(text) or _CONSOLE_URL.fullmatch(text)
     if url:
         bucket, rest = url["virtual"], url["path"]
         if not bucket:

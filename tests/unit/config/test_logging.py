@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import logging.config
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -34,10 +35,11 @@ CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", 
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    factory = logging.getLogRecordFactory()
+    factory, hook = logging.getLogRecordFactory(), sys.excepthook
     loggers = [logging.getLogger(name) for name in CHANGED]
     before = [(logger, logger.level, list(logger.handlers), logger.propagate) for logger in loggers]
     yield
+    sys.excepthook = hook
     logging.setLogRecordFactory(factory)
     for logger, level, handlers, propagate in before:
         logger.setLevel(level)

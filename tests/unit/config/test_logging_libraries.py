@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import string
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlencode
 
@@ -68,10 +70,11 @@ SHAPES: dict[str, Shape] = {
 
 @pytest.fixture(autouse=True, scope="module")
 def _logging_as_it_was() -> Iterator[None]:
-    factory = logging.getLogRecordFactory()
+    factory, hook = logging.getLogRecordFactory(), sys.excepthook
     loggers = [logging.getLogger(name) for name in CHANGED]
     before = [(logger, logger.level, list(logger.handlers), logger.propagate) for logger in loggers]
     yield
+    sys.excepthook = hook
     logging.setLogRecordFactory(factory)
     for logger, level, handlers, propagate in before:
         logger.setLevel(level)
@@ -199,3 +202,18 @@ def test_an_object_that_can_not_be_printed_ends_nobody() -> None:
     first, second = [json.loads(line)["event"] for line in out.getvalue().splitlines()]
     assert first == "token=[redacted] and %s (tuple that can't be shown)"
     assert second == "(dict that can't be shown) ()"
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_the_traceback_that_ends_a_process_loses_its_secrets(style: str) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    program = (
+        "from config.logging import configure_logging\n"
+        f"configure_logging(level='INFO', format={style!r})\n"
+        f"raise ValueError('no Redis at redis://:' + 'EL'.join({secret.split('EL')!r}).replace('/', '.') + '@host')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "nobody expected" in done.stderr
+    assert "ValueError: no Redis at redis://[redacted]@host" in done.stderr
+    assert secret.replace("/", ".") not in done.stderr

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import sys
 import traceback
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ FORMS = (MARK, base64.b64encode(CANARY.encode()).decode()[:20], CANARY.encode().
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    root, factory = logging.getLogger(), logging.getLogRecordFactory()
+    root, factory, hook = logging.getLogger(), logging.getLogRecordFactory(), sys.excepthook
     level, handlers = root.level, list(root.handlers)
     stream = io.StringIO()
     configure_logging(level="DEBUG", format="json", stream=stream)
@@ -35,6 +36,7 @@ def log() -> Iterator[io.StringIO]:
     root.setLevel(level)
     root.handlers[:] = handlers
     logging.setLogRecordFactory(factory)
+    sys.excepthook = hook
     structlog.reset_defaults()
 
 

@@ -247,6 +247,8 @@ BAD_PLACES = {
     "https://acme.s3.amazonaws.com/photos/1.jpg": "that is a URL; type the place as s3://acme/photos/",
     "https://s3.eu-west-1.amazonaws.com/acme/": "that is a URL; type the place as s3://acme",
     "https://acme.s3.eu-west-1.amazonaws.com": "that is a URL; type the place as s3://acme",
+    "https://s3.console.aws.amazon.com/s3/buckets/acme?region=eu-west-1": "that is a URL; type the place as s3://acme",
+    "https://eu-west-1.console.aws.amazon.com/s3/buckets/acme/x?tab=1": "that is a URL; type the place as s3://acme",
     "https://acme.example/": "that is a URL; type the place as s3://bucket",
     "gs://acme": "that is a URL; type the place as s3://bucket",
     "s3://acme/photos": "type s3://acme/photos/",
