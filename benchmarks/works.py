@@ -1,0 +1,92 @@
+"""What is measured: the works, their sizes, and who takes part in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from benchmarks.shapes import SHAPES
+
+STREAMS: Final = 64
+"""Requests at once, for whoever lets us choose; the floor too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One comparison on one server."""
+
+    name: str
+    title: str
+    kind: Literal["list", "head"]
+    shape: str
+    keys: int
+    peers: tuple[str, ...] = ()
+    """Besides longshore; and the floor, which can't wait as a limit asks for."""
+    repeat: int = 3
+    latency_ms: float = 0.0
+    limit: float = 0.0
+    unchanged: bool = False
+    """Ours starts with a catalog that has seen the bucket."""
+
+    @property
+    def group(self) -> str:
+        """What `--work` calls it: the name up to the first dash."""
+        return self.name.split("-")[0]
+
+
+def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
+    """All of them. `quick`: one run each of 20,000 keys, or 3,000 at head depth; `keys` and `repeat` overrule."""
+    everyone = ("aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
+    million, heads = 1_000_000, 100_000
+    found = [
+        Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=million, peers=everyone),
+        Work(
+            name="latency",
+            title="list depth, 50 ms per request",
+            kind="list",
+            shape="hash",
+            keys=million,
+            latency_ms=50,
+            peers=("aiobotocore", "obstore", "s5cmd", "rclone"),
+        ),
+        Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=heads, peers=everyone),
+        Work(
+            name="rerun",
+            title="unchanged re-run",
+            kind="list",
+            shape="hash",
+            keys=million,
+            unchanged=True,
+            repeat=5,
+            peers=("bare",),
+        ),
+        Work(
+            name="limit",
+            title="head depth, server limited to 2,000 requests/s",
+            kind="head",
+            shape="hash",
+            keys=60_000,
+            limit=2000,
+            repeat=1,
+        ),
+        *(
+            Work(
+                name=f"shape-{shape}",
+                title=f"list depth, 20 ms, {shape}",
+                kind="list",
+                shape=shape,
+                keys=million,
+                latency_ms=20,
+                repeat=1,
+            )
+            for shape in SHAPES
+        ),
+        Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * million, repeat=1),
+    ]
+    if quick:
+        found = [replace(one, keys=20_000 if one.kind == "list" else 3_000, repeat=1) for one in found]
+    if keys is not None:
+        found = [replace(one, keys=keys) for one in found]
+    if repeat is not None:
+        found = [replace(one, repeat=repeat) for one in found]
+    return found
