@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from config.redaction import HIDDEN, redact, redact_value
@@ -69,6 +69,7 @@ QUOTED: dict[str, Shape] = {
 @given(name=names, secret=passwords.filter(lambda text: text[0] not in "[({"))
 @example(name="password", secret="correct-horse=battery&staple")
 def test_a_secret_beside_its_name_is_hidden(shape: Shape, name: str, secret: str) -> None:
+    assume(secret not in shape(name, ""))  # hypothesis also tries words that it finds in our own files
     assert secret not in redact(shape(name, secret))
 
 
@@ -78,6 +79,7 @@ def test_a_secret_beside_its_name_is_hidden(shape: Shape, name: str, secret: str
 @example(name="password", secret="ends with one \\")
 def test_a_quoted_secret_is_hidden_whole(shape: Shape, name: str, secret: str) -> None:
     """Whatever quotes and backslashes it holds: none of its pieces is left."""
+    assume(secret not in shape(name, ""))
     text = redact(shape(name, secret))
     plain = redact(shape(name, "x" * 12))
     assert secret not in text
@@ -184,6 +186,7 @@ def test_what_was_redacted_once_loses_nothing_more(shape: Shape, name: str, secr
 
 @given(name=names, secret=passwords.filter(lambda text: text[0] not in " ,;&\"'<>(){}]\\"))
 def test_nothing_hides_behind_what_was_redacted(name: str, secret: str) -> None:
+    assume(secret not in f"{name}={HIDDEN}")
     assert secret not in redact(f"{name}={HIDDEN}{secret}")
 
 
@@ -198,6 +201,7 @@ def test_hostile_text_is_no_trap_for_the_patterns(hostile: str) -> None:
 @given(name=names, secret=any_text, number=st.integers(min_value=10**6))
 def test_a_value_under_a_sensitive_name_is_hidden_at_any_depth(name: str, secret: str, number: int) -> None:
     event = {"a": [{"b": ({name: secret},)}], name: number, "n": number, "set": {secret: {name.upper(): {"x": secret}}}}
+    assume(secret.upper() not in name.upper())
     clean = redact_value({"a": event["a"], name: number, "n": 5, "c": {name.upper(): {"x": secret}}})
     assert secret not in repr(clean)
     assert str(number) not in repr(clean)
