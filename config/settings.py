@@ -26,7 +26,8 @@ class Limits(BaseModel):
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
     # requests
-    list_ahead: int = Field(2, ge=1, description="pages of one prefix that are listed ahead of the commit")
+    list_streams: int = Field(16, ge=1, description="ranges of one shard that are listed at the same time")
+    list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
     connections_per_host: int = Field(128, ge=1, description="sockets open to one endpoint")
     connect_s: float = Field(5.0, gt=0, description="time to connect, TLS included")
@@ -51,10 +52,10 @@ class Limits(BaseModel):
 
     # spans
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
-    span_keys: int = Field(1000, ge=1, description="keys that commit together when nothing is probed")
-    span_probes: int = Field(250, ge=1, description="keys that commit together when each is probed")
+    span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
     known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
-    spans_ahead: int = Field(4, ge=1, description="spans of one shard being probed at the same time")
+    pieces_at_once: int = Field(8, ge=1, description="pages of one shard that are compared and probed at the same time")
+    spans_per_commit: int = Field(64, ge=1, description="spans that one transaction commits at most")
 
     # the run
     denied_window: int = Field(200, ge=10, description="probes looked back on for a storm of denials")

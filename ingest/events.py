@@ -23,7 +23,7 @@ class RequestMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanCommitted:
-    """One span is in the catalog."""
+    """One transaction brought one or more spans into the catalog."""
 
     connection: str
     outcomes: dict[str, int]

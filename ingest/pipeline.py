@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter, itemgetter
+from typing import NamedTuple, Protocol
 
 from config.errors import CatalogUnavailableError, SourceUnavailableError
 from config.settings import Limits
@@ -21,18 +24,20 @@ from ingest.compare import Change, Merged, cut
 from ingest.denials import Denials
 from ingest.events import Observe, SpanCommitted
 from ingest.filters import key_filter
-from ingest.flow import ahead, first_of
-from ingest.job import Depth, PrefixSource
+from ingest.flow import first_of
+from ingest.job import Depth
+from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
-from ingest.model import Page, Range
+from ingest.model import Range
 from ingest.probe import head
 from ingest.probe.head import ObjectSource, Probed
 
+_LOOK_S = 0.2
+"""How often a slice that waits for a page looks whether it should stop."""
 
-class BucketSource(ObjectSource, Protocol):
+
+class BucketSource(ObjectSource, Pages, Protocol):
     """What the pipeline asks of a bucket. `ingest.s3.client.S3Client` is one."""
-
-    def pages(self, *, prefix: bytes, within: Range = Range()) -> AsyncGenerator[Page]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Tools:
 
 
 class Slice:
-    """One worker's turn at one shard. `shard` is what it holds now; when `run` ends with something left to do, give it back."""
+    """One worker's turn at one shard. `shard` is what it holds now; when `work` ends with something left to do, give it back."""
 
     def __init__(self, *, shard: Shard, run: Run, tools: Tools) -> None:
         if run.job is None:
@@ -61,7 +66,7 @@ class Slice:
         self._keep = key_filter(run.job.include, run.job.exclude)
         self._began = time.monotonic()
         self._others_wait = False
-        self._gate = asyncio.Semaphore(tools.limits.probes_at_once)
+        self._probes = asyncio.Semaphore(tools.limits.probes_at_once)
 
     async def work(self) -> None:
         """Work until nothing is left, the worker stops, or the slice is over and others wait.
@@ -70,59 +75,68 @@ class Slice:
         """
         try:
             async with self._heartbeat():
-                for number, part in self.shard.todo:
+                for number, todo in itertools.groupby(self.shard.todo, key=itemgetter(0)):
                     if not self._over():
-                        await self._work_range(number, part)
+                        await self._work_source(number, [part for _, part in todo])
         except BaseExceptionGroup as group:
             raise first_of(group) from group
 
-    async def _work_range(self, number: int, part: Range) -> None:
+    async def _work_source(self, number: int, todo: list[Range]) -> None:
         source = self._run.sources[number]
-        place = Place(self._run.connection_id, source.bucket)
+        at = _Where(number, source.prefix, Place(self._run.connection_id, source.bucket))
         bucket = self._tools.open_bucket(source.bucket)
-        pages = bucket.pages(prefix=source.prefix, within=part)
-        async with ahead(pages, self._tools.limits.list_ahead) as listed, asyncio.TaskGroup() as probing:
-            looked_at: deque[asyncio.Task[Span]] = deque()
-            async with aclosing(self._compared(listed, place, source, part)) as compared:
-                async for merged in compared:
-                    looked_at.append(probing.create_task(self._probed(bucket, number, merged)))
-                    if len(looked_at) >= self._tools.limits.spans_ahead:
-                        await self._commit(await looked_at.popleft(), place)
-                    if self._over():
-                        break
-            while looked_at:
-                await self._commit(await looked_at.popleft(), place)
+        limits = self._tools.limits
+        lister = Lister(
+            source=bucket, prefix=source.prefix, todo=todo, streams=limits.list_streams, ahead=limits.list_ahead
+        )
+        done: asyncio.Queue[Span | None] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            committing = group.create_task(self._commit_as_they_come(done, at.place))
+            async with lister.started(), asyncio.TaskGroup() as looking:
+                room = asyncio.Semaphore(limits.pieces_at_once)
+                while (piece := await self._next(lister, room)) is not None:
+                    looked_at = looking.create_task(self._look(bucket, at, piece, done))
+                    looked_at.add_done_callback(lambda _: room.release())
+            done.put_nowait(None)
+            await committing
         await self._tools.denials.ended(bucket)
 
-    async def _compared(
-        self, pages: AsyncIterator[Page], place: Place, source: PrefixSource, part: Range
-    ) -> AsyncGenerator[Merged]:
-        """Spans that tile the range in key order, each compared with what the catalog knows of the same interval."""
+    async def _next(self, lister: Lister, room: asyncio.Semaphore) -> Piece | None:
+        """The next piece, once there is room for it; None when all is listed or the slice is over."""
+        await room.acquire()
+        coming = asyncio.ensure_future(lister.next())
+        try:
+            while not self._over():
+                ready, _ = await asyncio.wait({coming}, timeout=_LOOK_S)
+                if ready:
+                    return coming.result()
+            return None
+        finally:
+            coming.cancel()
+
+    async def _look(self, bucket: BucketSource, at: _Where, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
+        """Turn a piece into spans. What is not begun when the slice ends stays to do."""
+        async for merged in self._compared(at, piece):
+            if self._over():
+                return
+            done.put_nowait(await self._probed(bucket, at.number, merged))
+
+    async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
+        """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
         limits = self._tools.limits
-        most = limits.span_keys if self._depth == "list" else limits.span_probes
-        lo = part.lo
-        async for page in pages:
-            last = page.next_token is None
-            if not page.entries and not last:
-                continue
-            entries, end = page.entries, part.hi if last else page.entries[-1].key
-            while True:
-                within = Range(lo, end)
-                known = await self._tools.catalog.known(
-                    place, prefix=source.prefix, within=within, limit=limits.known_rows
-                )
-                full = len(known) == limits.known_rows and known[-1].key != end
-                if full:  # more is known of this interval than one span may hold: it ends at the last row read
-                    within = Range(lo, known[-1].key)
-                inside = sum(entry.key <= known[-1].key for entry in entries) if full else len(entries)
-                for merged in cut(
-                    entries[:inside], known, within=within, depth=self._depth, keep=self._keep, most=most
-                ):
-                    yield merged
-                if not full:
-                    break
-                lo, entries = within.hi, entries[inside:]
-            lo = end
+        most = limits.page_keys if self._depth == "list" else limits.span_probes
+        entries, left = piece.entries, piece.within
+        while True:
+            known = await self._tools.catalog.known(at.place, prefix=at.prefix, within=left, limit=limits.known_rows)
+            full = len(known) == limits.known_rows and known[-1].key != left.hi
+            # If more is known of this interval than one span may hold, the span ends at the last row read.
+            within = Range(left.lo, known[-1].key) if full else left
+            inside = bisect_right(entries, known[-1].key, key=attrgetter("key")) if full else len(entries)
+            for merged in cut(entries[:inside], known, within=within, depth=self._depth, keep=self._keep, most=most):
+                yield merged
+            if not full:
+                return
+            entries, left = entries[inside:], Range(within.hi, left.hi)
 
     async def _probed(self, bucket: BucketSource, number: int, merged: Merged) -> Span:
         if self._depth == "list":
@@ -131,7 +145,7 @@ class Slice:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._probe(bucket, change)) for change in merged.changes]
             results = [task.result() for task in tasks]
-            self._raise_outage(results)
+            _raise_outage(results)
         return Span(
             source=number,
             merged=merged,
@@ -140,7 +154,7 @@ class Slice:
         )
 
     async def _probe(self, bucket: BucketSource, change: Change) -> Probed:
-        async with self._gate:
+        async with self._probes:
             try:
                 result = await head.head(bucket, change)
             except SourceUnavailableError as error:
@@ -148,26 +162,35 @@ class Slice:
         await self._tools.denials.seen(bucket, change.entry.key, result.error)
         return result
 
-    def _raise_outage(self, results: list[Probed]) -> None:
-        """A single object that can't be had is a record; many at once are an outage, and the span is worked again later."""
-        lost = [result.error for result in results if isinstance(result.error, SourceUnavailableError)]
-        if len(lost) > max(3, len(results) // 10):
-            raise lost[0]
+    async def _commit_as_they_come(self, done: asyncio.Queue[Span | None], place: Place) -> None:
+        """Commit what is ready, all of it at once: while one commit is under way, the next one gathers."""
+        last = False
+        while not last:
+            spans = [await done.get()]
+            while len(spans) < self._tools.limits.spans_per_commit and not done.empty():
+                spans.append(done.get_nowait())
+            last = spans[-1] is None
+            if ready := [span for span in spans if span is not None]:
+                await self._commit(ready, place)
 
-    async def _commit(self, span: Span, place: Place) -> None:
+    async def _commit(self, spans: list[Span], place: Place) -> None:
         began = time.perf_counter()
-        self.shard = await self._tools.catalog.commit(self.shard, span, place=place, usage=self._tools.meter.take())
+        self.shard = await self._tools.catalog.commit(self.shard, spans, place=place, usage=self._tools.meter.take())
+        outcomes: Counter[str] = Counter()
+        for span in spans:
+            outcomes.update(span.counts())
         self._tools.observe(
             SpanCommitted(
                 connection=self._run.connection,
-                outcomes=span.counts(),
-                rows=len(span.assets) + len(span.merged.missing),
+                outcomes=dict(outcomes),
+                rows=sum(len(span.assets) + len(span.merged.missing) for span in spans),
                 seconds=time.perf_counter() - began,
             )
         )
 
     def _over(self) -> bool:
-        return self._tools.stop() or (self._others_wait and time.monotonic() - self._began > self._tools.limits.slice_s)
+        late = time.monotonic() - self._began > self._tools.limits.slice_s
+        return self._tools.stop() or (self._others_wait and late)
 
     @asynccontextmanager
     async def _heartbeat(self) -> AsyncGenerator[None]:
@@ -186,3 +209,17 @@ class Slice:
             beating = group.create_task(beat())
             yield
             beating.cancel()
+
+
+class _Where(NamedTuple):
+    number: int
+    """Of the source, in its run."""
+    prefix: bytes
+    place: Place
+
+
+def _raise_outage(results: list[Probed]) -> None:
+    """A single object that can't be had is a record; many at once are an outage, and the span is worked again later."""
+    lost = [result.error for result in results if isinstance(result.error, SourceUnavailableError)]
+    if len(lost) > max(3, len(results) // 10):
+        raise lost[0]

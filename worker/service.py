@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -71,13 +72,16 @@ class _Storage:
         self, *, settings: Settings, registry: Registry, accesses: Accesses, http: aiohttp.ClientSession
     ) -> None:
         self._settings, self._registry, self._accesses, self._http = settings, registry, accesses, http
-        self._sts_asked: dict[str, Callable[[], None]] = {}
+        self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
 
     async def connection(self, name: str) -> Connection:
         return await self._registry.get(name, workspace=self._settings.workspace)
 
     async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
         self._sts_asked[session_name(run_id)] = sts_asked
+        self._sts_asked.move_to_end(session_name(run_id))
+        if len(self._sts_asked) > self._settings.limits.sessions:
+            self._sts_asked.popitem(last=False)
         return await self._accesses.open(connection, run_id=run_id)
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Client:

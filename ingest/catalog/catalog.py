@@ -111,9 +111,9 @@ class Catalog:
     async def known(self, place: Place, *, prefix: bytes, within: Range, limit: int) -> list[Known]:
         return await self._database.read(lambda tx: assets.known(tx, place, prefix=prefix, within=within, limit=limit))
 
-    async def commit(self, shard: Shard, span: Span, *, place: Place, usage: Usage) -> Shard:
-        """Commit a span; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""
-        whole = partial(spans.commit, shard=shard, span=span, place=place, usage=usage, lease_s=self._limits.lease_s)
+    async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:
+        """Commit spans of one place, all or none; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""
+        whole = partial(spans.commit, shard=shard, spans=done, place=place, usage=usage, lease_s=self._limits.lease_s)
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
             try:
                 return await self._database.transaction(whole)
@@ -122,9 +122,11 @@ class Catalog:
                     raise
                 await asyncio.sleep(_COMMIT_PAUSE_S * attempt)
             except FencedError:
-                if attempt == 1 or not await self._database.read(lambda tx: shards.committed(tx, shard)):
+                if attempt == 1 or not await self._database.read(
+                    lambda tx: shards.committed(tx, shard, spans=len(done))
+                ):
                     raise
-                return replace(shard, seq=shard.seq + 1, todo=spans.left_after(shard.todo, span), failures=0)
+                return replace(shard, seq=shard.seq + len(done), todo=spans.left_after(shard.todo, done), failures=0)
         raise AssertionError("unreachable")
 
     async def give_back(self, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:

@@ -141,8 +141,10 @@ def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
     _held(tx, shard, lease_until=db_now() + _ms(lease_s))
 
 
-def advance(tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], usage: Usage, lease_s: float) -> Shard:
-    """The fence of every commit: move to the next `seq` with these ranges left. Raises FencedError and must come first."""
+def advance(
+    tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], spans: int, usage: Usage, lease_s: float
+) -> Shard:
+    """The fence of every commit: move on by as many `seq` as spans, with these ranges left. Raises FencedError and must come first."""
     spent = {
         f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
         for name in ("list", "head", "get", "sts")
@@ -151,16 +153,16 @@ def advance(tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], usage: Usa
         table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
     )
     left = {} if todo else {"state": "done", "owner": None, "lease_until": None}
-    values = {"seq": table.c.seq + 1, "ranges": _dump(todo), "lease_until": db_now() + _ms(lease_s), "failures": 0}
+    values = {"seq": table.c.seq + spans, "ranges": _dump(todo), "lease_until": db_now() + _ms(lease_s), "failures": 0}
     if not tx.execute(fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})).rowcount:
         raise _fenced(shard)
-    return replace(shard, seq=shard.seq + 1, todo=tuple(todo), failures=0)
+    return replace(shard, seq=shard.seq + spans, todo=tuple(todo), failures=0)
 
 
-def committed(tx: sa.Connection, shard: Shard) -> bool:
-    """Whether the commit that followed `shard` is in the catalog: only its owner can have moved `seq` within the epoch."""
+def committed(tx: sa.Connection, shard: Shard, *, spans: int) -> bool:
+    """Whether the commit of so many spans that followed `shard` is in the catalog: only its owner can move `seq` within an epoch."""
     now = tx.execute(sa.select(table.c.epoch, table.c.seq).where(table.c.id == shard.id)).one()
-    return bool(now.epoch == shard.epoch and now.seq == shard.seq + 1)
+    return bool(now.epoch == shard.epoch and now.seq == shard.seq + spans)
 
 
 def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:

@@ -33,32 +33,44 @@ class Span:
         return {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
 
 
-def commit(tx: sa.Connection, shard: Shard, span: Span, *, place: Place, usage: Usage, lease_s: float) -> Shard:
-    """Write a span and return the shard as it is afterwards. Raises FencedError before anything is written."""
-    moved = shards.advance(tx, shard, todo=left_after(shard.todo, span), usage=usage, lease_s=lease_s)
-    assets.write(tx, place, shard.run_id, span.assets)
-    assets.mark_missing(tx, place, shard.run_id, span.merged.missing)
-    within = span.merged.within
+def commit(
+    tx: sa.Connection, shard: Shard, spans: Sequence[Span], *, place: Place, usage: Usage, lease_s: float
+) -> Shard:
+    """Write spans and return the shard as it is afterwards; each takes one `seq`. Raises FencedError before anything is written."""
+    moved = shards.advance(
+        tx, shard, todo=left_after(shard.todo, spans), spans=len(spans), usage=usage, lease_s=lease_s
+    )
+    assets.write(tx, place, shard.run_id, [asset for span in spans for asset in span.assets])
+    assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
     tx.execute(
-        sa.insert(table).values(
-            shard_id=shard.id,
-            seq=moved.seq,
-            run_id=shard.run_id,
-            source=span.source,
-            lo=within.lo,
-            hi=within.hi,
-            listed=span.merged.listed,
-            known=span.merged.known,
-            missing=len(span.merged.missing),
-            committed_at=db_now(),
-            **span.counts(),
-        )
+        sa.insert(table).values(committed_at=db_now()),
+        [
+            {
+                "shard_id": shard.id,
+                "seq": seq,
+                "run_id": shard.run_id,
+                "source": span.source,
+                "lo": span.merged.within.lo,
+                "hi": span.merged.within.hi,
+                "listed": span.merged.listed,
+                "known": span.merged.known,
+                "missing": len(span.merged.missing),
+                **span.counts(),
+            }
+            for seq, span in enumerate(spans, start=shard.seq + 1)
+        ],
     )
     return moved
 
 
-def left_after(todo: Sequence[Todo], span: Span) -> tuple[Todo, ...]:
-    """What is still to do once the span is done. Raises ValueError if the span was not to do: that would be a gap or an overlap."""
+def left_after(todo: Sequence[Todo], spans: Sequence[Span]) -> tuple[Todo, ...]:
+    """What is still to do once these are done. Raises ValueError if one was not to do: that would be a gap or an overlap."""
+    for span in spans:
+        todo = _without_span(todo, span)
+    return tuple(todo)
+
+
+def _without_span(todo: Sequence[Todo], span: Span) -> list[Todo]:
     done = span.merged.within
     left: list[Todo] = []
     found = False
@@ -70,7 +82,7 @@ def left_after(todo: Sequence[Todo], span: Span) -> tuple[Todo, ...]:
             left.append((source, part))
     if not found:
         raise ValueError(f"span {done} of source {span.source} is not among what is left to do: {todo}")
-    return tuple(left)
+    return left
 
 
 def _holds(outer: Range, inner: Range) -> bool:

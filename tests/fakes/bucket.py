@@ -35,7 +35,8 @@ class FakeBucket:
         self._asked("list", prefix)
         return self._page(prefix, Range(), max_keys)
 
-    async def pages(self, *, prefix: bytes, within: Range = Range()) -> AsyncGenerator[Page]:
+    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+        within = within or Range()
         while True:
             self._asked("list", within.lo or prefix)
             page = self._page(prefix, within, self.page_keys)

@@ -17,6 +17,8 @@ from config.errors import AccessDeniedError, AccessLostError, BucketMissingError
 from config.settings import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
+from ingest.catalog.shards import Usage
+from ingest.events import Event, SpanCommitted
 from ingest.model import Page, Range
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
@@ -377,9 +379,48 @@ async def test_a_slice_that_is_asked_to_stop_keeps_what_it_did_and_leaves_the_re
     shard, run = await claimed(catalog)
     work = a_slice(catalog, shard, run, bucket, LIMITS, stop=lambda: bucket.asked("head") >= 20)
     await work.work()
-    done = (await catalog.run(run_id))[1].listed
-    assert 20 <= done < 100
-    assert work.shard.todo == ((0, Range(f"k{done - 1:02}".encode(), None)),)
+    done = set(await rows(catalog))
+    assert 20 <= len(done) < 100
+    assert {key for key in bucket.objects if not any(key in part for _, part in work.shard.todo)} == done
+
+    await catalog.give_back(work.shard, usage=Usage())
+    shard, run = await claimed(catalog)
+    await a_slice(catalog, shard, run, bucket, LIMITS).work()
+    assert (await catalog.run(run_id))[1].outcomes["added"] == 100
+    assert bucket.asked("head") == 100
+
+
+async def test_a_page_that_hangs_holds_up_neither_the_commit_of_others_nor_the_stop(
+    here: tuple[Catalog, Database],
+) -> None:
+    catalog, _ = here
+    committed, stopping = asyncio.Event(), False
+
+    class Hangs(FakeBucket):
+        async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+            async for page in super().pages(prefix=prefix, within=within):
+                yield page
+                await asyncio.Event().wait()
+
+    bucket = Hangs(page_keys=10)
+    for number in range(30):
+        bucket.put(f"k{number:02}".encode())
+    await new_run(catalog)
+    shard, run = await claimed(catalog)
+    work = a_slice(
+        catalog, shard, run, bucket, LIMITS, stop=lambda: stopping, observe=lambda event: _told(event, committed)
+    )
+    working = asyncio.create_task(work.work())
+    await committed.wait()
+    stopping = True
+    await working
+    assert work.shard.todo == ((0, Range(b"k09", None)),)
+    assert len(await rows(catalog)) == 10
+
+
+def _told(event: Event, committed: asyncio.Event) -> None:
+    if isinstance(event, SpanCommitted):
+        committed.set()
 
 
 async def test_a_lease_that_is_lost_ends_the_slice(here: tuple[Catalog, Database]) -> None:
@@ -388,7 +429,7 @@ async def test_a_lease_that_is_lost_ends_the_slice(here: tuple[Catalog, Database
     waiting = asyncio.Event()
 
     class Stuck(FakeBucket):
-        async def pages(self, *, prefix: bytes, within: Range = Range()) -> AsyncGenerator[Page]:
+        async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
             waiting.set()
             await asyncio.Event().wait()
             yield Page(entries=[])
