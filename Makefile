@@ -2,7 +2,7 @@
 #   make demo     a whole cloud on this machine: a worker ingests a bucket through an assumed role (under two minutes)
 #   make test     the tests; ARGS="-k catalog" passes on to pytest
 #   make check    ruff, the formatter and mypy
-#   make bench    the benchmarks (there are none yet, and it says so)
+#   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else an hour
 #   make serve    the demo's cloud and worker, kept up until Ctrl-C
 # Needs Python 3.11 to 3.14, pip, venv and a C compiler. PYTHON=/path/to/python chooses one, VENV=/path another place.
 
@@ -37,9 +37,9 @@ check: $(STAMP)
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
-bench:
-	@echo "bench: benchmarks/ is empty so far; there is nothing to measure with" >&2
-	@exit 1
+bench: $(STAMP) $(VENV)/peers/.installed
+	@echo "==> bench: longshore and its peers against the same synthetic S3; ARGS=--quick for a minute, else an hour"
+	@$(BIN)/python -m benchmarks.run --peers-python $(VENV)/peers/bin/python $(ARGS)
 
 serve: $(STAMP)
 	@echo "==> serve: the demo's cloud, queue, worker and metrics, kept up until Ctrl-C (there is no web console yet)"
@@ -57,3 +57,10 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PIP) --require-hashes --requirement requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+
+$(VENV)/peers/.installed: requirements/bench.txt $(STAMP)
+	@echo "==> installing the benchmarks' peers into $(VENV)/peers (about 1 GB, once)"
+	@$(BIN)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check install --quiet \
+		--require-hashes --requirement requirements/bench.txt && touch $@ || \
+		echo "the peers can't be installed here; the table will call them \"not here\"" >&2

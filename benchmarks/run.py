@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -163,22 +162,19 @@ def main() -> None:
         sys.exit(f"no such work: {', '.join(sorted(unknown))}")
     load, began = os.getloadavg()[0], time.monotonic()
     chosen = [work for work in every if not groups or work.group in groups]
-    results = measure(chosen, python=asked.peers_python, only=frozenset(only) if only else None)
-    said = [
-        text for name in ("quick", "work", "tools", "repeat", "keys") if (text := _said(name, getattr(asked, name)))
-    ]
-    (asked.out / "RESULTS.md").write_text(
-        page(results, command=" ".join(["python -m benchmarks.run", *said]), load=load)
-    )
+    results = measure(chosen, python=asked.peers_python.absolute(), only=frozenset(only) if only else None)
+    (asked.out / "RESULTS.md").write_text(page(results, command=_command(asked), load=load))
     told = json.dumps([result.as_json() for result in results], indent=1)
     (asked.out / "RESULTS.json").write_text(told + "\n")
     print(f"{len(results)} rows in {time.monotonic() - began:.0f} s: {asked.out / 'RESULTS.md'}")
 
 
-def _said(name: str, value: object) -> str:
-    if value is True:
-        return f"--{name}"
-    return f"--{name} {shlex.quote(str(value))}" if value else ""
+def _command(asked: argparse.Namespace) -> str:
+    """What prints the same table again."""
+    said = ["--quick"] if asked.quick else []
+    for name in ("work", "tools", "repeat", "keys"):
+        said += [f"--{name} {value}"] if (value := getattr(asked, name)) else []
+    return f'make bench ARGS="{" ".join(said)}"' if said else "make bench"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def test_every_command_in_a_document_exists(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_option_in_a_document_exists(document: Path) -> None:
     known = {"--help", "--version"} | set(_options())
+    for program in ("run", "server"):
+        known |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (ROOT / "benchmarks" / f"{program}.py").read_text()))
     said = set(
         re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(line for line in _code(document) if "uv " not in line))
     )
