@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -121,13 +123,14 @@ def _open(url: str) -> Database:
     except OSError as error:
         message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
         raise SettingsError(message) from error
-    writer = _engine(path, begin="BEGIN IMMEDIATE", size=1)
+    writer, reader = _engine(path, begin="BEGIN IMMEDIATE", size=1), _engine(path, begin="BEGIN", size=_READERS)
     try:
-        _migrate(writer)
+        _migrate(writer, reader)
     except DBAPIError as error:
         writer.dispose()
+        reader.dispose()
         raise _translated(error) from error
-    return Database(writer=writer, reader=_engine(path, begin="BEGIN", size=_READERS))
+    return Database(writer=writer, reader=reader)
 
 
 def _sqlite_path(url: str) -> Path:
@@ -189,12 +192,14 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(writer: sa.Engine, reader: sa.Engine) -> None:
     settings = Config()
     settings.set_main_option("script_location", str(_MIGRATIONS))
-    with (
-        engine.begin() as connection
-    ):  # BEGIN IMMEDIATE: of several processes that start together one migrates, the others wait
+    newest = ScriptDirectory.from_config(settings).get_current_head()
+    with reader.begin() as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return  # a process that starts need not wait for those that write
+    with writer.begin() as connection:  # BEGIN IMMEDIATE: of several that start together one migrates, the others wait
         settings.attributes["connection"] = connection
         try:
             command.upgrade(settings, "head")

@@ -135,6 +135,9 @@ async def run_worker(settings: Settings) -> None:
     """
     stop = asyncio.Event()
     patience = Patience(seconds=float("inf"))
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:  # building the process takes a moment, and it may be told to stop meanwhile
+        loop.add_signal_handler(number, stop.set)
     async with open_process(settings, redis_up=lambda: patience.reachable) as context:
         _settle_memory()
 
@@ -146,7 +149,7 @@ async def run_worker(settings: Settings) -> None:
             patience.end()
 
         for number in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, asked_to_stop)
+            loop.add_signal_handler(number, asked_to_stop)
         pause_s = _RESTART_FIRST_S
         while not stop.is_set():
             began = time.monotonic()

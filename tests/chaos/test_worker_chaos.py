@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,13 +66,27 @@ async def test_a_worker_killed_in_mid_run_costs_seconds_and_another_finishes(tmp
         assert await heir.end() == 0
 
 
+async def freeze(d: Deployment, worker: WorkerProcess) -> None:
+    """Stop it between two transactions: one that is frozen inside holds SQLite's only write lock, and nobody else can write."""
+    for _ in range(100):
+        worker.process.send_signal(signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(d.folder / "catalog.db", timeout=0.2, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError:
+            worker.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+    raise AssertionError("it never stands still between two transactions")
+
+
 @pytest.mark.acceptance("LS-02")
 async def test_a_worker_that_wakes_up_after_its_lease_can_not_write(tmp_path: Path, cloud: str) -> None:
     """It was frozen in mid-run; another has finished the run, and the sleeper's last batch counts for nothing."""
     async with deployment(tmp_path, cloud, lease_s=1.5, heartbeat_s=0.3) as d:
         run_id = await in_the_midst(d)
         sleeper = d.workers[0]
-        sleeper.process.send_signal(signal.SIGSTOP)
+        await freeze(d, sleeper)
         assert not ended(d, run_id)
         d.fast()
         heir = await d.worker()
