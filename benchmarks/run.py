@@ -54,7 +54,7 @@ class Bench:
     def _warm(self, server: Running) -> None:
         """Render every page once, so that nobody pays for being the first; catch up with an unchanged bucket, if that is the work."""
         work = self._work
-        if not work.latency_ms and not work.limit and work.keys <= _CACHED_KEYS:
+        if not work.limit and work.keys <= _CACHED_KEYS:
             self._measured(server, FLOOR, work.keys, kind="list")
         if work.unchanged:
             self._measured(server, OURS, work.keys)
@@ -130,8 +130,7 @@ def measure(
     everyone = {tool.name: (tool, version(tool, python)) for tool in (OURS, BARE, FLOOR, *PEERS)}
     results: list[Result] = []
     for work in chosen:
-        floor = () if work.limit else (FLOOR.name,)
-        names = [name for name in (OURS.name, *floor, *work.peers) if only is None or name in only]
+        names = [name for name in (OURS.name, *work.peers) if only is None or name in only]
         tools = [everyone[name] for name in names if work.kind in everyone[name][0].works]
         with TemporaryDirectory(prefix="bench-") as folder:
             results += Bench(work, python=python, folder=Path(folder), timeout_s=timeout_s).run(tools)

@@ -153,7 +153,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=0.0, help="requests per second; above it, 503 SlowDown")
     parser.add_argument("--fault-rate", type=float, default=0.0, help="share of requests that fail: 500, reset or cut")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache-mb", type=int, default=400, help="how much of the rendered listing is kept")
+    parser.add_argument("--cache-mb", type=int, default=600, help="how much of the rendered listing is kept")
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ class Work:
     shape: str
     keys: int
     peers: tuple[str, ...] = ()
-    """Besides longshore; and the floor, which can't wait as a limit asks for."""
+    """Besides longshore."""
     repeat: int = 3
     latency_ms: float = 0.0
     limit: float = 0.0
@@ -35,8 +35,8 @@ class Work:
 
 
 def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
-    """All of them. `quick`: one run each of 20,000 keys, or 3,000 at head depth; `keys` and `repeat` overrule."""
-    everyone = ("aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
+    """All of them. `quick`: one run each of 10,000 keys, or 2,000 at head depth; `keys` and `repeat` overrule."""
+    everyone = ("floor", "aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
     million, heads = 1_000_000, 100_000
     found = [
         Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=million, peers=everyone),
@@ -47,7 +47,7 @@ def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
             shape="hash",
             keys=million,
             latency_ms=50,
-            peers=("aiobotocore", "obstore", "s5cmd", "rclone"),
+            peers=("floor", "aiobotocore", "obstore", "s5cmd", "rclone"),
         ),
         Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=heads, peers=everyone),
         Work(
@@ -84,7 +84,7 @@ def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
         Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * million, repeat=1),
     ]
     if quick:
-        found = [replace(one, keys=20_000 if one.kind == "list" else 3_000, repeat=1) for one in found]
+        found = [replace(one, keys=10_000 if one.kind == "list" else 2_000, repeat=1) for one in found]
     if keys is not None:
         found = [replace(one, keys=keys) for one in found]
     if repeat is not None:

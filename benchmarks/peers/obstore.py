@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -46,3 +48,5 @@ async def _heads(store: Any, asked: Asked, keys: list[str]) -> int:
 
 if __name__ == "__main__":
     run(lambda asked: asyncio.run(_work(asked)))
+    sys.stdout.flush()
+    os._exit(0)  # its threads now and then abort the process when the interpreter takes itself apart under them
