@@ -162,6 +162,7 @@ def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin or commit by itself
         _write_ahead(connection)
+        connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
             # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.

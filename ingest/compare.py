@@ -52,11 +52,13 @@ Keep = Callable[[bytes], bool] | None
 
 def fingerprint(entry: Entry) -> tuple[int, str, str, str, str]:
     """What decides whether an object is unchanged: size, ETag, time, storage class and checksum kind, all as listed."""
-    return entry.size, entry.etag, entry.last_modified, entry.storage_class, listed_checksum(entry)
+    return *entry[1:5], listed_checksum(entry)
 
 
 def listed_checksum(entry: Entry) -> str:
-    return f"{entry.checksum_algorithm} {entry.checksum_type}".strip()
+    """Algorithm and type in one word or two; empty if the listing names none."""
+    algorithm, kind = entry[5:7]
+    return f"{algorithm} {kind}".strip() if algorithm or kind else ""
 
 
 def merge(
@@ -64,6 +66,9 @@ def merge(
 ) -> Merged:
     """Walk both side by side; both ascend by key and lie in `within`. `keep` filters after the merge: what it drops is not missing."""
     merged = Merged(within, listed=len(entries), known=len(known))
+    if not known and keep is None:
+        merged.changes = [Change(entry, None) for entry in entries]
+        return merged
     covering = DEPTHS[DEPTHS.index(depth) :]
     rows = iter(known)
     row = next(rows, None)

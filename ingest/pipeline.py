@@ -140,12 +140,12 @@ class Slice:
 
     async def _probed(self, bucket: BucketSource, number: int, merged: Merged) -> Span:
         if self._depth == "list":
-            results = [head.unprobed(change) for change in merged.changes]
-        else:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._probe(bucket, change)) for change in merged.changes]
-            results = [task.result() for task in tasks]
-            _raise_outage(results)
+            assets, outcomes = head.unprobed(merged.changes)
+            return Span(source=number, merged=merged, assets=assets, outcomes=outcomes)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._probe(bucket, change)) for change in merged.changes]
+        results = [task.result() for task in tasks]
+        _raise_outage(results)
         return Span(
             source=number,
             merged=merged,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from config.database import db_now
 from ingest.catalog.tables import assets as table
@@ -25,8 +24,7 @@ class Place(NamedTuple):
     bucket: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
+class Asset(NamedTuple):
     """The record of one object, ready to be written. What a shallower depth did not see is None."""
 
     key: bytes
@@ -47,6 +45,27 @@ class Asset:
     """JSON object."""
     headers: str | None = None
     """JSON object."""
+
+
+def _upsert(key: str) -> sa.TextClause:
+    """Rows come as one JSON array: an `executemany` takes the interpreter lock for each of them, and starves the event loop's
+    thread and itself; this takes it once. Everything a row holds is replaced, so that nothing of an object's former self stays
+    beside its new one; only `first_seen_at` is kept.
+    """
+    values = {column.name: "NULL" for column in table.c}
+    values |= {name: f"json_extract(value, '$[{number}]')" for number, name in enumerate(Asset._fields)}
+    values |= {"connection_id": ":connection_id", "bucket": ":bucket", "version_id": "''", "run_id": ":run_id"}
+    values |= {"key": key, "first_seen_at": ":now", "changed_at": ":now"}
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _KEPT)
+    return sa.text(
+        f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} FROM json_each(:rows) WHERE true "  # noqa: S608 - names of our own columns
+        f"ON CONFLICT ({', '.join(_KEPT[:4])}) DO UPDATE SET {changed}"
+    )
+
+
+_UPSERT: Final = _upsert("CAST(json_extract(value, '$[0]') AS BLOB)")
+_UPSERT_ODD: Final = _upsert("from_hex(json_extract(value, '$[0]'))")
+"""For keys that are no text that JSON in SQLite can carry: with NUL, or not UTF-8."""
 
 
 def asset_id(*, workspace: str, connection: str, bucket: str, key: bytes, version_id: str = "") -> str:
@@ -83,7 +102,14 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, limi
         query = query.where(columns.key > within.lo)
     if within.hi is not None:
         query = query.where(columns.key <= within.hi)
-    return [Known(row[0], tuple(row[1:6]), row[6], row[7]) for row in tx.execute(query)]
+    return [Known(row[0], row[1:6], row[6], row[7]) for row in _raw(tx, query)]
+
+
+def _raw(tx: sa.Connection, query: sa.Select[Any]) -> list[Any]:
+    """Rows as the driver's own tuples: the hot path reads a million of them."""
+    compiled = query.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True})
+    result = tx.exec_driver_sql(str(compiled), tuple(compiled.params[name] for name in compiled.positiontup or ()))
+    return list(result.cursor.fetchall())
 
 
 def _below(place: Place, prefix: bytes) -> list[sa.ColumnElement[bool]]:
@@ -94,19 +120,20 @@ def _below(place: Place, prefix: bytes) -> list[sa.ColumnElement[bool]]:
 
 def write(tx: sa.Connection, place: Place, run_id: str, assets: Sequence[Asset]) -> None:
     """Insert or replace these records, in key order; `first_seen_at` stays."""
-    if not assets:
-        return
-    now = tx.execute(sa.select(db_now())).scalar_one()
-    base = {**place._asdict(), "version_id": "", "run_id": run_id, "first_seen_at": now, "changed_at": now}
-    names = list(Asset.__dataclass_fields__)
-    rows = [
-        {**base, **{name: getattr(asset, name) for name in names}}
-        for asset in sorted(assets, key=lambda asset: asset.key)
-    ]
-    upsert = insert(table)
-    # Everything a row holds is replaced, so that nothing of an object's former self stays beside its new one.
-    changed = {column.name: upsert.excluded[column.name] for column in table.c if column.name not in _KEPT}
-    tx.execute(upsert.on_conflict_do_update(index_elements=_KEPT[:4], set_=changed), rows)
+    plain: list[tuple[str | int | None, ...]] = []
+    odd: list[tuple[str | int | None, ...]] = []
+    for asset in sorted(assets):
+        try:
+            plain.append((asset.key.decode(), *asset[1:]))
+        except UnicodeDecodeError:
+            odd.append((asset.key.hex(), *asset[1:]))
+        else:
+            if b"\0" in asset.key:
+                odd.append((asset.key.hex(), *plain.pop()[1:]))
+    now = tx.execute(sa.select(db_now())).scalar_one() if assets else 0
+    for statement, rows in ((_UPSERT, plain), (_UPSERT_ODD, odd)):
+        if rows:
+            tx.execute(statement, {**place._asdict(), "run_id": run_id, "now": now, "rows": json.dumps(rows)})
 
 
 def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Iterable[bytes]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from config.errors import (
@@ -43,9 +45,15 @@ class Probed:
     """Why it failed."""
 
 
-def unprobed(change: Change) -> Probed:
-    """Depth `list`: what the listing says is all there is."""
-    return _seen(change, change.entry, None)
+def unprobed(changes: Iterable[Change]) -> tuple[list[Asset], Counter[str]]:
+    """Depth `list`: what the listing says is all there is. Returns the records, and the changes by outcome."""
+    outcomes: Counter[str] = Counter()
+    assets = []
+    for entry, known in changes:
+        archived = entry.storage_class in ARCHIVED
+        outcomes["archived" if archived else "added" if known is None else "changed"] += 1
+        assets.append(_listed(entry, "archived" if archived else "present"))
+    return assets, outcomes
 
 
 async def head(source: ObjectSource, change: Change) -> Probed:
@@ -90,33 +98,14 @@ async def _listed_again(source: ObjectSource, entry: Entry) -> Entry | None:
 
 def failed(change: Change, error: SourceError) -> Probed:
     """The object could not be read; its record says why, and the next run tries again."""
-    return Probed(
-        outcome="failed", asset=_asset(change.entry, None, state="failed", error_code=error.code), error=error
-    )
+    asset = _listed(change.entry, "failed")._replace(error_code=error.code)
+    return Probed(outcome="failed", asset=asset, error=error)
 
 
-def _seen(change: Change, entry: Entry, answer: ObjectHead | None) -> Probed:
-    archived = entry.storage_class in ARCHIVED or (answer is not None and "x-amz-archive-status" in answer.headers)
+def _seen(change: Change, entry: Entry, answer: ObjectHead) -> Probed:
+    archived = entry.storage_class in ARCHIVED or "x-amz-archive-status" in answer.headers
     outcome = "archived" if archived else "added" if change.known is None else "changed"
-    return Probed(outcome=outcome, asset=_asset(entry, answer, state="archived" if archived else "present"))
-
-
-def _asset(entry: Entry, answer: ObjectHead | None, *, state: str, error_code: str | None = None) -> Asset:
-    listed = Asset(
-        key=entry.key,
-        size=entry.size,
-        etag=entry.etag,
-        last_modified=entry.last_modified,
-        storage_class=entry.storage_class,
-        listed_checksum=listed_checksum(entry),
-        state=state,
-        depth="list",
-        error_code=error_code,
-    )
-    if answer is None:
-        return listed
-    return replace(
-        listed,
+    asset = _listed(entry, "archived" if archived else "present")._replace(
         depth="head",
         content_type=_text(answer.content_type),
         checksum_algorithm=_text(answer.checksum_algorithm),
@@ -126,12 +115,21 @@ def _asset(entry: Entry, answer: ObjectHead | None, *, state: str, error_code: s
         metadata=_json(answer.metadata),
         headers=_json(answer.headers),
     )
+    return Probed(outcome=outcome, asset=asset)
+
+
+def _listed(entry: Entry, state: str) -> Asset:
+    return Asset(*entry[:5], listed_checksum(entry), state, "list")
 
 
 def _text(value: str) -> str | None:
-    # PostgreSQL's text takes no NUL; a header holds none unless a server is broken.
+    """As text that every database takes: without NUL; bytes of a header that are no UTF-8 are taken for Latin-1."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        value = value.encode("utf-8", "surrogateescape").decode("latin-1")
     return value.replace("\0", "") or None
 
 
 def _json(values: dict[str, str]) -> str | None:
-    return json.dumps(values, sort_keys=True).replace("\\u0000", "") if values else None
+    return json.dumps({_text(name): _text(value) for name, value in values.items()}, sort_keys=True) if values else None
