@@ -55,7 +55,7 @@ class Limits(BaseModel):
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
     known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
     pieces_at_once: int = Field(8, ge=1, description="pages of one shard that are compared and probed at the same time")
-    spans_per_commit: int = Field(64, ge=1, description="spans that one transaction commits at most")
+    spans_per_commit: int = Field(16, ge=1, description="spans that one transaction commits at most, and that wait for it")
 
     # the run
     denied_window: int = Field(200, ge=10, description="probes looked back on for a storm of denials")

@@ -89,7 +89,7 @@ class Slice:
         lister = Lister(
             source=bucket, prefix=source.prefix, todo=todo, streams=limits.list_streams, ahead=limits.list_ahead
         )
-        done: asyncio.Queue[Span | None] = asyncio.Queue()
+        done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(self._commit_as_they_come(done, at.place))
             async with lister.started(), asyncio.TaskGroup() as looking:
@@ -97,7 +97,7 @@ class Slice:
                 while (piece := await self._next(lister, room)) is not None:
                     looked_at = looking.create_task(self._look(bucket, at, piece, done))
                     looked_at.add_done_callback(lambda _: room.release())
-            done.put_nowait(None)
+            await done.put(None)
             await committing
         await self._tools.denials.ended(bucket)
 
@@ -119,7 +119,7 @@ class Slice:
         async for merged in self._compared(at, piece):
             if self._over():
                 return
-            done.put_nowait(await self._probed(bucket, at.number, merged))
+            await done.put(await self._probed(bucket, at.number, merged))
 
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
