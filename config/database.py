@@ -168,7 +168,7 @@ def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
             # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.
             "synchronous = NORMAL",
             "foreign_keys = ON",
-            "cache_size = -65536",
+            "cache_size = -16384",  # KiB, for each connection
         ):
             connection.execute(f"PRAGMA {pragma}")
 
