@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import structlog
+import uvloop
 from arq.worker import Worker, func
 from redis.exceptions import AuthenticationError
 
@@ -164,7 +165,8 @@ async def run_worker(settings: Settings) -> None:
 def run(settings: Settings) -> int:
     """`run_worker` in a loop of its own. Returns the exit code: 0, since it was told to stop."""
     configure_logging(level=settings.log_level, format=settings.log_format)
-    asyncio.run(run_worker(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_worker(settings))
     return 0
 
 
