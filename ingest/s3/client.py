@@ -7,19 +7,20 @@ import random as randomness
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 import aiohttp
 
-from config.errors import ProtocolError, RequestRefusedError, SessionExpiredError
+from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError, SessionExpiredError
 from config.settings import Limits
 from credentials.session import Access
 from ingest.events import Observe, ignore
 from ingest.model import ObjectHead, Page, Range
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
-from ingest.s3.errors import Subject, explained
+from ingest.s3.errors import Subject, explained, says_nothing
 from ingest.s3.exchange import Call, Exchange
 from ingest.s3.listing import Progress, check_page, cut
 from ingest.s3.retry import Retry
@@ -120,6 +121,12 @@ class S3Client:
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         """`if_match`: the ETag that was listed, without quotes. Raises SourceError, CredentialError."""
         call = self._object_call("head", key, if_match=if_match, version_id=version_id)
+        try:
+            return await self._run(call, lambda: self._head_once(call, if_match))
+        except RequestRefusedError as error:
+            if not says_nothing(call.subject, error):
+                raise
+        await self._ask_why(call)
         return await self._run(call, lambda: self._head_once(call, if_match))
 
     @asynccontextmanager
@@ -171,6 +178,24 @@ class S3Client:
             check_etag(answered.headers, if_match, call.subject)
             return read_head(answered.headers, size=content_length(answered.headers, call.subject))
 
+    async def _ask_why(self, head: Call) -> None:
+        """Ask for one byte of an object whose HEAD was refused without a word: a GET's refusal is worded.
+
+        Mends or raises what it says, as for any request; returns if the HEAD may be sent again.
+        """
+        subject = replace(head.subject, request="get")
+        headers = {**head.headers, "range": "bytes=0-0"}
+        good = frozenset({200, 206, 416})  # an empty object has no first byte
+        call = Call(subject=subject, method="GET", key=head.key, query=head.query, headers=headers, good=good)
+        await self._run(call, lambda: self._ask_once(call))
+
+    async def _ask_once(self, call: Call) -> None:
+        if call.refreshed or call.moved:
+            return  # it is mended, and the HEAD itself will show whether that was all
+        with suppress(ObjectArchivedError):  # which is nothing that a HEAD would be refused for
+            async with self._exchange.attempt(call, self._route.address):
+                pass
+
     async def _get_once(self, stack: AsyncExitStack, call: Call, span: Span, if_match: str | None) -> Body:
         async with AsyncExitStack() as attempt:
             answered = await attempt.enter_async_context(self._exchange.attempt(call, self._route.address))
@@ -189,11 +214,9 @@ class S3Client:
 
     async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
         try:
-            result = await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
+            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
         except SessionExpiredError as error:
             raise still_refused(call, error) from None
-        self._route.confirmed = True
-        return result
 
     def _object_call(
         self,

@@ -179,6 +179,11 @@ def explained(kind: type[SourceError], subject: Subject, why: str, **fields: obj
     return kind(f"{subject}: {redact(why).rstrip('.')}. {_NEXT[kind]}.", **fields)
 
 
+def says_nothing(subject: Subject, error: SourceError) -> bool:
+    """A HEAD's 400: an expired session, another region, or an object that can't be read this way. It proves none of them."""
+    return subject.request == "head" and error.fields.get("status") == 400 and type(error) is RequestRefusedError
+
+
 def _kind(subject: Subject, refusal: Refusal, *, code: str, region: str) -> type[SourceError]:
     status = refusal.status
     kind = CODES.get(code)
@@ -186,9 +191,8 @@ def _kind(subject: Subject, refusal: Refusal, *, code: str, region: str) -> type
         kind = STATUSES.get(status)
         if kind is None:
             kind = _by_hundred(status)
-        if subject.request == "head" and status == 400:
-            # no document: an expired session, or a signature for another region, which the header gives away
-            kind = RegionError if region and region != refusal.region else SessionExpiredError
+        if subject.request == "head" and status == 400 and region and region != refusal.region:
+            kind = RegionError  # no document, but the header gives it away
     if subject.request == "list":
         return kind if code in CODES else _OF_A_LIST.get(kind, kind)
     if code == "MethodNotAllowed" or status == 405:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from config.errors import (
     AccessDeniedError,
     RegionError,
-    RequestRefusedError,
     SessionExpiredError,
     SourceError,
 )
@@ -22,8 +21,6 @@ class Route:
 
     def __init__(self, location: Location, *, access: Access, exchange: Exchange) -> None:
         self.address = address_of(location, location.region)
-        self.confirmed = False
-        """A request has been answered here."""
         self._location = location
         self._access = access
         self._exchange = exchange
@@ -32,12 +29,7 @@ class Route:
         """True if the cause of the error is gone. Raises RegionError for a region that can't be, and CredentialError."""
         if isinstance(error, RegionError):
             return await self._move(call, error)
-        if not isinstance(error, SessionExpiredError):
-            return False
-        if await self._refresh(call):
-            return True
-        # a HEAD that is signed for a wrong region looks the same
-        return _says_nothing(call, error) and not self.confirmed and await self._move(call, error)
+        return isinstance(error, SessionExpiredError) and await self._refresh(call)
 
     async def _refresh(self, call: Call) -> bool:
         if call.refreshed:
@@ -78,11 +70,4 @@ def still_refused(call: Call, error: SessionExpiredError) -> SourceError:
     if error.code == "InvalidAccessKeyId":
         why = "the storage does not know this access key, and there is no other"
         return explained(AccessDeniedError, call.subject, why, **error.fields)
-    if _says_nothing(call, error):
-        why = "no reason given (400), neither for a fresh session"
-        return explained(RequestRefusedError, call.subject, why, **error.fields)
     return error
-
-
-def _says_nothing(call: Call, error: SourceError) -> bool:
-    return call.subject.request == "head" and "code" not in error.fields

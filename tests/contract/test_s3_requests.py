@@ -104,13 +104,15 @@ async def test_neither_proxies_from_the_environment_nor_cookies_are_taken(monkey
 
 
 async def test_a_head_that_is_refused_without_a_word_may_be_meant_for_another_region() -> None:
-    """400 and nothing else, also for a fresh session: the bucket is asked where it is, without a signature."""
+    """400 and nothing else: a GET is asked for the reason, and where it names none, the bucket where it is, without a signature."""
     s3 = ten_objects()
     s3.buckets["bkt"].region = "eu-west-1"
+    s3.dialect.region_error = "bare"
     async with s3, s3_bench(s3, access=role_access(s3)) as bench:
-        s3.faults.add(Fault(kind="answer", op="head", status=400, times=2))
+        s3.faults.add(Fault(kind="answer", op="head", status=400))
         await ask(bench, "head")
         assert bench.client.region == "eu-west-1"
+        assert (len(s3.requests("head")), len(s3.requests("get")), bench.access.rejected) == (2, 1, [])
         [asked] = s3.requests("head_bucket")
         assert "authorization" not in asked.headers
         assert "x-amz-security-token" not in asked.headers

@@ -70,6 +70,66 @@ async def test_when_a_fresh_session_is_refused_too_the_error_is_raised(op: Any, 
         assert len(s3.requests(op)) == 2
 
 
+REFUSED = "The object was stored using a form of Server Side Encryption."
+
+
+async def test_an_object_whose_head_is_refused_without_a_word_never_costs_a_session() -> None:
+    """An SSE-C object answers 400 and nothing else, like an expired session; a GET of one byte tells them apart."""
+    s3 = ten_objects()
+    s3.faults.add(Fault(kind="answer", op="head", key="p/003", status=400, times=0))
+    s3.faults.add(
+        Fault(kind="error", op="get", key="p/003", status=400, code="InvalidRequest", message=REFUSED, times=0)
+    )
+    async with s3, s3_bench(s3, access=role_access(s3)) as bench:
+        for _ in range(3):
+            with pytest.raises(RequestRefusedError, match="Server Side Encryption") as caught:
+                await bench.client.head(b"p/003")
+            assert caught.value.code == "InvalidRequest"
+        await bench.client.head(KEYS[0])
+        assert (bench.access.issued, bench.access.rejected, bench.pauses) == (1, [], [])
+        assert [request.headers["range"] for request in s3.requests("get")] == ["bytes=0-0"] * 3
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"kind": "answer", "status": 400},
+        {"kind": "answer", "status": 416},
+        {"kind": "answer", "status": 206},
+        {"kind": "error", "status": 403, "code": "InvalidObjectState"},
+    ],
+)
+async def test_a_400_that_nobody_names_is_a_failed_object_and_not_a_dead_session(why: dict[str, Any]) -> None:
+    s3 = ten_objects()
+    s3.faults.add(Fault(op="head", kind="answer", status=400, times=0))
+    s3.faults.add(Fault(op="get", times=0, **why))
+    async with s3, s3_bench(s3, access=role_access(s3)) as bench:
+        with pytest.raises(RequestRefusedError):
+            await bench.client.head(KEYS[0])
+        assert (bench.access.issued, bench.access.rejected) == (1, [])
+        assert len(s3.requests("get")) == 1
+
+
+async def test_when_the_question_for_the_reason_is_throttled_it_is_asked_again() -> None:
+    s3 = ten_objects()
+    async with s3, s3_bench(s3, access=role_access(s3)) as bench:
+        await bench.client.head(KEYS[0])
+        s3.sts.expire()
+        s3.faults.add(Fault(kind="error", op="get", status=503, code="SlowDown"))
+        await bench.client.head(KEYS[0])
+        assert (bench.access.issued, len(bench.access.rejected), len(bench.pauses)) == (2, 1, 1)
+
+
+async def test_many_heads_that_are_refused_at_once_cost_one_more_request_each() -> None:
+    s3 = ten_objects()
+    async with s3, s3_bench(s3, access=role_access(s3)) as bench:
+        await bench.client.head(KEYS[0])
+        s3.sts.expire()
+        await asyncio.gather(*[bench.client.head(key) for key in KEYS])
+        assert len(s3.requests("get")) <= len(KEYS)
+        assert len(s3.requests("head")) <= 1 + 2 * len(KEYS)
+
+
 async def test_an_unknown_long_lived_key_is_refused_access_after_one_request() -> None:
     s3 = ten_objects()
     access = FakeAccess(lambda: Session(access_key_id="AKIAGONE", secret_access_key="nothing"))

@@ -16,7 +16,6 @@ from config.errors import (
     ProtocolError,
     RegionError,
     RequestRefusedError,
-    SessionExpiredError,
     SourceError,
     SourceUnavailableError,
 )
@@ -58,7 +57,7 @@ def test_every_code_of_the_table_becomes_its_class_and_says_what_which_why_and_w
     ("request_", "status", "kind"),
     [
         ("head", 301, RegionError),
-        ("head", 400, SessionExpiredError),
+        ("head", 400, RequestRefusedError),
         ("head", 403, AccessDeniedError),
         ("head", 404, ObjectMissingError),
         ("head", 412, ObjectChangedError),
@@ -93,7 +92,7 @@ def test_a_head_that_is_refused_where_the_bucket_is_not_is_a_matter_of_regions()
     error = _refused(400, request="head", headers={"x-amz-bucket-region": "eu-west-1"})
     assert isinstance(error, RegionError)
     assert error.fields["region"] == "eu-west-1"
-    assert isinstance(_refused(400, request="head", headers={"x-amz-bucket-region": "us-east-1"}), SessionExpiredError)
+    assert isinstance(_refused(400, request="head", headers={"x-amz-bucket-region": "us-east-1"}), RequestRefusedError)
 
 
 def test_a_delete_marker_is_a_missing_object() -> None:
