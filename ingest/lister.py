@@ -1,21 +1,33 @@
-"""Lists the ranges of one prefix that are still to do, several at once; hides which stream brings which page."""
+"""Lists the ranges of one prefix that are still to do, many at once; hides which stream brings which page, and how ranges are cut.
+
+A small prefix costs one request. When a page says that there is more, idle streams take pieces cut off from what is ahead.
+A server that ignores start-after is found out by its first answer; then one stream of continuation tokens lists all that is left.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
+from config.errors import ListingError, RequestRefusedError, SourceError
+from ingest.cutting import cut
 from ingest.model import Entry, Page, Range
+from ingest.territory import Part, Territory
+
+_key = attrgetter("key")
 
 
 class Pages(Protocol):
     """What a lister asks. `ingest.s3.client.S3Client` is one."""
 
     def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]: ...
+
+    async def list_page(self, *, prefix: bytes, start_after: bytes | None = None, delimiter: bytes = b"") -> Page: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +39,19 @@ class Piece:
 
 
 class Lister:
-    """Ranges are disjoint, and so are pieces. Pieces of one range come in key order, those of several come as they come."""
+    """Ranges are disjoint, and so are pieces; pieces come as they come. A key that is there throughout comes exactly once."""
 
     def __init__(self, *, source: Pages, prefix: bytes, todo: Sequence[Range], streams: int, ahead: int) -> None:
         """At most `streams` requests are in flight, and `ahead` pieces wait to be taken."""
         self._source, self._prefix = source, prefix
-        self._todo = deque(todo)
-        self._streams = min(streams, len(self._todo))
+        self._territory = Territory(prefix=prefix, todo=todo)
+        self._streams = streams
+        self._mapping = False
         self._listed: asyncio.Queue[Piece | None] = asyncio.Queue(ahead)
+        self._in_turn = False
+        """Whether start-after can't be relied on."""
+        self._first: tuple[AsyncGenerator[Page], Page] | None = None
+        """The stream that began at the beginning, and the page it is at: it needs no start-after to go on."""
 
     @asynccontextmanager
     async def started(self) -> AsyncGenerator[Lister]:
@@ -49,21 +66,92 @@ class Lister:
         return await self._listed.get()
 
     async def _all(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._streams):
-                group.create_task(self._stream())
+        async with AsyncExitStack() as kept:
+            async with asyncio.TaskGroup() as group:
+                self._spread(group, kept)
+            if self._in_turn:
+                await self._list_in_turn()
         await self._listed.put(None)
 
-    async def _stream(self) -> None:
-        while self._todo:
-            await self._list(self._todo.popleft())
+    def _spread(self, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
+        """Give every idle stream something to do."""
+        if self._in_turn:
+            return
+        known = self._territory
+        idle = self._streams - len(known.live) - self._mapping
+        if idle > 0 and not self._mapping and (after := known.unmapped()) is not None:
+            self._mapping = True
+            idle -= 1
+            group.create_task(self._map(after, group, kept))
+        if idle > len(known.waiting):
+            cut(known, idle - len(known.waiting))
+        while idle > 0 and known.waiting:
+            idle -= 1
+            group.create_task(self._stream(known.begin(), group, kept))
 
-    async def _list(self, part: Range) -> None:
-        lo = part.lo
-        async with aclosing(self._source.pages(prefix=self._prefix, within=part)) as pages:
-            async for page in pages:
-                last = page.next_token is None
-                if page.entries or last:
-                    hi = part.hi if last else page.entries[-1].key
-                    await self._listed.put(Piece(within=Range(lo, hi), entries=page.entries))
-                    lo = hi
+    async def _map(self, after: bytes, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
+        """Ask for folders. Whatever goes wrong, the listing goes on without."""
+        try:
+            page = await self._source.list_page(prefix=self._prefix, start_after=after, delimiter=b"/")
+        except SourceError:
+            self._territory.no_folders()
+        else:
+            self._territory.learn_folders(after, page)
+        self._mapping = False
+        self._spread(group, kept)
+
+    async def _stream(self, part: Part, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
+        start = part.lo
+        pages = self._source.pages(prefix=self._prefix, within=Range(start, None))
+        async with AsyncExitStack() as stack:
+            await (kept if start is None else stack).enter_async_context(aclosing(pages))
+            while not part.done and not self._in_turn:
+                page = await self._page(pages, start if not part.answered else None)
+                if page is None:
+                    self._in_turn = True
+                    return
+                if start is None:
+                    self._first = pages, page
+                taken = self._territory.take(part, page)
+                self._spread(group, kept)
+                if taken is not None:
+                    await self._listed.put(Piece(within=taken[0], entries=taken[1]))
+        self._spread(group, kept)
+
+    async def _page(self, pages: AsyncGenerator[Page], start: bytes | None) -> Page | None:
+        """The next page. None if it shows that the server does not begin where it is asked to, which is `start`."""
+        try:
+            page = await anext(pages)
+        except (ListingError, RequestRefusedError) as error:
+            if start is None or (isinstance(error, ListingError) and error.code != "UnorderedListing"):
+                raise
+            return None
+        ignored = start is not None and bool(page.entries) and page.entries[0].key <= start
+        return None if ignored else page
+
+    async def _list_in_turn(self) -> None:
+        """List what is left by continuation tokens alone, and keep of each page what was not taken before."""
+        left = self._territory.left
+        pages, page = self._first or (self._source.pages(prefix=self._prefix, within=Range()), None)
+        async with aclosing(pages):
+            while left:
+                left = await self._keep(page if page is not None else await anext(pages), left)
+                page = None
+
+    async def _keep(self, page: Page, left: list[Range]) -> list[Range]:
+        """Pass on what a page says of the ranges that are left; what is left then."""
+        entries, upto = page.entries, None
+        if page.next_token is not None:
+            if not entries:
+                return left
+            upto = entries[-1].key
+        while left and (upto is None or left[0].lo is None or left[0].lo < upto):
+            part = left.pop(0)
+            whole = upto is None or (part.hi is not None and part.hi <= upto)
+            within = part if whole else Range(part.lo, upto)
+            start = 0 if within.lo is None else bisect_right(entries, within.lo, key=_key)
+            stop = len(entries) if within.hi is None else bisect_right(entries, within.hi, key=_key)
+            await self._listed.put(Piece(within=within, entries=entries[start:stop]))
+            if not whole:
+                left.insert(0, Range(upto, part.hi))
+        return left

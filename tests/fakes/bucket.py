@@ -31,9 +31,24 @@ class FakeBucket:
     ) -> None:
         self.objects[key] = (size, etag, at, storage)
 
-    async def list_page(self, *, prefix: bytes, max_keys: int = 1000) -> Page:
-        self._asked("list", prefix)
-        return self._page(prefix, Range(), max_keys)
+    async def list_page(
+        self, *, prefix: bytes, start_after: bytes | None = None, delimiter: bytes = b"", max_keys: int = 1000
+    ) -> Page:
+        self._asked("list", start_after or prefix)
+        if not delimiter:
+            return self._page(prefix, Range(start_after), max_keys)
+        keys: list[bytes] = []
+        for key in sorted(key for key in self.objects if key.startswith(prefix) and key in Range(start_after)):
+            end = key.find(delimiter, len(prefix))
+            name = key if end < 0 else key[: end + len(delimiter)]
+            if not keys or keys[-1] != name:
+                keys.append(name)
+        most = min(max_keys, self.page_keys)
+        return Page(
+            entries=[Entry(key, *self.objects[key]) for key in keys[:most] if delimiter not in key[len(prefix) :]],
+            common_prefixes=[key for key in keys[:most] if delimiter in key[len(prefix) :]],
+            next_token="more" if len(keys) > most else None,
+        )
 
     async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
         within = within or Range()
