@@ -48,6 +48,8 @@ class Limits(BaseModel):
         1024 * 1024, ge=0, description="how much is read past when a server ignores the range that was asked for"
     )
     list_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="size of one LIST answer")
+    headers: int = Field(1024, ge=128, description="headers of one answer; an object's own metadata may be hundreds")
+    header_bytes: int = Field(64 * 1024, ge=8192, description="size of one header of an answer")
     error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
 
     # spans
@@ -55,7 +57,9 @@ class Limits(BaseModel):
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
     known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
     pieces_at_once: int = Field(8, ge=1, description="pages of one shard that are compared and probed at the same time")
-    spans_per_commit: int = Field(16, ge=1, description="spans that one transaction commits at most, and that wait for it")
+    spans_per_commit: int = Field(
+        16, ge=1, description="spans that one transaction commits at most, and that wait for it"
+    )
 
     # the run
     denied_window: int = Field(200, ge=10, description="probes looked back on for a storm of denials")

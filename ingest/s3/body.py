@@ -67,9 +67,12 @@ def _decode(raw: bytes) -> str:
 
 
 def check_etag(headers: Mapping[str, str], if_match: str | None, subject: Subject) -> None:
-    """An object always has an ETag; without one the answer is not an object. Raises ProtocolError, ObjectChangedError."""
+    """Whether an object answered, and the one that was listed. Raises ProtocolError, ObjectChangedError.
+
+    S3's objects have an ETag and a Last-Modified; a server whose listing names no ETag may give none here either.
+    """
     etag = bare_etag(headers.get("etag", ""))
-    if not etag:
+    if not etag and (if_match is not None or not headers.get("last-modified")):
         raise explained(ProtocolError, subject, "the answer carries no ETag, so it is not an object")
     if if_match is not None and etag != bare_etag(if_match):
         raise explained(ObjectChangedError, subject, "its ETag is no longer the one that was listed", status=200)

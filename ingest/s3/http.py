@@ -20,6 +20,9 @@ def open_http(limits: Limits) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s
         ),
+        max_line_size=limits.header_bytes,
+        max_field_size=limits.header_bytes,
+        max_headers=limits.headers,
         trust_env=False,
         auto_decompress=False,
         requote_redirect_url=False,

@@ -39,6 +39,30 @@ async def test_a_head_tells_all_that_a_record_keeps() -> None:
         assert s3.requests("head")[0].headers["x-amz-checksum-mode"] == "ENABLED"
 
 
+async def test_two_kilobytes_of_metadata_may_be_hundreds_of_headers_or_one_long_one() -> None:
+    s3 = ten_objects()
+    many = {f"n{number:03d}": "" for number in range(500)}
+    s3.put("bkt", b"many", metadata=many)
+    s3.put("bkt", b"long", metadata={"long": "x" * 60_000})
+    async with s3, s3_bench(s3) as bench:
+        assert (await bench.client.head(b"many")).metadata == many
+        assert (await bench.client.head(b"long")).metadata == {"long": "x" * 60_000}
+    async with ten_objects() as s3, s3_bench(s3) as bench:
+        s3.put("bkt", b"more", metadata={f"n{number:04d}": "" for number in range(1100)})
+        with pytest.raises(ProtocolError):
+            await bench.client.head(b"more")
+
+
+@pytest.mark.parametrize("op", ["head", "get"])
+async def test_an_etag_is_only_demanded_where_the_listing_named_one(op: Any) -> None:
+    async with ten_objects() as s3, s3_bench(s3) as bench:
+        listed = (await pages_of(bench))[0].entries[0].etag
+        s3.faults.add(Fault(kind="headers", op=op, headers={"ETag": ""}, times=0))
+        assert await ask(bench, op) == (b"" if op == "head" else b"body of p/000")
+        with pytest.raises(ProtocolError, match="not an object"):
+            await ask(bench, op, if_match=listed)
+
+
 async def test_metadata_that_is_not_utf_8_can_still_be_stored() -> None:
     s3 = ten_objects()
     s3.put("bkt", b"o", metadata={"place": b"Z\xfcrich".decode("utf-8", "surrogateescape")})
