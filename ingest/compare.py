@@ -45,6 +45,8 @@ class Merged:
     """Live assets that it was compared with."""
     missing: list[bytes] = field(default_factory=list)
     """Keys of live assets that are not listed any more."""
+    seen_again: list[bytes] = field(default_factory=list)
+    """Keys that an earlier run missed and that are listed now, but filtered, so that nobody looks at them."""
 
 
 Keep = Callable[[bytes], bool] | None
@@ -81,6 +83,8 @@ def merge(
             row = next(rows, None)
         if keep is not None and not keep(entry.key):
             merged.filtered += 1
+            if match is not None and match.state == "missing":
+                merged.seen_again.append(entry.key)
         elif (
             match is not None
             and match.state in SETTLED

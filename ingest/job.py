@@ -90,6 +90,14 @@ class IngestJob(BaseModel):
             )
             raise JobError(f"the job can't be used: {problems}", code="BadJob") from None
 
+    @classmethod
+    def kept(cls, text: str) -> Self | None:
+        """A job as the catalog has it. A field that another version added is passed over; None if this one can't read it."""
+        try:
+            return cls.model_validate_json(text, extra="ignore")
+        except ValidationError:
+            return None
+
     def sources(self) -> list[PrefixSource]:
         """The places to list, each once: what lies below another is covered by it. Sorted by bucket and prefix."""
         kept: list[PrefixSource] = []

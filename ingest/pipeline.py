@@ -7,19 +7,19 @@ import itertools
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import NamedTuple, Protocol
 
-from config.errors import CatalogUnavailableError, SourceUnavailableError
+from config.errors import CatalogUnavailableError, ProtocolError, SourceUnavailableError
 from config.settings import Limits
 from ingest.catalog.assets import Place
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
-from ingest.catalog.spans import Span
+from ingest.catalog.spans import Span, left_after
 from ingest.compare import Change, Merged, cut
 from ingest.denials import Denials
 from ingest.events import Observe, SpanCommitted
@@ -32,6 +32,10 @@ from ingest.model import Range
 from ingest.probe import head
 from ingest.probe.head import ObjectSource, Probed
 
+_LOST = (SourceUnavailableError, ProtocolError)
+"""A probe that ended so says nothing of the object."""
+_FEW = 3
+_RESTS = 3
 _LOOK_S = 0.2
 """How often a slice that waits for a page looks whether it should stop."""
 
@@ -53,6 +57,8 @@ class Tools:
     observe: Observe
     stop: Callable[[], bool]
     """Whether the worker has been asked to stop."""
+    connection_changed: Callable[[], Awaitable[bool]]
+    """Whether the connection is another than when the slice began. Raises UnknownConnectionError once it is removed."""
 
 
 class Slice:
@@ -66,6 +72,7 @@ class Slice:
         self._keep = key_filter(run.job.include, run.job.exclude)
         self._began = time.monotonic()
         self._others_wait = False
+        self._connection_changed = False
         self._probes = asyncio.Semaphore(tools.limits.probes_at_once)
 
     async def work(self) -> None:
@@ -91,7 +98,7 @@ class Slice:
         )
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
-            committing = group.create_task(self._commit_as_they_come(done, at.place))
+            committing = group.create_task(self._commit_as_they_come(bucket, done, at.place))
             async with lister.started(), asyncio.TaskGroup() as looking:
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
@@ -99,7 +106,6 @@ class Slice:
                     looked_at.add_done_callback(lambda _: room.release())
             await done.put(None)
             await committing
-        await self._tools.denials.ended(bucket)
 
     async def _next(self, lister: Lister, room: asyncio.Semaphore) -> Piece | None:
         """The next piece, once there is room for it; None when all is listed or the slice is over."""
@@ -145,7 +151,13 @@ class Slice:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._probe(bucket, change)) for change in merged.changes]
         results = [task.result() for task in tasks]
-        _raise_outage(results)
+        self._raise_outage(results)
+        gone = [
+            change.entry.key
+            for change, result in zip(merged.changes, results, strict=True)
+            if result.asset is None and change.known
+        ]
+        merged.missing.extend(gone)
         return Span(
             source=number,
             merged=merged,
@@ -157,12 +169,22 @@ class Slice:
         async with self._probes:
             try:
                 result = await head.head(bucket, change)
-            except SourceUnavailableError as error:
+            except _LOST as error:
                 return head.failed(change, error)
         await self._tools.denials.seen(bucket, change.entry.key, result.error)
         return result
 
-    async def _commit_as_they_come(self, done: asyncio.Queue[Span | None], place: Place) -> None:
+    def _raise_outage(self, results: list[Probed]) -> None:
+        """A single object that can't be had is a record; many at once, or all there are, are an outage: the span is worked again
+        later. A few that stay so while the shard has rested several times are records all the same.
+        """
+        lost = [result.error for result in results if isinstance(result.error, _LOST)]
+        few = len(lost) <= max(_FEW, len(results) // 10)
+        patient = len(lost) < len(results) or self.shard.failures >= _RESTS
+        if lost and not (few and patient):
+            raise lost[0]
+
+    async def _commit_as_they_come(self, bucket: BucketSource, done: asyncio.Queue[Span | None], place: Place) -> None:
         """Commit what is ready, all of it at once: while one commit is under way, the next one gathers."""
         last = False
         while not last:
@@ -171,6 +193,8 @@ class Slice:
                 spans.append(done.get_nowait())
             last = spans[-1] is None
             if ready := [span for span in spans if span is not None]:
+                if not left_after(self.shard.todo, ready):
+                    await self._tools.denials.ended(bucket)  # the commit that follows ends the shard
                 await self._commit(ready, place)
 
     async def _commit(self, spans: list[Span], place: Place) -> None:
@@ -190,7 +214,7 @@ class Slice:
 
     def _over(self) -> bool:
         late = time.monotonic() - self._began > self._tools.limits.slice_s
-        return self._tools.stop() or (self._others_wait and late)
+        return self._tools.stop() or self._connection_changed or (self._others_wait and late)
 
     @asynccontextmanager
     async def _heartbeat(self) -> AsyncGenerator[None]:
@@ -202,6 +226,7 @@ class Slice:
                 try:
                     await self._tools.catalog.renew(self.shard)
                     self._others_wait = (await self._tools.catalog.waiting())[0] > 0
+                    self._connection_changed = await self._tools.connection_changed()
                 except CatalogUnavailableError:
                     continue  # the lease holds for a while; if it runs out, the next commit is fenced
 
@@ -216,10 +241,3 @@ class _Where(NamedTuple):
     """Of the source, in its run."""
     prefix: bytes
     place: Place
-
-
-def _raise_outage(results: list[Probed]) -> None:
-    """A single object that can't be had is a record; many at once are an outage, and the span is worked again later."""
-    lost = [result.error for result in results if isinstance(result.error, SourceUnavailableError)]
-    if len(lost) > max(3, len(results) // 10):
-        raise lost[0]

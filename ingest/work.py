@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import structlog
 
-from config.errors import ConnectionSetupError, FencedError, LongshoreError
+from config.errors import ConnectionSetupError, FencedError, JobError, LongshoreError, RunStoppedError
 from config.settings import Limits
 from credentials.connection import Connection
 from credentials.session import Access
@@ -85,13 +85,13 @@ class Worker:
             await self._let_go(shard, meter)
             raise
         except LongshoreError as error:
-            return await self._failed(shard, run, meter, error)
+            return await self._failed(shard, meter, error)
         except Exception as error:
             log.exception("slice broke")
             unexpected = LongshoreError(
                 f"something unexpected broke the run: {type(error).__name__}; the log has more", code="Internal"
             )
-            return await self._failed(shard, run, meter, unexpected, retry=True)
+            return await self._failed(shard, meter, unexpected, retry=True)
         if shard.todo:
             await self._let_go(shard, meter)
             return "paused"
@@ -99,6 +99,16 @@ class Worker:
         return "done"
 
     async def _slice(self, shard: Shard, run: Run, meter: Meter, stop: Callable[[], bool]) -> Slice:
+        if run.job is None:
+            raise JobError(
+                f"the job of run {run.id} was written by another version of longshore, and this one can't read it"
+            )
+        if shard.failures >= self.limits.failures_before_rest:
+            raise RunStoppedError(
+                f"{shard.failures} workers in a row lost their lease on a shard of run {run.id} without one commit: they were killed, "
+                "ran out of memory, or stood still; look at their logs before you submit it again",
+                code="NoProgress",
+            )
         connection = await self.storage.connection(run.connection)
         if connection.id != run.connection_id:
             raise ConnectionSetupError(
@@ -108,6 +118,9 @@ class Worker:
             connection.permits(source.bucket, source.prefix)
         access = await self.storage.access(connection, run_id=run.id, sts_asked=meter.sts_asked)
         buckets: dict[str, BucketSource] = {}
+
+        async def changed() -> bool:
+            return (await self.storage.connection(run.connection)).version != connection.version
 
         def open_bucket(name: str) -> BucketSource:
             if name not in buckets:
@@ -122,12 +135,11 @@ class Worker:
             limits=self.limits,
             observe=self.observe,
             stop=stop,
+            connection_changed=changed,
         )
         return Slice(shard=shard, run=run, tools=tools)
 
-    async def _failed(
-        self, shard: Shard, run: Run, meter: Meter, error: LongshoreError, *, retry: bool = False
-    ) -> Outcome:
+    async def _failed(self, shard: Shard, meter: Meter, error: LongshoreError, *, retry: bool = False) -> Outcome:
         if (error.transient or retry) and shard.failures + 1 < self.limits.failures_before_rest:
             rest_s = random.uniform(0.5, 1) * min(_REST_MOST_S, _REST_FIRST_S * 2**shard.failures)  # noqa: S311 - jitter
             log.warning(
@@ -139,10 +151,11 @@ class Worker:
             )
             await self._let_go(shard, meter, rest_s=rest_s, failed=True)
             return "resting"
+        try:
+            self.ended(await self.catalog.fail(shard, error, usage=meter.take()))
+        except FencedError:
+            return "fenced"
         log.error("run failed", code=error.code, reason=error.message)
-        await self._let_go(shard, meter, failed=True)
-        await self.catalog.fail(run.id, error)
-        self.ended((await self.catalog.run(run.id))[0])
         return "failed"
 
     async def _let_go(self, shard: Shard, meter: Meter, *, rest_s: float = 0.0, failed: bool = False) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from config.database import db_now
 from ingest.catalog.tables import assets as table
 from ingest.compare import Known
-from ingest.model import Range
+from ingest.model import ARCHIVED, Range
 
 _KEPT = ("connection_id", "bucket", "key", "version_id", "first_seen_at")
 
@@ -150,6 +150,28 @@ def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Iterable[by
     )
     if rows := [{"gone": key} for key in keys]:
         tx.execute(gone, rows)
+
+
+def mark_seen(tx: sa.Connection, place: Place, keys: Iterable[bytes]) -> None:
+    """Take back the mark of an earlier run: they are listed. What else is known of them stays as it was."""
+    state = sa.case(
+        (table.c.error_code.is_not(None), "failed"),
+        (sa.or_(*(table.c.storage_class == name for name in ARCHIVED)), "archived"),
+        else_="present",
+    )
+    back = (
+        sa.update(table)
+        .where(
+            table.c.connection_id == place.connection_id,
+            table.c.bucket == place.bucket,
+            table.c.key == sa.bindparam("seen"),
+            table.c.version_id == "",
+            table.c.state == "missing",
+        )
+        .values(state=state, changed_at=db_now())
+    )
+    if rows := [{"seen": key} for key in keys]:
+        tx.execute(back, rows)
 
 
 def find(

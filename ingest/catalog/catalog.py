@@ -97,12 +97,12 @@ class Catalog:
     async def sweep(self) -> list[Run]:
         """Take back what silent owners hold, and end runs whose last commit was not followed by their end. Returns those."""
 
-        def sweep(tx: sa.Connection) -> list[Run]:
+        def sweep(tx: sa.Connection) -> list[str]:
             shards.expire(tx)
-            ended = (runs.finish(tx, run_id, self._limits) for run_id in runs.unfinished(tx, self.workspace))
-            return [run for run in ended if run is not None]
+            return runs.unfinished(tx, self.workspace)
 
-        return await self._database.transaction(sweep)
+        ended = [await self.finish(run_id) for run_id in await self._database.transaction(sweep)]
+        return [run for run in ended if run is not None]
 
     async def renew(self, shard: Shard) -> None:
         """Raises FencedError."""
@@ -139,8 +139,15 @@ class Catalog:
         """End the run if nothing of it is left to do. Returns it if this call ended it."""
         return await self._database.transaction(lambda tx: runs.finish(tx, run_id, self._limits))
 
-    async def fail(self, run_id: str, error: LongshoreError) -> None:
-        await self._database.transaction(lambda tx: runs.fail(tx, run_id, error))
+    async def fail(self, shard: Shard, error: LongshoreError, *, usage: Usage) -> Run:
+        """End the shard's run with a named error. Raises FencedError if the shard is this owner's no more: then others decide."""
+
+        def fail(tx: sa.Connection) -> Run:
+            shards.give_back(tx, shard, usage=usage, failed=True)
+            runs.fail(tx, shard.run_id, error)
+            return runs.get(tx, self.workspace, shard.run_id)
+
+        return await self._database.transaction(fail)
 
     async def find_assets(
         self,

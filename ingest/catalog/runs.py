@@ -22,6 +22,7 @@ from ingest.catalog.tables import spans as span_table
 from ingest.job import IngestJob, PrefixSource
 
 ENDED = ("complete", "partial", "failed", "cancelled", "needs_confirmation")
+_GOING = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Run:
     connection_id: str
     connection: str
     job: IngestJob | None
-    """None if the payload could not be used."""
+    """None if the payload could not be used, or was written by another version that this one can't read."""
     sources: tuple[PrefixSource, ...]
     state: str
     error_code: str | None
@@ -148,13 +149,12 @@ def newest(tx: sa.Connection, workspace: str, *, limit: int) -> list[Run]:
 
 
 def _run(row: sa.Row[Any]) -> Run:
-    job = None if row.job == "{}" else IngestJob.model_validate_json(row.job)
     return Run(
         id=row.id,
         workspace=row.workspace,
         connection_id=row.connection_id,
         connection=row.connection,
-        job=job,
+        job=IngestJob.kept(row.job),
         sources=tuple(PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)),
         state=row.state,
         error_code=row.error_code,
@@ -208,7 +208,7 @@ def finish(tx: sa.Connection, run_id: str, limits: Limits) -> Run | None:
     if running is None or shards.open_ones(tx, run_id):
         return None
     total = totals(tx, run_id)
-    reason = _brake(total, limits)
+    reason = _brake(tx, run_id, limits)
     if reason is not None:
         _end(tx, run_id, state="needs_confirmation", code="MassRemoval", message=reason)
     else:
@@ -228,17 +228,23 @@ def finish(tx: sa.Connection, run_id: str, limits: Limits) -> Run | None:
     return get(tx, running.workspace, run_id)
 
 
-def _brake(total: Totals, limits: Limits) -> str | None:
-    """Why the removals must wait for a person; None if they need not."""
-    if not total.missing:
-        return None
+def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
+    """Why the removals must wait for a person; None if they need not. Each source is looked at by itself: one that is emptied
+    does not hide behind another that is whole.
+    """
+    names = ("listed", "known", "missing")
+    sums = (sa.func.sum(span_table.c[name]).label(name) for name in names)
+    query = sa.select(span_table.c.source, *sums).where(span_table.c.run_id == run_id).group_by(span_table.c.source)
+    found = [source for source in tx.execute(query) if source.missing]
     ask = "nothing was removed; `longshore runs confirm` removes them, or mend the bucket and run again"
-    if not total.listed:
-        return f"the listing is empty but {total.missing} assets are known; {ask}"
-    if total.missing > limits.removals_most:
-        return f"{total.missing} of {total.known} known assets are gone, more than {limits.removals_most}; {ask}"
-    if total.missing > limits.removals_min and total.missing > limits.removals_share * total.known:
-        return f"{total.missing} of {total.known} known assets are gone, more than {limits.removals_share:.0%}; {ask}"
+    for source in found:
+        if not source.listed:
+            return f"a listing is empty but {source.missing} assets are known of it; {ask}"
+        if source.missing > limits.removals_min and source.missing > limits.removals_share * source.known:
+            return f"{source.missing} of {source.known} known assets are gone, more than {limits.removals_share:.0%}; {ask}"
+    missing = sum(source.missing for source in found)
+    if missing > limits.removals_most:
+        return f"{missing} known assets are gone, more than {limits.removals_most}; {ask}"
     return None
 
 
@@ -248,13 +254,8 @@ def confirm(tx: sa.Connection, workspace: str, run_id: str) -> Run:
     if run.state == "needs_confirmation":
         _remove_missing(tx, run_id)
         failed = totals(tx, run_id).outcomes["failed"]
-        _end(
-            tx,
-            run_id,
-            state="partial" if failed else "complete",
-            code="FailedObjects" if failed else None,
-            message=None,
-        )
+        state, code = ("partial", "FailedObjects") if failed else ("complete", None)
+        _end(tx, run_id, state=state, code=code, message=None, of=("needs_confirmation",))
     return get(tx, workspace, run_id)
 
 
@@ -265,7 +266,7 @@ def _remove_missing(tx: sa.Connection, run_id: str) -> None:
 
 
 def fail(tx: sa.Connection, run_id: str, error: LongshoreError) -> None:
-    """End the run with a named error; its shards are taken from whoever works on them."""
+    """End the run with a named error; its shards are taken from whoever works on them. A run that has ended stays as it is."""
     if _end(tx, run_id, state="failed", code=error.code, message=error.message):
         shards.close(tx, run_id, state="failed")
 
@@ -273,21 +274,24 @@ def fail(tx: sa.Connection, run_id: str, error: LongshoreError) -> None:
 def cancel(tx: sa.Connection, workspace: str, run_id: str) -> Run:
     """End the run because someone asks. Raises UnknownRunError; a run that has ended stays as it is."""
     get(tx, workspace, run_id)
-    if _end(tx, run_id, state="cancelled", code="Cancelled", message="the run was cancelled; what it committed stays"):
+    message = "the run was cancelled; what it committed stays"
+    if _end(tx, run_id, state="cancelled", code="Cancelled", message=message, of=(*_GOING, "needs_confirmation")):
         shards.close(tx, run_id, state="failed")
     return get(tx, workspace, run_id)
 
 
-def _end(tx: sa.Connection, run_id: str, *, state: str, code: str | None, message: str | None) -> bool:
-    over: Sequence[str] = tuple(name for name in ENDED if name != "needs_confirmation")
-    ended = sa.update(table).where(table.c.id == run_id, table.c.state.not_in(over))
+def _end(
+    tx: sa.Connection, run_id: str, *, state: str, code: str | None, message: str | None, of: Sequence[str] = _GOING
+) -> bool:
+    """End a run that is in one of these states. Returns whether it was."""
+    ended = sa.update(table).where(table.c.id == run_id, table.c.state.in_(of))
     return bool(tx.execute(ended.values(state=state, error_code=code, error=message, finished_at=db_now())).rowcount)
 
 
 def left_over(tx: sa.Connection, workspace: str, *, origin: str) -> list[str]:
     """Runs of this origin that have not ended, oldest first."""
     query = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.origin == origin)
-    query = query.where(table.c.state.in_(("queued", "running")))
+    query = query.where(table.c.state.in_(_GOING))
     return list(tx.execute(query.order_by(table.c.created_at, table.c.id)).scalars())
 
 

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -77,7 +78,10 @@ def claim(
     run_id: str | None = None,
     origin: str | None = None,
 ) -> Shard | None:
-    """Take the next shard that is ready: of the connection with the fewest shards being worked on, the one that waits longest."""
+    """Take the next shard that is ready: of the connection with the fewest shards being worked on, the one that waits longest.
+
+    A run waits for older ones of its connection that list the same place, else each would judge by what it saw of the other.
+    """
     expire(tx)
     busy = (
         sa.select(runs.c.connection_id, sa.func.count().label("busy"))
@@ -87,18 +91,17 @@ def claim(
         .subquery()
     )
     query = (
-        sa.select(table)
+        sa.select(table, runs.c.connection_id, runs.c.sources, runs.c.created_at)
         .join(runs, runs.c.id == table.c.run_id)
         .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
         .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
         .order_by(sa.func.coalesce(busy.c.busy, 0), table.c.worked_at, runs.c.created_at, table.c.id)
-        .limit(1)
     )
     if run_id is not None:
         query = query.where(runs.c.id == run_id)
     if origin is not None:
         query = query.where(runs.c.origin == origin)
-    row = tx.execute(query).one_or_none()
+    row = next((row for row in tx.execute(query) if not _must_wait(tx, row)), None)
     if row is None:
         return None
     lease = {"state": "leased", "owner": owner, "lease_until": db_now() + _ms(lease_s), "worked_at": db_now()}
@@ -111,6 +114,24 @@ def claim(
         seq=row.seq,
         todo=_load(row.ranges),
         failures=row.failures,
+    )
+
+
+def _must_wait(tx: sa.Connection, shard: sa.Row[Any]) -> bool:
+    older = sa.select(runs.c.sources).where(
+        runs.c.connection_id == shard.connection_id,
+        runs.c.state.in_(("queued", "running")),
+        sa.tuple_(runs.c.created_at, runs.c.id) < sa.tuple_(sa.literal(shard.created_at), sa.literal(shard.run_id)),
+    )
+    return any(_intersect(sources, shard.sources) for sources in tx.execute(older).scalars())
+
+
+def _intersect(one: str, other: str) -> bool:
+    """Whether two runs' sources have a key in common. A prefix in hex begins with another exactly if their bytes do."""
+    return any(
+        bucket == theirs and (prefix.startswith(above) or above.startswith(prefix))
+        for bucket, prefix in json.loads(one)
+        for theirs, above in json.loads(other)
     )
 
 
@@ -128,17 +149,26 @@ def waiting(tx: sa.Connection, workspace: str) -> tuple[int, float]:
     return count, max(0, waited_ms) / 1000
 
 
-def expire(tx: sa.Connection) -> int:
+def expire(tx: sa.Connection) -> None:
     """Take back what silent owners hold. The epoch rises here, so that they are fenced from now on and not only once the
-    shard has a new owner. Returns how many.
+    shard has a new owner. Counts as a failure of the shard: one that ends every worker must not go round for ever.
     """
     late = sa.update(table).where(table.c.state == "leased", table.c.lease_until < db_now())
-    return tx.execute(late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1)).rowcount
+    tx.execute(
+        late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1, failures=table.c.failures + 1)
+    )
 
 
 def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
-    """Say that the owner is alive. Raises FencedError if it is the owner no more."""
-    _held(tx, shard, lease_until=db_now() + _ms(lease_s))
+    """Say that the owner is alive. Raises FencedError if it is the owner no more; a shard that it finished needs no lease."""
+    try:
+        _held(tx, shard, lease_until=db_now() + _ms(lease_s))
+    except FencedError:
+        finished = sa.select(table.c.id).where(
+            table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.state == "done"
+        )
+        if tx.execute(finished).one_or_none() is None:
+            raise
 
 
 def advance(

@@ -42,6 +42,7 @@ def commit(
     )
     assets.write(tx, place, shard.run_id, [asset for span in spans for asset in span.assets])
     assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
+    assets.mark_seen(tx, place, [key for span in spans for key in span.merged.seen_again])
     tx.execute(
         sa.insert(table).values(committed_at=db_now()),
         [

@@ -18,10 +18,8 @@ from config.errors import (
 )
 from ingest.catalog.assets import Asset
 from ingest.compare import Change, listed_checksum
-from ingest.model import Entry, ObjectHead, Page
+from ingest.model import ARCHIVED, Entry, ObjectHead, Page
 
-ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
-"""Storage classes whose objects must be restored before they can be read."""
 _RELISTED_MOST = 3
 
 
@@ -30,7 +28,9 @@ class ObjectSource(Protocol):
 
     async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead: ...
 
-    async def list_page(self, *, prefix: bytes, max_keys: int = 1000) -> Page: ...
+    async def list_page(
+        self, *, prefix: bytes, start_after: bytes | None = None, delimiter: bytes = b"", max_keys: int = 1000
+    ) -> Page: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,12 @@ async def head(source: ObjectSource, change: Change) -> Probed:
             return Probed(outcome="vanished", asset=None)
         try:
             return _seen(change, entry, await source.head(entry.key, if_match=entry.etag or None))
-        except ObjectMissingError:
-            return Probed(outcome="vanished", asset=None)
+        except ObjectMissingError as missing:
+            now = await _listed_again(source, entry)
+            if now == entry:
+                missing.fields["code"] = "ListedButMissing"
+                return failed(change, missing)
+            entry = now
         except ObjectChangedError as changed:
             error = changed
             entry = await _listed_again(source, entry)

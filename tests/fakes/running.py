@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -56,6 +56,10 @@ async def claimed(catalog: Catalog, **which: str) -> tuple[Shard, Run]:
     return taken
 
 
+async def _unchanged() -> bool:
+    return False
+
+
 def a_slice(
     catalog: Catalog,
     shard: Shard,
@@ -66,6 +70,7 @@ def a_slice(
     access: Access | None = None,
     observe: Observe = ignore,
     stop: Callable[[], bool] = lambda: False,
+    connection_changed: Callable[[], Awaitable[bool]] = _unchanged,
 ) -> Slice:
     tools = Tools(
         catalog=catalog,
@@ -75,6 +80,7 @@ def a_slice(
         limits=limits,
         observe=observe,
         stop=stop,
+        connection_changed=connection_changed,
     )
     return Slice(shard=shard, run=run, tools=tools)
 

@@ -13,7 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from config.database import Database
-from config.errors import AccessDeniedError, AccessLostError, BucketMissingError, ListingError, SourceUnavailableError
+from config.errors import (
+    AccessDeniedError,
+    AccessLostError,
+    BucketMissingError,
+    ListingError,
+    ObjectMissingError,
+    ProtocolError,
+    SourceUnavailableError,
+    UnknownConnectionError,
+)
 from config.settings import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
@@ -368,6 +377,141 @@ async def test_a_bucket_of_which_much_is_gone_is_compared_in_bounded_pieces(here
     assert most <= 7
 
 
+async def test_an_object_that_is_listed_and_can_not_be_found_is_a_failure(here: tuple[Catalog, Database]) -> None:
+    """Not one that vanished: a gateway that does not know HEAD would lose every object in silence."""
+    catalog, _ = here
+    bucket = FakeBucket()
+    bucket.put(b"a")
+
+    def missing(request: str, _key: bytes) -> None:
+        if request == "head":
+            raise ObjectMissingError("none")
+
+    bucket.before = missing
+    run = await ingest(catalog, bucket)
+    assert (run.state, await counts(catalog, run)) == ("partial", {"listed": 1, "failed": 1})
+    assert (await rows(catalog))[b"a"]["error_code"] == "ListedButMissing"
+
+
+async def test_a_known_object_that_changes_and_vanishes_is_removed(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = FakeBucket()
+    bucket.put(b"a")
+    bucket.put(b"b")
+    await ingest(catalog, bucket)
+    bucket.put(b"a", etag="new")
+    bucket.before = lambda request, _key: bucket.objects.pop(b"a", None) and None if request == "head" else None
+    run = await ingest(catalog, bucket)
+    assert await counts(catalog, run) == {"listed": 2, "unchanged": 1, "vanished": 1, "removed": 1}
+
+
+async def test_nonsense_about_one_object_is_a_record(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = FakeBucket()
+    for number in range(30):
+        bucket.put(f"k{number:02}".encode())
+
+    def nonsense(request: str, key: bytes) -> None:
+        if (request, key) == ("head", b"k03"):
+            raise ProtocolError("no ETag", code="NoEtag")
+
+    bucket.before = nonsense
+    run = await ingest(catalog, bucket)
+    assert await counts(catalog, run) == {"listed": 30, "added": 29, "failed": 1}
+
+
+@pytest.mark.parametrize("rested", [0, 3])
+async def test_when_all_of_a_few_are_lost_it_is_an_outage_until_it_lasts(
+    here: tuple[Catalog, Database], rested: int
+) -> None:
+    catalog, database = here
+    bucket = FakeBucket()
+    bucket.put(b"a")
+
+    def down(request: str, _key: bytes) -> None:
+        if request == "head":
+            raise SourceUnavailableError("down", code="SlowDown")
+
+    bucket.before = down
+    run_id = await new_run(catalog)
+    await database.transaction(lambda tx: tx.exec_driver_sql(f"UPDATE shards SET failures = {rested}"))
+    shard, run = await claimed(catalog, run_id=run_id)
+    if rested:
+        await a_slice(catalog, shard, run, bucket, LIMITS).work()
+        assert (await rows(catalog))[b"a"]["error_code"] == "SlowDown"
+    else:
+        with pytest.raises(SourceUnavailableError):
+            await a_slice(catalog, shard, run, bucket, LIMITS).work()
+        assert await rows(catalog) == {}
+
+
+async def test_what_was_missing_and_is_listed_but_filtered_is_present_again(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = FakeBucket()
+    for key in (b"a", b"b"):
+        bucket.put(key)
+    await ingest(catalog, bucket)
+    objects, bucket.objects = bucket.objects, {}
+    asked = await ingest(catalog, bucket)
+    assert asked.state == "needs_confirmation"
+    bucket.objects = objects
+    await ingest(catalog, bucket, include=["nothing"])
+    await catalog.confirm(asked.id)
+    assert {row["state"] for row in (await rows(catalog)).values()} == {"present"}
+
+
+async def test_denied_throughout_is_found_out_before_the_shard_is_done(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = FakeBucket()
+    for number in range(12):
+        bucket.put(f"k{number:02}".encode())
+
+    def deny(request: str, _key: bytes) -> None:
+        if request == "head":
+            raise AccessDeniedError("no")
+
+    bucket.before = deny
+    run_id = await new_run(catalog)
+    shard, run = await claimed(catalog, run_id=run_id)
+    with pytest.raises(AccessLostError):
+        await a_slice(catalog, shard, run, bucket, LIMITS).work()
+    assert await catalog.sweep() == []
+    assert (await catalog.run(run_id))[0].state == "running"
+
+
+class Hangs(FakeBucket):
+    """Answers with one page and no other."""
+
+    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+        async for page in super().pages(prefix=prefix, within=within):
+            yield page
+            await asyncio.Event().wait()
+
+
+async def test_a_connection_that_changes_ends_the_slice(here: tuple[Catalog, Database]) -> None:
+    """The next claim looks at it anew; one that is removed ends it at once."""
+    catalog, _ = here
+    bucket = Hangs(page_keys=1)
+    bucket.put(b"a")
+    bucket.put(b"b")
+    bucket.put(b"c")
+
+    async def changed() -> bool:
+        return True
+
+    async def removed() -> bool:
+        raise UnknownConnectionError("gone")
+
+    limits = Limits(heartbeat_s=0.02, lease_s=600)
+    await new_run(catalog)
+    shard, run = await claimed(catalog)
+    work = a_slice(catalog, shard, run, bucket, limits, connection_changed=changed)
+    await work.work()
+    assert work.shard.todo != ()
+    with pytest.raises(UnknownConnectionError):
+        await a_slice(catalog, work.shard, run, bucket, limits, connection_changed=removed).work()
+
+
 async def test_a_slice_that_is_asked_to_stop_keeps_what_it_did_and_leaves_the_rest(
     here: tuple[Catalog, Database],
 ) -> None:
@@ -396,19 +540,14 @@ async def test_a_page_that_hangs_holds_up_neither_the_commit_of_others_nor_the_s
     catalog, _ = here
     committed, stopping = asyncio.Event(), False
 
-    class Hangs(FakeBucket):
-        async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
-            async for page in super().pages(prefix=prefix, within=within):
-                yield page
-                await asyncio.Event().wait()
-
     bucket = Hangs(page_keys=10)
     for number in range(30):
         bucket.put(f"k{number:02}".encode())
     await new_run(catalog)
     shard, run = await claimed(catalog)
+    limits = LIMITS.model_copy(update={"list_streams": 1})
     work = a_slice(
-        catalog, shard, run, bucket, LIMITS, stop=lambda: stopping, observe=lambda event: _told(event, committed)
+        catalog, shard, run, bucket, limits, stop=lambda: stopping, observe=lambda event: _told(event, committed)
     )
     working = asyncio.create_task(work.work())
     await committed.wait()

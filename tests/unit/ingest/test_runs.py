@@ -169,13 +169,79 @@ async def test_a_cancelled_run_takes_its_shards_from_whoever_works_on_them(catal
 
 
 async def test_a_run_that_failed_stays_failed(catalog: Catalog) -> None:
-    run_id = await new_run(catalog)
-    await claimed(catalog)
-    await catalog.fail(run_id, RoleDeniedError("the role refuses us", code="AccessDenied"))
-    await catalog.fail(run_id, LongshoreError("later"))
+    run_id = await new_run(catalog, uris=["s3://bucket-a", "s3://bucket-b"])
+    shard, _ = await claimed(catalog)
+    other, _ = await claimed(catalog)
+    await catalog.fail(shard, RoleDeniedError("the role refuses us", code="AccessDenied"), usage=Usage(list=1))
+    with pytest.raises(FencedError):
+        await catalog.fail(other, LongshoreError("later"), usage=Usage())
     assert await catalog.finish(run_id) is None
-    run, _ = await catalog.run(run_id)
+    run, totals = await catalog.run(run_id)
     assert (run.state, run.error_code, run.error) == ("failed", "AccessDenied", "the role refuses us")
+    assert totals.requests["list"] == 1
+
+
+async def test_a_worker_that_lost_its_lease_can_not_fail_the_run(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    run_id = await new_run(catalog)
+    shard, _ = await claimed(catalog)
+    await expire_leases(database)
+    await claimed(catalog)
+    with pytest.raises(FencedError):
+        await catalog.fail(shard, RoleDeniedError("it was asleep"), usage=Usage())
+    assert (await catalog.run(run_id))[0].state == "running"
+
+
+async def test_each_source_has_a_brake_of_its_own(catalog: Catalog) -> None:
+    """A bucket that is emptied does not hide behind another that is whole."""
+
+    async def ingest_both(first: FakeBucket, second: FakeBucket) -> str:
+        run_id = await new_run(catalog, depth="list", uris=["s3://bucket-a", "s3://bucket-b"])
+        for _ in range(2):
+            shard, run = await claimed(catalog, run_id=run_id)
+            held = first if run.sources[shard.todo[0][0]].bucket == "bucket-a" else second
+            await a_slice(catalog, shard, run, held, LIMITS).work()
+        await catalog.finish(run_id)
+        return run_id
+
+    await ingest_both(holding(100), holding(10))
+    run, totals = await catalog.run(await ingest_both(holding(100), holding(0)))
+    assert (run.state, totals.removed) == ("needs_confirmation", 0)
+
+
+async def test_runs_of_one_place_wait_for_each_other(catalog: Catalog) -> None:
+    """Each would judge by what it saw of the other: a page from before the other's commit takes new objects for removed."""
+    first = await new_run(catalog, uris=["s3://bucket-a/x/"])
+    await new_run(catalog, uris=["s3://bucket-a"])
+    elsewhere = await new_run(catalog, uris=["s3://bucket-a/y/", "s3://bucket-b"])
+    shard, run = await claimed(catalog)
+    assert run.id == first
+    assert await catalog.claim(owner="w") is None  # the second intersects the first, and the third the second
+    await a_slice(catalog, shard, run, holding(0), LIMITS).work()
+    await catalog.finish(first)
+    shard, run = await claimed(catalog)
+    await catalog.cancel(run.id)
+    assert {(await claimed(catalog))[1].id for _ in range(2)} == {elsewhere}
+
+
+async def test_a_shard_that_ends_every_worker_does_not_go_round_for_ever(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    await new_run(catalog)
+    for killed in range(3):
+        assert (await claimed(catalog))[0].failures == killed
+        await expire_leases(database)
+
+
+async def test_a_job_that_another_version_wrote_holds_up_nobody(here: tuple[Catalog, Database]) -> None:
+    catalog, database = here
+    newer = await new_run(catalog)
+    unreadable = await new_run(catalog, uris=["s3://bucket-b"])
+    rewrite = "UPDATE runs SET job = :job WHERE id = :run"
+    added = {"job": '{"uris": ["s3://bucket-a"], "colour": "blue"}', "run": newer}
+    await database.transaction(lambda tx: tx.execute(sa.text(rewrite), added))
+    await database.transaction(lambda tx: tx.execute(sa.text(rewrite), {"job": '{"uris": 7}', "run": unreadable}))
+    assert {run.id: run.job is None for run, _ in await catalog.newest_runs(5)} == {newer: False, unreadable: True}
+    assert {(await claimed(catalog))[1].id for _ in range(2)} == {newer, unreadable}
 
 
 async def test_a_run_whose_worker_died_before_saying_so_is_ended_by_the_sweep(catalog: Catalog) -> None:

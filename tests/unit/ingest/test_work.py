@@ -34,6 +34,7 @@ class FakeConnection:
     """As much of a connection as a worker asks for."""
 
     id: str = "c"
+    version: int = 1
     outside: bool = False
 
     def permits(self, bucket: str, prefix: bytes) -> None:
