@@ -58,39 +58,60 @@ async def ingest_here(service: Service, job: IngestJob, *, stop: Stop, say: Call
     """
     run, _ = await service.submit(job, origin=ORIGIN)
     await service.worker.sweep()
-    left = [other for other in await service.catalog.left_over(origin=ORIGIN) if other != run.id]
-    for other in left:
-        say(f"run {other}, which an earlier `longshore ingest` left, goes on first")
-        await _work(service, other, stop, patient=False)
-    await _work(service, run.id, stop, patient=True)
+    crew = _Crew(service, stop, say)
+    for other in await service.catalog.left_over(origin=ORIGIN):
+        if other != run.id:
+            say(f"run {other}, which an earlier `longshore ingest` left, goes on first")
+            await crew.work(other, patient=False)
+    await crew.work(run.id, patient=True)
     return (await service.catalog.run(run.id))[0]
 
 
-async def _work(service: Service, run_id: str, stop: Stop, *, patient: bool) -> None:
-    """Work a run's shards, several at once. `patient`: until it has ended; else until nothing of it can be claimed now."""
-    run, _ = await service.catalog.run(run_id)
-    limits = service.settings.limits
-    hands = min(limits.slices_at_once, max(1, len(run.sources)))
+class _Crew:
+    """Works the shards of one run after the other, several shards at once."""
 
-    async def hand() -> None:
-        while not stop.asked.is_set():
-            outcome = await service.worker.work_next(stop=stop.asked.is_set, run_id=run_id)
-            if outcome is not None:
-                continue
-            if not patient or (await service.catalog.run(run_id))[0].ended:
-                return
-            await service.worker.sweep()
-            await _pause(stop)
+    def __init__(self, service: Service, stop: Stop, say: Callable[[str], None]) -> None:
+        self._service, self._stop, self._say = service, stop, say
+        self._told: set[str] = set()
 
-    async def all_hands() -> None:
+    async def work(self, run_id: str, *, patient: bool) -> None:
+        """`patient`: until the run has ended; else until nothing of it can be claimed now."""
+        run, _ = await self._service.catalog.run(run_id)
+        limits = self._service.settings.limits
+        hands = min(limits.slices_at_once, max(1, len(run.sources)))
+        await _drained(self._all_hands(run_id, hands, patient=patient), self._stop, drain_s=limits.drain_s)
+
+    async def _all_hands(self, run_id: str, hands: int, *, patient: bool) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(hands):
-                    group.create_task(hand())
+                    group.create_task(self._hand(run_id, patient=patient))
         except BaseExceptionGroup as errors:
             raise first_of(errors) from errors
 
-    await _drained(all_hands(), stop, drain_s=limits.drain_s)
+    async def _hand(self, run_id: str, *, patient: bool) -> None:
+        while not self._stop.asked.is_set():
+            if await self._turn(run_id):
+                continue
+            if not patient or (await self._service.catalog.run(run_id))[0].ended:
+                return
+            await self._service.worker.sweep()
+            if not await self._help_older(run_id):
+                await _pause(self._stop)
+
+    async def _turn(self, run_id: str) -> bool:
+        """Work one slice. Whether there was one to be had."""
+        return await self._service.worker.work_next(stop=self._stop.asked.is_set, run_id=run_id) is not None
+
+    async def _help_older(self, run_id: str) -> bool:
+        """Work on a run that ours waits for: nobody else may be there to do it."""
+        for other in await self._service.catalog.waits_for(run_id):
+            if other not in self._told:
+                self._told.add(other)
+                self._say(f"run {other} lists the same place and is older; it goes first")
+            if await self._turn(other):
+                return True
+        return False
 
 
 async def _pause(stop: Stop) -> None:

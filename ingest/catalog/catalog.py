@@ -94,6 +94,10 @@ class Catalog:
         """Shards that could be claimed now, and how long the oldest has waited, in seconds."""
         return await self._database.read(lambda tx: shards.waiting(tx, self.workspace))
 
+    async def waits_for(self, run_id: str) -> list[str]:
+        """Older runs that must end before this one is worked on."""
+        return await self._database.read(lambda tx: shards.waits_for(tx, run_id))
+
     async def sweep(self) -> list[Run]:
         """Take back what silent owners hold, and end runs whose last commit was not followed by their end. Returns those."""
 

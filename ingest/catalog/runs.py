@@ -239,7 +239,7 @@ def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
     ask = "nothing was removed; `longshore runs confirm` removes them, or mend the bucket and run again"
     for source in found:
         if not source.listed:
-            return f"a listing is empty but {source.missing} assets are known of it; {ask}"
+            return f"the listing is empty but {source.missing} assets are known; {ask}"
         if source.missing > limits.removals_min and source.missing > limits.removals_share * source.known:
             return f"{source.missing} of {source.known} known assets are gone, more than {limits.removals_share:.0%}; {ask}"
     missing = sum(source.missing for source in found)

@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -101,7 +100,10 @@ def claim(
         query = query.where(runs.c.id == run_id)
     if origin is not None:
         query = query.where(runs.c.origin == origin)
-    row = next((row for row in tx.execute(query) if not _must_wait(tx, row)), None)
+    rows = tx.execute(query)
+    row = next(
+        (row for row in rows if not _older(tx, row.run_id, row.connection_id, row.created_at, row.sources)), None
+    )
     if row is None:
         return None
     lease = {"state": "leased", "owner": owner, "lease_until": db_now() + _ms(lease_s), "worked_at": db_now()}
@@ -117,13 +119,20 @@ def claim(
     )
 
 
-def _must_wait(tx: sa.Connection, shard: sa.Row[Any]) -> bool:
-    older = sa.select(runs.c.sources).where(
-        runs.c.connection_id == shard.connection_id,
+def waits_for(tx: sa.Connection, run_id: str) -> list[str]:
+    """Older runs of the same connection that list the same place and have not ended."""
+    run = tx.execute(sa.select(runs).where(runs.c.id == run_id)).one()
+    return _older(tx, run.id, run.connection_id, run.created_at, run.sources)
+
+
+def _older(tx: sa.Connection, run_id: str, connection_id: str, created_at: int, sources: str) -> list[str]:
+    older = sa.select(runs.c.id, runs.c.sources).where(
+        runs.c.connection_id == connection_id,
         runs.c.state.in_(("queued", "running")),
-        sa.tuple_(runs.c.created_at, runs.c.id) < sa.tuple_(sa.literal(shard.created_at), sa.literal(shard.run_id)),
+        sa.tuple_(runs.c.created_at, runs.c.id) < sa.tuple_(sa.literal(created_at), sa.literal(run_id)),
     )
-    return any(_intersect(sources, shard.sources) for sources in tx.execute(older).scalars())
+    found = tx.execute(older.order_by(runs.c.created_at, runs.c.id))
+    return [row.id for row in found if _intersect(row.sources, sources)]
 
 
 def _intersect(one: str, other: str) -> bool:

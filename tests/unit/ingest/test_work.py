@@ -178,6 +178,22 @@ async def test_a_bug_rests_like_an_outage_and_is_named_in_the_end(here: Here) ->
     assert "canary" not in str(run.error)
 
 
+async def test_a_shard_that_ended_worker_after_worker_ends_its_run(here: Here) -> None:
+    run_id = await new_run(here.catalog)
+    for _ in range(LIMITS.failures_before_rest):
+        assert await here.catalog.claim(owner="killed") is not None
+        await expire_leases(here.database)
+    assert await here.turn() == "failed"
+    assert (await here.catalog.run(run_id))[0].error_code == "NoProgress"
+
+
+async def test_a_job_that_this_version_can_not_read_fails_its_run(here: Here) -> None:
+    run_id = await new_run(here.catalog)
+    await here.database.transaction(lambda tx: tx.exec_driver_sql("UPDATE runs SET job = '[]'"))
+    assert await here.turn() == "failed"
+    assert "another version" in str((await here.catalog.run(run_id))[0].error)
+
+
 async def test_a_cancelled_turn_gives_its_shard_back_at_once(here: Here) -> None:
     run_id = await new_run(here.catalog)
     listing = asyncio.Event()
