@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -59,23 +59,31 @@ class Answered:
 
     async def some(self) -> bytes:
         """The next piece of the body, empty at its end. Raises SourceUnavailableError if it breaks off or stalls."""
-        with _translated(self._subject):
+        try:
             async with asyncio.timeout(self._limits.idle_s):
                 part = await self._response.content.readany()
-        self.bytes_read += len(part)
-        return part
+        except _FAILURES as error:
+            failure = _ours(self._subject, error)
+        else:
+            self.bytes_read += len(part)
+            return part
+        raise failure  # out here, so that aiohttp's error, which holds the request with its token, does not hang on ours
 
     async def all(self, *, most: int) -> bytes:
         """The whole body. Raises ProtocolError if it is larger than `most` bytes, and as `some` does."""
         parts: list[bytes] = []
-        with _translated(self._subject):
+        try:
             async with asyncio.timeout(self._limits.request_s):
                 while part := await self.some():
                     if self.bytes_read > most:
                         why = f"the answer is larger than {most} bytes"
                         raise explained(ProtocolError, self._subject, why, code="AnswerTooLarge")
                     parts.append(part)
-        return b"".join(parts)
+        except TimeoutError as error:
+            failure = _ours(self._subject, error)
+        else:
+            return b"".join(parts)
+        raise failure
 
     def leave(self) -> None:
         """Give the connection back, or close it if the body was not read to its end."""
@@ -140,10 +148,14 @@ class Exchange:
 
     async def _send(self, call: Call, address: Address, headers: Mapping[str, str]) -> Answered:
         url = URL(f"{address.origin}{_target(call, address)}", encoded=True)
-        with _translated(call.subject):
+        try:
             async with asyncio.timeout(self._limits.request_s):
                 response = await self._http.request(call.method, url, headers=headers, allow_redirects=False)
-        return Answered(response, subject=call.subject, limits=self._limits)
+        except _FAILURES as error:
+            failure = _ours(call.subject, error)
+        else:
+            return Answered(response, subject=call.subject, limits=self._limits)
+        raise failure
 
     async def _headers(self, call: Call, address: Address) -> dict[str, str]:
         call.region = address.region
@@ -177,25 +189,26 @@ def _target(call: Call, address: Address) -> str:
     return f"{path}?{encode_query(call.query.items())}" if call.query else path
 
 
-@contextmanager
-def _translated(subject: Subject) -> Iterator[None]:
-    """aiohttp's errors as ours."""
-    try:
-        yield
-    except aiohttp.ClientPayloadError:
-        why = "the connection ended before the answer was complete"
-        raise explained(SourceUnavailableError, subject, why, code="BodyIncomplete") from None
-    except TimeoutError:
-        why = "no answer, or no more of it, in time"
-        raise explained(SourceUnavailableError, subject, why, code="TimedOut") from None
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as error:
-        why = f"the server's certificate is not good ({type(error).__name__})"
-        raise explained(RequestRefusedError, subject, why, code="CertificateInvalid") from None
-    except aiohttp.ClientConnectorError as error:
-        why = f"the server can't be reached ({type(error).__name__}: {error.strerror or error.os_error})"
-        raise explained(SourceUnavailableError, subject, why, code="Unreachable") from None
-    except aiohttp.ClientResponseError:
-        raise explained(ProtocolError, subject, "the answer is not HTTP", code="NotHttp") from None
-    except (aiohttp.ClientError, OSError) as error:
-        why = f"the connection was lost ({type(error).__name__})"
-        raise explained(SourceUnavailableError, subject, why, code="ConnectionLost") from None
+_FAILURES = (aiohttp.ClientError, OSError)
+"""What aiohttp and the sockets raise; TimeoutError is one of the latter."""
+
+
+def _ours(subject: Subject, error: Exception) -> SourceError:
+    """aiohttp's error as ours. Raise it outside of the `except`."""
+    kind: type[SourceError] = SourceUnavailableError
+    match error:
+        case aiohttp.ClientPayloadError():
+            code, why = "BodyIncomplete", "the connection ended before the answer was complete"
+        case TimeoutError():
+            code, why = "TimedOut", "no answer, or no more of it, in time"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
+            kind = RequestRefusedError
+            code, why = "CertificateInvalid", f"the server's certificate is not good ({type(error).__name__})"
+        case aiohttp.ClientConnectorError():
+            cause = error.strerror or error.os_error
+            code, why = "Unreachable", f"the server can't be reached ({type(error).__name__}: {cause})"
+        case aiohttp.ClientResponseError():
+            kind, code, why = ProtocolError, "NotHttp", "the answer is not HTTP"
+        case _:
+            code, why = "ConnectionLost", f"the connection was lost ({type(error).__name__})"
+    return explained(kind, subject, why, code=code)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from typing import Any
 
+import aiohttp
 import pytest
 
 from config.errors import (
     AccessDeniedError,
     RequestRefusedError,
+    SourceError,
 )
 from credentials.session import Session
 from tests.fakes.s3_access import FakeAccess, role_access, s3_bench
@@ -116,6 +119,24 @@ async def test_a_head_that_is_refused_without_a_word_may_be_meant_for_another_re
         [asked] = s3.requests("head_bucket")
         assert "authorization" not in asked.headers
         assert "x-amz-security-token" not in asked.headers
+
+
+@pytest.mark.parametrize("kind", ["not_http", "hang", "reset", "cut", "chunked_cut", "stall"])
+@pytest.mark.parametrize("op", ["list", "get"])
+async def test_no_error_of_the_http_library_with_the_request_in_it_hangs_on_ours(op: Any, kind: str) -> None:
+    """Whoever logs an error with all that led to it must not log the token."""
+    token, limits = "canary-of-a-token", small_limits(attempts=1, first_byte_s=0.05, idle_s=0.05)
+    session = Session(access_key_id="AKIACANARY", secret_access_key="canary-of-a-secret", token=token)
+    s3 = ten_objects(verify=False)
+    async with s3, s3_bench(s3, access=FakeAccess(lambda: session), limits=limits) as bench:
+        s3.faults.add(Fault(kind=kind, op=op, times=0))
+        with pytest.raises(SourceError) as caught:
+            await ask(bench, op)
+        led: list[BaseException] = [caught.value]
+        for error in led:
+            led += [one for one in (error.__cause__, error.__context__) if one is not None and one not in led]
+            assert "canary" not in (repr(error) + repr(error.args) + repr(vars(error))).lower()
+            assert not isinstance(error, aiohttp.ClientError)
 
 
 async def test_a_token_of_any_shape_that_a_server_echoes_is_taken_out() -> None:
