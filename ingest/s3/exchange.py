@@ -17,6 +17,7 @@ from credentials.session import Access
 from ingest.events import Observe, RequestMade
 from ingest.s3.address import Address
 from ingest.s3.errors import Refusal, Subject, explained, refused
+from ingest.s3.http import Pool
 from ingest.s3.sign import Signer, encode_path, encode_query
 
 
@@ -36,6 +37,10 @@ class Call:
     signed: bool = True
     access_key_id: str = ""
     """What signed the last attempt."""
+    usable_until: float | None = None
+    """How long that may sign, in Unix time."""
+    outlived: bool = False
+    """It may no longer, and the request was refused."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What no error may repeat, should the server echo it."""
     region: str = ""
@@ -102,7 +107,10 @@ class Exchange:
         observe: Observe,
         clock: Callable[[], float],
     ) -> None:
+        if not isinstance(http.connector, Pool):
+            raise TypeError("the HTTP session must come from open_http")
         self._http = http
+        self._pool = http.connector
         self._access = access
         self._limits = limits
         self._observe = observe
@@ -115,6 +123,25 @@ class Exchange:
 
         Raises SourceError, and CredentialError when there is no session to sign with (no event then: nothing was sent).
         """
+        async with self._place(call.subject, address), self._signed(call, address) as answered:
+            yield answered
+
+    @asynccontextmanager
+    async def _place(self, subject: Subject, address: Address) -> AsyncIterator[None]:
+        """Wait for a socket to be free before the session is asked for, which might end while a signed request waits."""
+        places = self._pool.places(address.origin)
+        try:
+            async with asyncio.timeout(self._limits.request_s):
+                await places.acquire()
+        except TimeoutError as error:
+            raise _ours(subject, error) from None
+        try:
+            yield
+        finally:
+            places.release()
+
+    @asynccontextmanager
+    async def _signed(self, call: Call, address: Address) -> AsyncIterator[Answered]:
         headers = await self._headers(call, address)
         began, outcome, answered = time.perf_counter(), "Cancelled", None
         try:
@@ -143,6 +170,7 @@ class Exchange:
         """The error that an answer is."""
         for secret in call.secrets:
             body = body.replace(secret.encode(), b"[redacted]")
+        call.outlived = call.usable_until is not None and self._clock() >= call.usable_until
         found = Refusal(status=answered.status, headers=answered.headers, body=body, region=call.region)
         return refused(call.subject, found, now=self._clock())
 
@@ -163,6 +191,7 @@ class Exchange:
             return {"host": address.host}
         session = await self._access.session()
         call.access_key_id = session.access_key_id
+        call.usable_until = session.usable_until
         call.secrets = tuple(filter(None, (session.token, session.secret_access_key)))
         path, _, query = _target(call, address).partition("?")
         return self._signer.sign(

@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
 import aiohttp
 
 from config.settings import Limits
+
+if TYPE_CHECKING:
+    from aiohttp.client import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+
+class Pool(aiohttp.TCPConnector):
+    """Sockets to every host, so many to each, and a place for whoever will use one."""
+
+    def __init__(self, connections_per_host: int) -> None:
+        super().__init__(limit=0, limit_per_host=connections_per_host, ttl_dns_cache=60)
+        self._each = connections_per_host
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def places(self, origin: str) -> asyncio.Semaphore:
+        """One of these is held from before a request is signed until its answer is read: none waits for a socket once signed."""
+        places = self._places.get(origin)
+        if places is None:
+            places = self._places[origin] = asyncio.Semaphore(self._each)
+        return places
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - so it is called by aiohttp
+    ) -> Connection:
+        """A connection on which nothing has come that nobody asked for: it would be taken for the answer to `req`.
+
+        What comes still later can't be told from the answer.
+        """
+        for _ in range(self._each + 1):  # more than can lie in the pool
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ServerDisconnectedError("the server speaks before it is asked")
 
 
 def open_http(limits: Limits) -> aiohttp.ClientSession:
@@ -14,9 +56,8 @@ def open_http(limits: Limits) -> aiohttp.ClientSession:
     the pauses in a body are bounded in exchange.py. One repetition is aiohttp's own: a request on a kept-alive connection that
     turns out to be closed is sent once more, as it was signed.
     """
-    connector = aiohttp.TCPConnector(limit=0, limit_per_host=limits.connections_per_host, ttl_dns_cache=60)
     return aiohttp.ClientSession(
-        connector=connector,
+        connector=Pool(limits.connections_per_host),
         timeout=aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s
         ),

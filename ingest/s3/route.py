@@ -29,14 +29,21 @@ class Route:
         """True if the cause of the error is gone. Raises RegionError for a region that can't be, and CredentialError."""
         if isinstance(error, RegionError):
             return await self._move(call, error)
-        return isinstance(error, SessionExpiredError) and await self._refresh(call)
+        if isinstance(error, SessionExpiredError):
+            return await self._refresh(call, rejected=True)
+        # a session whose policy ends it before STS does is denied, not expired
+        return isinstance(error, AccessDeniedError) and call.outlived and await self._refresh(call, rejected=False)
 
-    async def _refresh(self, call: Call) -> bool:
+    async def _refresh(self, call: Call, *, rejected: bool) -> bool:
         if call.refreshed:
             return False
         call.refreshed = True
-        await self._access.reject(call.access_key_id)
+        if rejected:
+            await self._access.reject(call.access_key_id)
         fresh = await self._access.session()
+        if fresh.access_key_id == call.access_key_id and not rejected:
+            await self._access.renew()
+            fresh = await self._access.session()
         return fresh.access_key_id != call.access_key_id
 
     async def _move(self, call: Call, error: SourceError) -> bool:
