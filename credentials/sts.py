@@ -48,11 +48,18 @@ _CLASSES: tuple[tuple[tuple[type[BaseException], ...], type[CredentialError]], .
 
 _WHY: dict[type[CredentialError], str] = {
     RoleDeniedError: "it does not exist, or its trust policy does not name us or asks for another external ID, or our own "
-    "policy lacks sts:AssumeRole on it: compare the role's trust policy with `longshore policy trust`",
+    "policy lacks sts:AssumeRole on it: compare the role's trust policy with the one in docs/connections.md (Trust policy)",
     SessionRefusedError: "correct the connection's role, external ID, buckets or region",
-    IdentityError: "our own AWS credentials are missing, expired or refused, or our clock is wrong: see `longshore whoami`",
-    StsUnavailableError: "STS is out of reach, failing or throttling; it is asked again by itself",
+    IdentityError: "our own AWS credentials are expired or refused, or our clock is wrong: `longshore whoami` asks as whom we "
+    "are known",
+    StsUnavailableError: "STS is out of reach, failing or throttling: if it lasts, look at the network, AWS_REGION and "
+    "AWS_ENDPOINT_URL_STS",
 }
+
+_NO_KEYS = (
+    "no AWS credentials of our own were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where an "
+    "instance role, a container or a web identity provides them"
+)
 
 
 class AwsSts:
@@ -245,6 +252,8 @@ def _translated(error: BaseException, what: str, hide: tuple[str | None, ...]) -
     """One of our errors for one of botocore's. Only a refusal of the request repeats STS's words: those about signatures
     may hold our own session token.
     """
+    if isinstance(error, boto.NoCredentialsError | boto.ProfileNotFound | boto.PartialCredentialsError):
+        return IdentityError(_without_keys(error), code=type(error).__name__)
     said = ""
     if isinstance(error, boto.ClientError):
         code = str(error.response.get("Error", {}).get("Code") or "Unknown")
@@ -263,3 +272,13 @@ def _translated(error: BaseException, what: str, hide: tuple[str | None, ...]) -
         said = said.replace(secret, "***")
     answer = f"{code}: {said}" if said else code
     return kind(f"STS was asked {what} and answered {answer}; {_WHY[kind]}", code=code)
+
+
+def _without_keys(error: boto.BotoCoreError) -> str:
+    """STS was not even asked: the chain has nothing to sign with."""
+    if isinstance(error, boto.ProfileNotFound):
+        profile = error.kwargs["profile"]
+        return f"AWS_PROFILE names the profile {profile!r}, which is in neither AWS's config file nor its credentials file: correct it"
+    if isinstance(error, boto.PartialCredentialsError):
+        return f"our own AWS credentials are not whole: {error.kwargs['cred_var']} is missing beside the rest; set both"
+    return _NO_KEYS

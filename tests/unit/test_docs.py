@@ -28,6 +28,19 @@ def test_every_command_in_a_document_exists(document: Path) -> None:
     assert not [words for words in said if not _exists(*words.split())]
 
 
+def test_every_command_in_a_message_exists() -> None:
+    """Whoever reads an error types what it names."""
+    packages = ("config", "credentials", "ingest", "worker", "console")
+    sources = {path: path.read_text() for package in packages for path in (ROOT / package).rglob("*.py")}
+    wrong = [
+        f"{path.relative_to(ROOT)}: longshore {words}"
+        for path, text in sources.items()
+        for words in re.findall(r"`longshore ((?:[a-z]+ ?){1,2})", re.sub(r'"\n\s*f?"', "", text))
+        if not _exists(*words.split())
+    ]
+    assert not wrong
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_option_in_a_document_exists(document: Path) -> None:
     known = {"--help", "--version"} | set(_options())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -210,11 +210,43 @@ async def test_without_an_identity_of_our_own_the_error_says_so(monkeypatch: pyt
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     error, asked = await assume(lambda _: granted())
     assert isinstance(error, IdentityError)
-    assert "longshore whoami" in error.message
+    assert error.code == "NoCredentialsError"
+    assert error.message.startswith("no AWS credentials of our own were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID")
     assert asked == []
     async with AwsSts(region="us-east-1", limits=FAST) as sts:
         with pytest.raises(IdentityError):
             await sts.own_session()
+
+
+@pytest.mark.parametrize("ask", ["whoami", "session", "role"])
+async def test_a_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+    """STS was never asked, and the error does not say so."""
+    monkeypatch.setenv("AWS_PROFILE", "acme-prod")
+    async with AwsSts(region="us-east-1", endpoint="http://127.0.0.1:1", limits=FAST) as sts:
+        questions: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+            "whoami": sts.identity,
+            "session": sts.own_session,
+            "role": lambda: sts.assume(request()),
+        }
+        with pytest.raises(IdentityError, match="AWS_PROFILE names the profile 'acme-prod'") as caught:
+            await questions[ask]()
+    assert "STS was asked" not in caught.value.message
+
+
+async def test_half_a_key_pair_says_which_half_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    error, asked = await assume(lambda _: granted())
+    assert isinstance(error, IdentityError)
+    assert "AWS_SECRET_ACCESS_KEY is missing" in error.message
+    assert asked == []
+
+
+async def test_an_error_of_a_service_that_is_down_promises_nothing() -> None:
+    """It is also what a run ends with, once nothing asks again."""
+    error, _ = await assume(lambda _: refused(503, "ServiceUnavailable"))
+    assert isinstance(error, StsUnavailableError)
+    assert "by itself" not in error.message
+    assert "AWS_ENDPOINT_URL_STS" in error.message
 
 
 async def test_our_own_keys_come_from_the_chain_anew_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
