@@ -114,7 +114,7 @@ _NEXT: Mapping[type[SourceError], str] = {
     RegionError: "Check the connection's region and endpoint",
     RequestRefusedError: "Trying again will not help: check the source and the connection",
     SessionExpiredError: "A fresh session was refused too: check this machine's clock and whether the role's sessions were revoked",
-    SourceUnavailableError: "It is tried again by itself; if it lasts, look at the storage and the network",
+    SourceUnavailableError: "If it lasts, look at the storage and the network",
 }
 
 _OF_A_LIST: Mapping[type[SourceError], type[SourceError]] = {ObjectMissingError: BucketMissingError}

@@ -88,6 +88,11 @@ def test_a_code_that_we_do_not_know_is_shown_but_never_becomes_a_label() -> None
     assert "ImATeapot (418)" in str(error)
 
 
+def test_no_error_promises_what_nobody_keeps() -> None:
+    """It may be what a run ends with, once nothing asks again."""
+    assert "by itself" not in str(_refused(503, "SlowDown"))
+
+
 def test_a_head_that_is_refused_where_the_bucket_is_not_is_a_matter_of_regions() -> None:
     error = _refused(400, request="head", headers={"x-amz-bucket-region": "eu-west-1"})
     assert isinstance(error, RegionError)
