@@ -27,7 +27,9 @@ _KEPT = (
 )
 _CHECKSUM = "x-amz-checksum-"
 _META = "x-amz-meta-"
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
+_LENGTH_DIGITS = 18
+"""More would not fit into the 64 bits of a column; S3 ends at 14."""
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 
 def read_head(headers: Mapping[str, str], *, size: int) -> ObjectHead:
@@ -80,7 +82,7 @@ def check_etag(headers: Mapping[str, str], if_match: str | None, subject: Subjec
 
 def content_length(headers: Mapping[str, str], subject: Subject) -> int:
     text = headers.get("content-length", "")
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit()) or len(text) > _LENGTH_DIGITS:
         raise explained(ProtocolError, subject, "the answer does not say how long the object is")
     return int(text)
 

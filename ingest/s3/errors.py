@@ -162,7 +162,7 @@ def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
         fields["request_id"] = request_id[:100]
     if issubclass(kind, RegionError) and region:
         fields["region"] = region[:64]
-    if (pause := headers.get("retry-after", "")).isdigit():
+    if (pause := headers.get("retry-after", "")).isascii() and pause.isdigit():
         fields["retry_after_s"] = float(pause[:6])
     if refusal.status == 416:
         fields["object_size"] = headers.get("content-range", "").rpartition("/")[2] or document.object_size
@@ -216,6 +216,6 @@ def _bounded(text: str, most: int) -> str:
 def _skew(date: str, now: float) -> str:
     try:
         theirs = parsedate_to_datetime(date).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
     return f" (our clock is {(datetime.fromtimestamp(now, UTC) - theirs).total_seconds():+.0f} s from the storage's)"

@@ -115,6 +115,20 @@ def test_the_skew_of_the_clocks_is_measured() -> None:
     assert "our clock is +1200 s" in str(error)
 
 
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -2359", "soon", "", "\u00b2"])
+def test_a_date_that_is_none_is_not_measured(date: str) -> None:
+    error = _refused(403, "RequestTimeTooSkewed", headers={"date": date})
+    assert isinstance(error, ClockSkewError)
+    assert "our clock is" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7.0), ("\u00b2", None), ("\u0664", None), ("-1", None), ("9" * 400, 999999.0)]
+)
+def test_a_pause_that_is_asked_for_is_a_number_of_seconds_or_nothing(text: str, seconds: float | None) -> None:
+    assert _refused(503, "SlowDown", headers={"retry-after": text}).fields.get("retry_after_s") == seconds
+
+
 def test_archived_is_not_denied() -> None:
     assert type(_refused(403, "InvalidObjectState")) is ObjectArchivedError
 
