@@ -85,8 +85,9 @@ class Registry:
         return await self._database.transaction(create)
 
     async def get(self, name: str, *, workspace: str) -> Connection:
-        """Raises UnknownConnectionError that says which there are."""
+        """Raises UnknownConnectionError that says which there are, SettingsError if a kept one bears the built-in one's name."""
         if name == self._settings.default_connection:
+            self._distinct(await self._database.read(lambda tx: _live(tx, workspace, name)))
             return self._built_in(workspace)
         try:
             return await self._database.read(lambda tx: _connection(_row(tx, workspace, name)))
@@ -94,17 +95,22 @@ class Registry:
             raise await self._unknown(name, workspace) from None
 
     async def list(self, *, workspace: str) -> list[Connection]:
-        """The built-in connection first, then by name."""
+        """The built-in connection first, then by name. Raises SettingsError if another bears the built-in one's name."""
         query = (
             sa.select(table).where(table.c.workspace == workspace, table.c.removed_at.is_(None)).order_by(table.c.name)
         )
         rows = await self._database.read(lambda tx: tx.execute(query).all())
+        for row in rows:
+            self._distinct(row)
         return [self._built_in(workspace), *(_connection(row) for row in rows)]
 
     async def known_ids(self, *, workspace: str) -> dict[str, str]:
         """Names by ID, of removed connections too: their records stay."""
-        query = sa.select(table.c.id, table.c.name).where(table.c.workspace == workspace).order_by(table.c.name)
+        query = sa.select(table).where(table.c.workspace == workspace).order_by(table.c.name)
         rows = await self._database.read(lambda tx: tx.execute(query).all())
+        for row in rows:
+            if row.removed_at is None:
+                self._distinct(row)
         built_in = self._built_in(workspace)
         return {built_in.id: built_in.name} | {row.id: row.name for row in rows}
 
@@ -165,6 +171,14 @@ class Registry:
             return spec, None
         sealed = self._vault.seal(spec.secret_access_key.get_secret_value(), bound_to=(workspace, new_id, _SECRET))
         return KeysSpec.model_validate(spec.model_dump(mode="json", exclude={_SECRET})), sealed
+
+    def _distinct(self, row: sa.Row[Any] | None) -> None:
+        """The built-in connection must not stand before a kept one: its jobs would read with our own identity instead."""
+        if row is not None and row.name == self._settings.default_connection:
+            raise SettingsError(
+                f"LONGSHORE_DEFAULT_CONNECTION names the built-in connection {row.name!r}, but workspace {row.workspace!r} has a "
+                f"connection of that name (kind {row.kind}): choose another LONGSHORE_DEFAULT_CONNECTION"
+            )
 
     def _not_built_in(self, name: str, what: str) -> None:
         if name == self._settings.default_connection:

@@ -102,9 +102,9 @@ async def submit(connection: str | None, **fields: Any) -> None:
 
     settings = read_settings()
     job = _job(settings, connection, **fields)
-    async with opened(settings) as service:
+    # The bell first: an address that can't be used is told before anything is written.
+    async with open_bell(settings) as bell, opened(settings) as service:
         run, _ = await service.submit(job, origin="queue")
-    click.echo(run.id)
-    async with open_bell(settings) as bell:
+        click.echo(run.id)
         if not await bell.ring(min(len(run.sources), settings.limits.rings)):
             _say("warning: Redis did not hear the ring; the run is written, and a worker's sweeper will find it")

@@ -72,6 +72,19 @@ def test_a_bad_setting_is_one_paragraph_that_names_the_variable(
     assert "Traceback" not in said
 
 
+def test_a_job_whose_bell_has_no_address_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGSHORE_REDIS_URL", "nonsense")
+    assert run(["submit", "s3://bucket"]) == 1
+    told = capsys.readouterr()
+    assert "LONGSHORE_REDIS_URL" in told.err
+    assert told.out == ""
+    monkeypatch.delenv("LONGSHORE_REDIS_URL")
+    assert run(["runs"]) == 0
+    assert "no runs yet" in capsys.readouterr().out
+
+
 def test_an_unknown_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["runs", "show", "nope"]) == 1
     assert "there is no run 'nope' in workspace 'main'" in capsys.readouterr().err

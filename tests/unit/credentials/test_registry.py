@@ -153,6 +153,21 @@ async def test_a_workspace_sees_nothing_of_another(registry: Registry) -> None:
     }
 
 
+async def test_the_built_in_connection_never_stands_before_one_of_its_name(
+    database: Database, registry: Registry
+) -> None:
+    """Else a job that names `acme` would read with our own identity, without a word."""
+    await registry.create(A_ROLE, **BY_ALICE)
+    shadowing = a_registry(database, settings_of(default_connection="acme"))
+    for ask in (shadowing.get("acme", **MAIN), shadowing.list(**MAIN), shadowing.known_ids(**MAIN)):
+        with pytest.raises(SettingsError, match=r"choose another LONGSHORE_DEFAULT_CONNECTION") as caught:
+            await ask
+        assert "'acme'" in caught.value.message
+    assert (await shadowing.get("acme", workspace="blue")).kind == "default"
+    await registry.remove("acme", **BY_ALICE)
+    assert (await shadowing.get("acme", **MAIN)).kind == "default"
+
+
 async def test_an_unknown_connection_is_answered_with_those_there_are(registry: Registry) -> None:
     for n in range(25):
         await registry.create(A_ROLE | {"name": f"acme-{n:02}"}, **BY_ALICE)
