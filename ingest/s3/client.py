@@ -25,7 +25,7 @@ from ingest.s3.exchange import Call, Exchange
 from ingest.s3.listing import Progress, check_page, cut
 from ingest.s3.retry import Retry
 from ingest.s3.route import Route, still_refused
-from ingest.s3.xml import is_error, read_document, read_listing
+from ingest.s3.xml import check_tags, is_error, read_document, read_listing
 
 __all__ = ["Body", "Location", "S3Client"]
 
@@ -166,6 +166,7 @@ class S3Client:
         async with self._exchange.attempt(call, self._route.address) as answered:
             body = await answered.all(most=self._limits.list_body_bytes)
             try:
+                check_tags(body)
                 root = read_document(body)
                 if not is_error(root):
                     return read_listing(root, bucket=call.subject.bucket, prefix=prefix, body=body)

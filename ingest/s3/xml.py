@@ -19,6 +19,12 @@ from xml.etree.ElementTree import (
 from config.errors import ProtocolError
 from ingest.model import Entry, Page
 
+SIZE_DIGITS = 18
+"""More would not fit into the 64 bits of a column; S3 ends at 14."""
+TAGS_MOST = 64 * 1100
+"""In a listing. A page has 1,000 objects, each of which is some 20 tags; a tree of millions of elements is never built."""
+_LEAST_TAG = len("<a/>")
+_LISTED = frozenset({"contents", "commonprefixes"})
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RAW_RETURN = re.compile(rb"<(?:Key|Prefix)>[^<]*\r")
 
@@ -69,6 +75,12 @@ def read_document(body: bytes) -> Element:
     return _parse(body)
 
 
+def check_tags(body: bytes) -> None:
+    """Whether a listing may be parsed at all, seen before that costs time and memory. Raises ProtocolError."""
+    if len(body) > TAGS_MOST * _LEAST_TAG and body.count(b"<") > TAGS_MOST:
+        raise ProtocolError(f"the answer has more than {TAGS_MOST} tags, which no page of a listing has")
+
+
 def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> Page:
     """A page as the server wrote it, consistent in itself; whether it fits its place in the listing is not looked at here.
 
@@ -82,6 +94,7 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
         raise ProtocolError(
             "a key holds a carriage return and the server does not encode keys, so the key can't be known"
         )
+    _check_places(root, namespace)
     _check_echo(root, namespace, bucket=bucket, prefix=prefix, encoded=encoded)
     entries = [_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents")]
     common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
@@ -90,6 +103,15 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
         raise ProtocolError(f"KeyCount is {count[:20]} but {len(entries) + len(common)} are listed")
     token = _next_token(root, namespace)
     return Page(entries=entries, common_prefixes=common, next_token=token)
+
+
+def _check_places(root: Element, namespace: str) -> None:
+    """What is listed stands below the root and is named as S3 names it; elsewhere it would be overlooked, and the page pass for empty."""
+    known = {namespace + "Contents", namespace + "CommonPrefixes"}
+    strange = {tag for tag in {item.tag for item in root.iter()} - known if _split(tag)[1].lower() in _LISTED}
+    deeper = any(len(list(root.iter(tag))) != len(root.findall(tag)) for tag in known)
+    if strange or deeper:
+        raise ProtocolError("objects are listed where, or under a name or namespace, that S3 does not list them")
 
 
 def _check_echo(root: Element, namespace: str, *, bucket: str, prefix: bytes, encoded: bool) -> None:
@@ -123,7 +145,7 @@ def _next_token(root: Element, namespace: str) -> str | None:
 def _entry(item: Element, namespace: str, *, encoded: bool) -> Entry:
     size = item.findtext(namespace + "Size") or ""
     modified = item.findtext(namespace + "LastModified")
-    if not (size.isascii() and size.isdigit()) or not modified:
+    if not (size.isascii() and size.isdigit()) or len(size) > SIZE_DIGITS or not modified:
         raise ProtocolError("a listed object lacks its size or its time")
     algorithms = item.findall(namespace + "ChecksumAlgorithm")
     return Entry(

@@ -30,6 +30,22 @@ async def test_a_listing_is_followed_to_its_end_in_one_request_per_page() -> Non
         assert first["encoding-type"] == b"url"
 
 
+@pytest.mark.parametrize(
+    ("inside", "why"),
+    [
+        ("<a/>" * 75_000, "tags"),
+        ('<Contents xmlns="urn:x"><Key>p/1</Key></Contents>', "listed where"),
+        ("<contents><Key>p/1</Key></contents>", "listed where"),
+    ],
+)
+async def test_a_page_that_hides_its_objects_or_is_no_page_is_refused_and_not_empty(inside: str, why: str) -> None:
+    page = f"<ListBucketResult><Name>bkt</Name><IsTruncated>false</IsTruncated>{inside}</ListBucketResult>"
+    async with ten_objects() as s3, s3_bench(s3, limits=small_limits()) as bench:
+        s3.faults.add(Fault(kind="answer", op="list", status=200, body=page, times=0))
+        with pytest.raises(ProtocolError, match=why):
+            await keys_of(bench)
+
+
 async def test_the_prefix_is_always_sent_even_when_it_is_empty() -> None:
     async with ten_objects() as s3, s3_bench(s3) as bench:
         await keys_of(bench, prefix=b"")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from config.errors import ProtocolError
 from ingest.model import Entry, Page
-from ingest.s3.xml import bare_etag, read_document, read_error, read_listing
+from ingest.s3.xml import bare_etag, check_tags, read_document, read_error, read_listing
 
 _HEAD = "<Name>bkt</Name><Prefix></Prefix><IsTruncated>false</IsTruncated>"
 _URL = "<EncodingType>url</EncodingType>"
@@ -121,6 +121,37 @@ def test_every_lie_is_named(body: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why) as caught:
         _read(body)
     assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        _object().replace("<Contents>", '<Contents xmlns="">'),
+        _object().replace("Contents", "contents"),
+        _object().replace("Contents", "CONTENTS"),
+        f"<Listed>{_object()}</Listed>",
+        '<CommonPrefixes xmlns="urn:x"><Prefix>p/</Prefix></CommonPrefixes>',
+        "<commonPrefixes><Prefix>p/</Prefix></commonPrefixes>",
+    ],
+)
+def test_objects_that_are_listed_in_another_way_than_s3s_do_not_pass_for_none(inside: str) -> None:
+    with pytest.raises(ProtocolError, match="listed where"):
+        _read(_document(_HEAD + inside, attributes=' xmlns="urn:s3"'))
+
+
+@pytest.mark.parametrize("size", ["9" * 19, "9" * 5000, "\u00b2", "-1", "1.0", ""])
+def test_a_size_is_a_number_that_can_be_stored(size: str) -> None:
+    assert _read(_document(_HEAD + _object(size="9" * 15))).entries[0].size == 10**15 - 1
+    with pytest.raises(ProtocolError, match="size"):
+        _read(_document(_HEAD + _object(size=size)))
+
+
+def test_a_listing_of_more_tags_than_a_page_can_have_is_not_parsed() -> None:
+    many = "<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner><RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress></RestoreStatus>"
+    check_tags(_document(_HEAD + _object("k" * 3000, more=many) * 1000))
+    check_tags(b"x" * 10_000_000)
+    with pytest.raises(ProtocolError, match="tags"):
+        check_tags(_document(_HEAD + "<a/>" * 75_000))
 
 
 def test_a_prefix_may_be_echoed_encoded_or_plain() -> None:
