@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, runs, shards, spans
+from ingest.catalog import assets, finding, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
@@ -59,6 +59,15 @@ class Catalog:
         """A run and its counters. Raises UnknownRunError."""
         return await self._database.read(lambda tx: (runs.get(tx, self.workspace, run_id), runs.totals(tx, run_id)))
 
+    async def find_run(self, name: str) -> tuple[Run, Totals]:
+        """A run by its ID or its job ID, and its counters. Raises UnknownRunError."""
+
+        def find(tx: sa.Connection) -> tuple[Run, Totals]:
+            run = finding.find(tx, self.workspace, name)
+            return run, runs.totals(tx, run.id)
+
+        return await self._database.read(find)
+
     async def newest_runs(self, limit: int) -> list[tuple[Run, Totals]]:
         return await self._database.read(
             lambda tx: [(run, runs.totals(tx, run.id)) for run in runs.newest(tx, self.workspace, limit=limit)]
@@ -72,7 +81,13 @@ class Catalog:
         return await self._database.transaction(lambda tx: runs.cancel(tx, self.workspace, run_id))
 
     async def confirm(self, run_id: str) -> Run:
-        return await self._database.transaction(lambda tx: runs.confirm(tx, self.workspace, run_id))
+        """See `runs.confirm`. Raises LongshoreError if a later run has judged everything anew that this one found missing."""
+
+        def confirm(tx: sa.Connection) -> Run:
+            finding.check_confirmable(tx, self.workspace, run_id)
+            return runs.confirm(tx, self.workspace, run_id)
+
+        return await self._database.transaction(confirm)
 
     async def claim(
         self, *, owner: str, run_id: str | None = None, origin: str | None = None

@@ -236,7 +236,7 @@ def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
     sums = (sa.func.sum(span_table.c[name]).label(name) for name in names)
     query = sa.select(span_table.c.source, *sums).where(span_table.c.run_id == run_id).group_by(span_table.c.source)
     found = [source for source in tx.execute(query) if source.missing]
-    ask = "nothing was removed; `longshore runs confirm` removes them, or mend the bucket and run again"
+    ask = f"nothing was removed; `longshore runs confirm {run_id}` removes them, or mend the bucket and run again"
     for source in found:
         if not source.listed:
             return f"the listing is empty but {source.missing} assets are known; {ask}"

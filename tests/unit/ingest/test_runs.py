@@ -79,8 +79,34 @@ async def test_what_was_missing_and_is_back_is_present_again(catalog: Catalog) -
     await ingest(catalog, holding(8))
     asked = await ingest(catalog, holding(0))
     await ingest(catalog, holding(8))
-    await catalog.confirm(asked)
+    with pytest.raises(LongshoreError, match="nothing is left"):
+        await catalog.confirm(asked)
     assert Counter(row["state"] for row in await catalog.find_assets(["c"])) == {"present": 8}
+
+
+async def test_a_run_whose_missing_keys_a_later_one_judged_anew_has_nothing_to_confirm(catalog: Catalog) -> None:
+    """It removes nothing, so it must not end as if it had; the later run is named, since that one removes them."""
+    await ingest(catalog, holding(8))
+    asked = await ingest(catalog, holding(0))
+    later = await ingest(catalog, holding(0))
+    assert f"`longshore runs confirm {asked}`" in ((await catalog.run(asked))[0].error or "")
+    with pytest.raises(LongshoreError, match=f"nothing is left for run {asked} .*run {later}.*runs confirm {later}`"):
+        await catalog.confirm(asked)
+    assert (await catalog.run(asked))[0].state == "needs_confirmation"
+    assert (await catalog.confirm(later)).state == "complete"
+    assert (await catalog.run(later))[1].removed == 8
+    assert (await catalog.cancel(asked)).state == "cancelled"
+
+
+async def test_a_run_is_found_by_its_own_id_and_by_its_producers(catalog: Catalog) -> None:
+    job = IngestJob.read({"uris": ["s3://bucket-a"]})
+    mine, _ = await catalog.create_run(job, connection_id="c", origin="queue", job_id="mine")
+    odd, _ = await catalog.create_run(job, connection_id="c", origin="queue", job_id=mine.id)
+    assert (await catalog.find_run("mine"))[0] == mine
+    assert (await catalog.find_run(mine.id))[0] == mine
+    assert (await catalog.find_run(odd.id))[0] == odd
+    with pytest.raises(UnknownRunError, match="no run and no job 'yours' in workspace"):
+        await catalog.find_run("yours")
 
 
 async def test_the_same_job_id_is_the_same_run_and_another_body_is_refused(catalog: Catalog) -> None:
