@@ -20,6 +20,7 @@ from ingest.events import Observe, ignore
 from ingest.model import ObjectHead, Page, Range
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
+from ingest.s3.columns import read_page
 from ingest.s3.errors import Subject, explained, says_nothing
 from ingest.s3.exchange import Call, Exchange
 from ingest.s3.listing import Progress, check_page, cut
@@ -165,6 +166,9 @@ class S3Client:
     async def _list_once(self, call: Call, prefix: bytes) -> Page:
         async with self._exchange.attempt(call, self._route.address) as answered:
             body = await answered.all(most=self._limits.list_body_bytes)
+            page = read_page(body, bucket=call.subject.bucket, prefix=prefix)
+            if page is not None:
+                return page
             try:
                 check_tags(body)
                 root = read_document(body)

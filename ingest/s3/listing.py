@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
+from itertools import islice
 
 from config.errors import ListingError
 from ingest.model import Page, Range
@@ -18,15 +20,8 @@ def check_page(
 
     `floor`: everything up to here has been listed. A folder that `start_after` lies in is still named, though it sorts before.
     """
-    previous = floor
-    for entry in page.entries:
-        key = entry.key
-        if not key.startswith(prefix):
-            raise _broken(what, "a key lies outside the prefix", key)
-        if previous is not None and key <= previous:
-            raise _broken(what, "keys do not ascend, or begin before the place that was asked for", key)
-        previous = key
-    previous = None
+    _check_keys([entry.key for entry in page.entries], prefix=prefix, floor=floor, what=what)
+    previous: bytes | None = None
     for folder in page.common_prefixes:
         if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
             raise _broken(what, "a common prefix does not fit the prefix and the delimiter", folder)
@@ -36,6 +31,20 @@ def check_page(
         if floor is not None and folder <= floor and not begun:
             raise _broken(what, "a common prefix lies before the place that was asked for", folder)
         previous = folder
+
+
+def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: str) -> None:
+    ascending = all(map(operator.lt, keys, islice(keys, 1, None)))
+    # what lies between two keys that begin with the prefix begins with it too, so that the ends speak for all
+    if ascending and all(key.startswith(prefix) and (floor is None or key > floor) for key in keys[:1] + keys[-1:]):
+        return
+    previous = floor
+    for key in keys:
+        if not key.startswith(prefix):
+            raise _broken(what, "a key lies outside the prefix", key)
+        if previous is not None and key <= previous:
+            raise _broken(what, "keys do not ascend, or begin before the place that was asked for", key)
+        previous = key
 
 
 def last_of(page: Page) -> bytes | None:

@@ -24,7 +24,7 @@ SIZE_DIGITS = 18
 TAGS_MOST = 64 * 1100
 """In a listing. A page has 1,000 objects, each of which is some 20 tags; a tree of millions of elements is never built."""
 _LEAST_TAG = len("<a/>")
-_LISTED = frozenset({"contents", "commonprefixes"})
+LISTED = frozenset({"contents", "commonprefixes"})
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RAW_RETURN = re.compile(rb"<(?:Key|Prefix)>[^<]*\r")
 
@@ -86,6 +86,18 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
 
     `body` is what `root` was read from. Raises ProtocolError.
     """
+    encoded = read_frame(root, bucket=bucket, prefix=prefix, body=body)
+    namespace, _ = _split(root.tag)
+    entries = [_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents")]
+    common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
+    return framed(root, entries=entries, common_prefixes=common)
+
+
+def read_frame(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> bool:
+    """Whether names are percent-encoded, in an answer to what was asked. Does not look at what is listed.
+
+    `body` is what `root` was read from. Raises ProtocolError.
+    """
     namespace, name = _split(root.tag)
     if name != "ListBucketResult":
         raise ProtocolError(f"the answer is a <{name[:40]}>, not a <ListBucketResult>")
@@ -96,19 +108,23 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
         )
     _check_places(root, namespace)
     _check_echo(root, namespace, bucket=bucket, prefix=prefix, encoded=encoded)
-    entries = [_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents")]
-    common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
+    return encoded
+
+
+def framed(root: Element, *, entries: list[Entry], common_prefixes: list[bytes]) -> Page:
+    """What is listed, with what the frame says of its number and of how to go on. Raises ProtocolError."""
+    namespace, _ = _split(root.tag)
+    listed = len(entries) + len(common_prefixes)
     count = _once(root, namespace + "KeyCount")
-    if count is not None and count != str(len(entries) + len(common)):
-        raise ProtocolError(f"KeyCount is {count[:20]} but {len(entries) + len(common)} are listed")
-    token = _next_token(root, namespace)
-    return Page(entries=entries, common_prefixes=common, next_token=token)
+    if count is not None and count != str(listed):
+        raise ProtocolError(f"KeyCount is {count[:20]} but {listed} are listed")
+    return Page(entries=entries, common_prefixes=common_prefixes, next_token=_next_token(root, namespace))
 
 
 def _check_places(root: Element, namespace: str) -> None:
     """What is listed stands below the root and is named as S3 names it; elsewhere it would be overlooked, and the page pass for empty."""
     known = {namespace + "Contents", namespace + "CommonPrefixes"}
-    strange = {tag for tag in {item.tag for item in root.iter()} - known if _split(tag)[1].lower() in _LISTED}
+    strange = {tag for tag in {item.tag for item in root.iter()} - known if _split(tag)[1].lower() in LISTED}
     deeper = any(len(list(root.iter(tag))) != len(root.findall(tag)) for tag in known)
     if strange or deeper:
         raise ProtocolError("objects are listed where, or under a name or namespace, that S3 does not list them")
