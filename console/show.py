@@ -29,6 +29,7 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
     seconds = max(0, end - run.started_at) / 1000 if run.started_at else 0.0
     return {
         "run": run.id,
+        "job_id": run.job_id,
         "state": run.state,
         "connection": run.connection,
         "listed": totals.listed,
@@ -53,8 +54,17 @@ def run_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         f"run {summary['run']} {summary['state']}: {summary['listed']:,} listed, {outcomes}",
         f"{spent}; about ${summary['cost_usd']:.6f}",
+        *([] if summary["job_id"] is None else [f"job ID {shown(summary['job_id'])}"]),
     ]
     return lines if summary["error"] is None else [*lines, f"{summary['error_code']}: {summary['error']}"]
+
+
+def reason(run: Run, *, most: int = 60) -> str:
+    """Why a run ended as it did, in no more than `most` characters; `runs show` has it whole."""
+    if run.error_code is None:
+        return "-"
+    whole = shown(f"{run.error_code}: {run.error or ''}".rstrip(": "))
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
 
 
 def shown(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from console.commands.common import asynchronous, opened
-from console.show import as_json, exit_code, iso, run_lines, run_summary, table
+from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, table
 
 if TYPE_CHECKING:
     from ingest.catalog.runs import Run, Totals
@@ -28,6 +28,7 @@ def runs(context: click.Context, limit: int, as_lines: bool) -> None:  # noqa: F
     longshore runs
     longshore runs show             the newest one
     longshore runs watch 20261122-101500-0a1b2c3d
+    longshore runs show acme-2026-11-22         by the job ID that its producer gave it
     """  # noqa: D301  \b is for click, which keeps the lines below it
     if context.invoked_subcommand is None:
         _list(limit, as_lines)
@@ -44,7 +45,8 @@ async def _list(limit: int, as_lines: bool) -> None:  # noqa: FBT001  two plain 
     if not found:
         click.echo("no runs yet; `longshore ingest s3://bucket` makes one")
         return
-    for line in table(("run", "state", "connection", "listed", "failed", "submitted", "from"), map(_row, found)):
+    titles = ("run", "state", "connection", "listed", "failed", "submitted", "job ID", "from", "reason")
+    for line in table(titles, map(_row, found)):
         click.echo(line)
 
 
@@ -59,14 +61,16 @@ def _row(found: tuple[Run, Totals]) -> tuple[str, ...]:
         f"{totals.listed:,}",
         f"{totals.outcomes['failed']:,}",
         (iso(run.created_at) or "")[:19],
-        f"{sources[0]}{more}" if sources else "-",
+        "-" if run.job_id is None else shown(run.job_id),
+        f"{shown(sources[0])}{more}" if sources else "-",
+        reason(run),
     )
 
 
 async def _find(service: Service, run_id: str | None) -> tuple[Run, Totals]:
-    """That run, or the newest one."""
+    """The run of this ID or job ID, or the newest one."""
     if run_id is not None:
-        return await service.catalog.run(run_id)
+        return await service.catalog.find_run(run_id)
     newest = await service.catalog.newest_runs(1)
     if not newest:
         raise click.ClickException("there are no runs yet; `longshore ingest s3://bucket` makes one")
@@ -81,7 +85,7 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
     for line in run_lines(summary):
         click.echo(line)
     for source in run.sources:
-        click.echo(f"from {source.uri} through {run.connection}, depth {run.job.depth if run.job else '-'}")
+        click.echo(f"from {shown(source.uri)} through {run.connection}, depth {run.job.depth if run.job else '-'}")
 
 
 @runs.command(short_help="Show a run: outcomes, requests, cost.")
@@ -121,7 +125,8 @@ async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  cl
 async def cancel(run_id: str) -> int:
     """End a run now. What it committed stays; what a worker has in hand is dropped."""
     async with opened() as service:
-        run = await service.catalog.cancel(run_id)
+        found, _ = await service.catalog.find_run(run_id)
+        run = await service.catalog.cancel(found.id)
     click.echo(f"run {run.id} is {run.state}")
     return 0 if run.state == "cancelled" else 1
 
@@ -132,10 +137,10 @@ async def cancel(run_id: str) -> int:
 async def confirm(run_id: str) -> int:
     """Remove what a run found missing, after it stopped to ask because it was so much."""
     async with opened() as service:
-        before, _ = await service.catalog.run(run_id)
+        before, _ = await service.catalog.find_run(run_id)
         if before.state != "needs_confirmation":
-            raise click.ClickException(f"run {run_id} is {before.state}; there is nothing to confirm")
-        run = await service.catalog.confirm(run_id)
-        _, totals = await service.catalog.run(run_id)
+            raise click.ClickException(f"run {before.id} is {before.state}; there is nothing to confirm")
+        run = await service.catalog.confirm(before.id)
+        _, totals = await service.catalog.run(run.id)
     click.echo(f"run {run.id} is {run.state}: {totals.removed:,} removed")
     return exit_code(run)

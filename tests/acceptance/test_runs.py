@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from typing import Any
 
 import pytest
 
+from config.errors import JobError
+from config.settings import Settings
+from ingest.job import IngestJob
 from tests.acceptance.shell import Customer, Shell
+from worker.service import open_service
 
 FIELDS = {
     "run",
+    "job_id",
     "state",
     "connection",
     "listed",
@@ -147,6 +153,38 @@ def test_a_mass_disappearance_asks_before_anything_is_removed(customer: Customer
     again = shell.longshore("runs", "confirm", done.json["run"])
     assert again.code == 1
     assert "nothing to confirm" in again.err
+
+
+def test_a_run_that_a_later_one_superseded_has_nothing_to_confirm(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(5)})
+    _ingest(shell, "s3://acme")
+    customer.bucket("acme", {})
+    first, second = (_ingest(shell, "s3://acme")[1] for _ in range(2))
+    assert f"`longshore runs confirm {first['run']}`" in str(first["error"])
+    done = shell.longshore("runs", "confirm", str(first["run"]))
+    assert (done.code, done.out) == (1, "")
+    assert f"run {second['run']}, which is newer" in done.err
+    shell.ok("runs", "confirm", str(second["run"]))
+    assert len(shell.ok("assets", "--state", "removed", "--json").lines) == 5
+
+
+def test_a_producer_finds_its_run_by_its_own_job_id(customer: Customer, shell: Shell) -> None:
+    async def produce() -> None:
+        settings = Settings.model_validate({"catalog_url": f"sqlite:///{shell.catalog}"})
+        async with open_service(settings, observe=lambda _: None) as service:
+            await service.submit(IngestJob(uris=["s3://acme"]), origin="queue", job_id="mine-1")
+            await service.refuse(JobError("uris: is needed", code="BadJob"), origin="queue", job_id="mine-2")
+
+    asyncio.run(produce())
+    listed = shell.ok("runs").out
+    assert "mine-1" in listed
+    assert "BadJob: uris: is needed" in next(line for line in listed.splitlines() if "mine-2" in line)
+    assert [one["job_id"] for one in shell.ok("runs", "--json").lines] == ["mine-2", "mine-1"]
+    assert "job ID mine-1" in shell.ok("runs", "show", "mine-1").out
+    assert shell.longshore("runs", "watch", "mine-2", "--json").json["error_code"] == "BadJob"
+    assert "is queued; there is nothing to confirm" in shell.longshore("runs", "confirm", "mine-1").err
+    shell.ok("runs", "cancel", "mine-1")
+    assert shell.ok("runs", "show", "mine-1", "--json").json["state"] == "cancelled"
 
 
 def test_a_job_outside_its_connection_is_refused_before_any_request(customer: Customer, shell: Shell) -> None:

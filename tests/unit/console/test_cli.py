@@ -87,7 +87,7 @@ def test_a_job_whose_bell_has_no_address_is_not_written(
 
 def test_an_unknown_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["runs", "show", "nope"]) == 1
-    assert "there is no run 'nope' in workspace 'main'" in capsys.readouterr().err
+    assert "there is no run and no job 'nope' in workspace 'main'" in capsys.readouterr().err
 
 
 def test_an_empty_catalog_has_no_newest_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from console.prices import cost_usd
 from console.progress import Tally, progress_line
-from console.show import as_json, asset_record, exit_code, iso, run_lines, run_summary, shown, shown_key, table
+from console.show import as_json, asset_record, exit_code, iso, reason, run_lines, run_summary, shown, shown_key, table
 from ingest.catalog.assets import asset_id
 from ingest.catalog.runs import Run, Totals
 from ingest.events import RequestMade, SpanCommitted
 from ingest.job import IngestJob, PrefixSource
 
 FIELDS = (
-    "run state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
+    "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
     "cost_usd error_code error"
 )
 
@@ -81,6 +81,20 @@ def test_a_run_for_people_says_what_became_of_the_objects_and_why_it_ended() -> 
     assert "28 listed, 7 added, 6 changed, 2 unchanged, 8 removed" in lines[0]
     assert "1,000 LIST, 2,000 HEAD, 500 GET, 9 STS" in lines[1]
     assert lines[2] == "FailedObjects: 5 objects"
+
+
+def test_a_producers_job_id_is_shown_and_moves_no_terminal() -> None:
+    run = a_run(job_id="acme\x1b[2J")
+    assert run_summary(run, totals())["job_id"] == "acme\x1b[2J"
+    assert "job ID acme\\x1b[2J" in run_lines(run_summary(run, totals()))
+
+
+def test_the_reason_of_a_run_fits_into_a_column() -> None:
+    assert reason(a_run()) == "-"
+    assert reason(a_run("cancelled", error_code="Cancelled", error=None)) == "Cancelled"
+    long = reason(a_run("failed", error_code="AccessDenied", error="STS\nwas asked " + "x" * 100))
+    assert long.startswith("AccessDenied: STS\\nwas asked x")
+    assert (len(long), long[-1]) == (60, "…")
 
 
 @given(st.binary(max_size=40))
