@@ -258,9 +258,7 @@ def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> list[Entry]
     if "" in modified or "" in sizes or max(map(len, sizes)) > SIZE_DIGITS or not "".join(sizes).isdigit():
         raise _UnusualError
     etags: Iterable[str] = columns.get(_QUOTED) or map(bare_etag, columns.get("ETag", repeat("")))
-    classes: Iterable[str] = columns.get("StorageClass") or repeat("STANDARD")
-    if "" in columns.get("StorageClass", ()):
-        classes = [one or "STANDARD" for one in classes]
+    classes = (one or "STANDARD" for one in columns.get("StorageClass", repeat("")))
     algorithms = columns.get("ChecksumAlgorithm", repeat(""))
     types = columns.get("ChecksumType", repeat(""))
     rows = zip(keys, map(int, sizes), etags, modified, classes, algorithms, types, strict=False)
@@ -283,18 +281,18 @@ def _names(texts: Sequence[str] | None, *, encoded: bool) -> list[bytes]:
 
 def _decoded(names: bytes) -> list[bytes]:
     """Pages have few different escapes, so that each is replaced in all names at once. A decoded percent sign waits as STX."""
+    if _LONE_PERCENT.search(names):
+        raise _UnusualError
     text = names
     for _ in range(_ESCAPES_REPLACED):
         at = text.find(b"%")
         if at < 0:
             return text.replace(b"\2", b"%").split(b"\1")
         escape = text[at : at + 3]
-        byte = _ESCAPES.get(escape, b"")
+        byte = _ESCAPES[escape]
         if byte < b" ":
             break
         text = text.replace(escape, b"\2" if byte == b"%" else byte)
-    if _LONE_PERCENT.search(names):
-        raise _UnusualError
     return [_ESCAPED.sub(_unescaped, name) for name in names.split(b"\1")]
 
 

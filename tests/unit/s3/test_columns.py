@@ -102,6 +102,7 @@ def _row(more: str = "", *, key: str = "k", size: str = "1") -> str:
         _row(key="&am") + _row(key="p;"),
         _row(key="a]]>b"),
         _row(key="a%") + _row(key="20"),
+        _row(key="%41%%41B"),
         _row(key="a\tb"),
         _row(key="a\x01b"),
         _row(key="\u00fc"),

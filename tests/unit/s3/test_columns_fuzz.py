@@ -27,7 +27,8 @@ _ODD_TEXTS = [
     TIME,
 ]
 _ODD_TEXTS += re.findall(
-    r"\S+", "k a+b 7 07 -1 1_0 STANDARD CRC32 %41 %2541 %25 % %4 %zz %01 %02%25 &amp; &lt; &quot; &#34; &#x41; & &am"
+    r"\S+",
+    "k a+b 7 07 -1 1_0 STANDARD CRC32 %41 %2541 %25 % %4 %zz %%41B %01 %02%25 &amp; &lt; &quot; &#34; &#x41; & &am",
 )
 _ODD_TEXTS += re.findall(r"\S+", """' " "e" "e &quot;e&quot; W/&quot;e&quot; > ]]> < <a/> <!--c--> <![CDATA[k]]>""")
 _ODD_TEXTS.append("a b")
