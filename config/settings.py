@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import os
+from collections.abc import Mapping
+from typing import Annotated, Final, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
+from config.advice import endpoint, matching, no_such, one_of, strays
 from config.errors import SettingsError
+
+_NAME: Final = AfterValidator(
+    matching(
+        r"[a-z0-9][a-z0-9_-]{0,62}",
+        "has 1 to 63 lower-case letters, digits, - and _, and begins with a letter or a digit",
+    )
+)
+_QUEUE: Final = AfterValidator(matching(r"[\w:.-]{1,100}", "has 1 to 100 letters, digits, _, :, . and -"))
+_OTHERS: Final = ("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_LIMITS")
+"""Variables of ours that are no settings: `longshore connections` reads a secret from the first one."""
 
 
 class Limits(BaseModel):
@@ -26,7 +48,7 @@ class Limits(BaseModel):
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
     # requests
-    list_streams: int = Field(16, ge=1, description="ranges of one shard that are listed at the same time")
+    list_streams: int = Field(32, ge=1, description="ranges of one shard that are listed at the same time")
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
     connections_per_host: int = Field(128, ge=1, description="sockets open to one endpoint")
@@ -105,22 +127,22 @@ class Settings(BaseSettings):
         None,
         description="keys that seal stored secrets: id:base64 of 32 bytes, comma-separated; the first one seals, all open",
     )
-    workspace: str = Field(
-        "main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="whose connections, runs and assets these are"
+    workspace: Annotated[str, _NAME] = Field("main", description="whose connections, runs and assets these are")
+    queue: Annotated[str, _QUEUE] = Field("longshore", description="the arq queue; it belongs to the workspace")
+    default_connection: Annotated[str, _NAME] = Field(
+        "default", description="the reserved name of the built-in connection"
     )
-    queue: str = Field(
-        "longshore", pattern=r"^[\w:.-]{1,100}$", description="the arq queue; it belongs to the workspace"
-    )
-    default_connection: str = Field("default", description="the reserved name of the built-in connection")
     default_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="buckets that the built-in connection may read from any workspace; empty: any bucket, workspace main only",
     )
     metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
     metrics_port: int = Field(9090, ge=0, le=65535, description="0 takes any free port")
-    log_level: str = Field("INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="how much is logged")
-    log_format: str = Field(
-        "auto", pattern=r"^(auto|json|console)$", description="auto: console on a terminal, else JSON"
+    log_level: Annotated[str, AfterValidator(one_of("DEBUG", "INFO", "WARNING", "ERROR"))] = Field(
+        "INFO", description="how much is logged: DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Annotated[str, AfterValidator(one_of("auto", "json", "console"))] = Field(
+        "auto", description="auto: console on a terminal, else JSON"
     )
     limits: Limits = Field(default_factory=Limits, description="LONGSHORE_LIMITS__NAME sets one")
 
@@ -129,12 +151,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="where STS is asked, and where a bucket is looked for first",
     )
-    s3_endpoint: str | None = Field(
+    s3_endpoint: Annotated[str | None, AfterValidator(endpoint)] = Field(
         None,
         validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         description="S3 elsewhere than AWS",
     )
-    sts_endpoint: str | None = Field(
+    sts_endpoint: Annotated[str | None, AfterValidator(endpoint)] = Field(
         None,
         validation_alias=AliasChoices("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
         description="STS elsewhere than AWS",
@@ -159,14 +181,37 @@ class Settings(BaseSettings):
                 "settings can't be used: LONGSHORE_LIMITS is no JSON; set one limit at a time, as LONGSHORE_LIMITS__NAME"
             ) from None
         except ValidationError as error:
-            problems = "; ".join(
-                f"{cls._variable(item['loc'])}: {item['msg']}"
+            problems = dict.fromkeys(
+                cls._problem(item["loc"], item["type"], item["msg"])
                 for item in error.errors(include_input=False, include_url=False)
             )
-            raise SettingsError(f"settings can't be used: {problems}") from None
+            raise SettingsError(f"settings can't be used: {'; '.join(problems)}") from None
+
+    @classmethod
+    def strays(cls, environment: Mapping[str, str] = os.environ) -> list[str]:
+        """A sentence for each variable that looks like one of ours and that nothing reads, for whoever misspelt it."""
+        read = {f"LONGSHORE_{name}".upper() for name in cls.model_fields} | set(_OTHERS)
+        unread = {name: value for name, value in environment.items() if name.upper() not in read}
+        return strays(unread, known=cls._variables())
+
+    @classmethod
+    def _problem(cls, loc: tuple[int | str, ...], kind: str, said: str) -> str:
+        variable = cls._variable(loc)
+        if kind == "extra_forbidden":
+            return f"{variable}: {no_such(variable, known=cls._variables())}"
+        return f"{variable}: {said.removeprefix('Value error, ')}"
+
+    @classmethod
+    def _variables(cls) -> set[str]:
+        """Those that the documents name."""
+        ours = {f"LONGSHORE_{name}".upper() for name, info in cls.model_fields.items() if info.validation_alias is None}
+        return ours | {f"LONGSHORE_LIMITS__{name}".upper() for name in Limits.model_fields}
 
     @classmethod
     def _variable(cls, loc: tuple[int | str, ...]) -> str:
+        """The variable behind pydantic's location, which names the first alias whichever was set."""
         first, *rest = (str(part) for part in loc)
-        name = first if first.isupper() else f"LONGSHORE_{first}"
-        return "__".join([name, *rest]).upper()
+        for info in cls.model_fields.values():
+            if isinstance(info.validation_alias, AliasChoices) and info.validation_alias.choices[0] == first:
+                return next((str(one) for one in info.validation_alias.choices if os.environ.get(str(one))), first)
+        return "__".join([f"LONGSHORE_{first}", *rest]).upper()

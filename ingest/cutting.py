@@ -14,11 +14,11 @@ _FAR = 15.0
 _NEAR = 4.0
 """Within so many strides, a loose end is looked for by even cuts, else by steps that double."""
 _LOOSE_PIECES = 4
-_FREE, _SHARE = 5.0, 0.2
+_FREE, _SHARE = 4.0, 0.2
 """What cutting may cost, in requests over the fewest possible: so many, and this share of the pages there are."""
-_TRUST, _TRUST_FREE = 4.0, 16.0
+_TRUST, _TRUST_FREE = 4.0, 6.0
 """How many pages are believed in for each one listed, and from the start."""
-_WASTE_FREE, _WASTE_SHARE = 8.0, 0.1
+_WASTE_FREE, _WASTE_SHARE = 16.0, 0.1
 """How many requests may bring nothing: so many, and this share of the pages listed."""
 _MANY = 1_000_000_000
 
@@ -36,6 +36,8 @@ class _Outlook:
 
 def cut(territory: Territory, idle: int) -> None:
     """Cut the parts with most estimated work, several pieces at once, for `idle` streams; the pieces wait."""
+    if _room(territory, _TRUST * territory.pages + _TRUST_FREE) < 1:
+        return
     outlooks = [_outlook(territory, part, idle) for part in territory.live if part.marks and part.loose is not None]
     for _ in range(min(idle, _allowed(territory, outlooks))):
         able = [one for one in outlooks if one.pieces < one.most and one.pages / (one.pieces + 1) >= _LEAST_PAGES]
@@ -48,14 +50,19 @@ def cut(territory: Territory, idle: int) -> None:
 
 
 def _allowed(territory: Territory, outlooks: list[_Outlook]) -> int:
-    """Cuts that may be made now. Each costs half a page at its end, and a whole one if it brings nothing."""
-    listed = territory.pages
-    believed = min(listed + sum(one.pages for one in outlooks), _TRUST * listed + _TRUST_FREE)
-    room = _FREE + _SHARE * believed - territory.excess - len(territory.live) / 2
+    """Cuts that may be made now."""
+    believed = territory.pages + sum(one.pages for one in outlooks)
+    return int(_room(territory, min(believed, _TRUST * territory.pages + _TRUST_FREE)))
+
+
+def _room(territory: Territory, pages: float) -> float:
+    """Cuts that so many pages bear. Each costs half a page at its end, and a whole one if it brings nothing."""
+    parts = [*territory.live, *territory.waiting]
+    out = sum(not part.answered for part in parts)
     rate = (territory.wasted + 1) / (territory.tried + 2)
-    out = sum(not part.answered for part in [*territory.live, *territory.waiting])
-    waste = (max(_WASTE_FREE, _WASTE_SHARE * listed) - territory.wasted) / rate - out
-    return max(0, int(min(room / 0.5, waste)))
+    costs = _FREE + _SHARE * pages - territory.excess - len(parts) / 2 - out * rate / 2
+    waste = max(_WASTE_FREE, _WASTE_SHARE * territory.pages) - territory.wasted - out * rate
+    return min(costs / (1 + rate) * 2, waste / rate)
 
 
 def _outlook(territory: Territory, part: Part, idle: int) -> _Outlook:
@@ -98,8 +105,11 @@ def _stretch(territory: Territory, part: Part, hi: bytes | None) -> _Stretch | N
 
 def _ahead(territory: Territory, part: Part, hi: bytes | None) -> float:
     """Pages up to `hi`, if keys lie there as close as on the part's last page."""
-    stretch = _stretch(territory, part, hi)
-    return 0.0 if stretch is None else min((stretch.end - stretch.start) * 10 // stretch.page, _MANY) / 10
+    if part.ahead is None or part.ahead[:2] != (part.lo, hi):
+        stretch = _stretch(territory, part, hi)
+        pages = 0.0 if stretch is None else min((stretch.end - stretch.start) * 10 // stretch.page, _MANY) / 10
+        part.ahead = part.lo, hi, pages
+    return part.ahead[2]
 
 
 def _cut(territory: Territory, outlook: _Outlook) -> None:

@@ -20,6 +20,8 @@ from ingest.model import Entry, Page, Range
 from ingest.territory import Part, Territory
 
 _key = attrgetter("key")
+_WAIT_PAGES = 3
+"""Nothing is cut blindly while folders are asked for, unless that takes longer than so many pages."""
 
 
 class Pages(Protocol):
@@ -83,7 +85,7 @@ class Lister:
             self._mapping = True
             idle -= 1
             group.create_task(self._map(after, group, kept))
-        if idle > len(known.waiting):
+        if idle > len(known.waiting) and not (self._mapping and known.pages < _WAIT_PAGES):
             cut(known, idle - len(known.waiting))
         while idle > 0 and known.waiting:
             idle -= 1

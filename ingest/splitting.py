@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, zip_longest
 from operator import mul
 
 KEY_BYTES = 1024
@@ -29,8 +29,9 @@ _CLASSES = [
     _DIGITS | _LOWER | _UPPER,
 ]
 _ALNUM = _CLASSES[-1]
-_SURE = 40
-"""From so many samples on, the least and the greatest byte seen at a place are taken for its bounds."""
+_SURE, _HEADS = 24, 3
+"""From so many samples on, with so many different beginnings, the bytes seen at a place are thought to be all there are:
+whatever counts there has begun anew."""
 _FINE = 8
 """Places behind those that tell the ends of a page apart: room for cuts between them."""
 
@@ -110,16 +111,11 @@ class Line:
 
 def _alphabets(like: bytes, tails: Sequence[bytes]) -> list[bytes]:
     """The bytes that may stand at each place, in order."""
-    seen: list[set[int]] = [{byte} for byte in like]
-    for tail in tails:
-        while len(seen) < len(tail):
-            seen.append(set())
-        for place, byte in enumerate(tail):
-            seen[place].add(byte)
-    sure = len(tails) >= _SURE
+    seen = [set(column) - {None} for column in zip_longest(like, *tails)]
     found: list[bytes] = []
     for start, stop in _runs(like, len(seen)):
         run = frozenset().union(*(seen[place] for place in range(start, stop) if len(seen[place]) > 1))
+        sure = len(tails) >= _SURE and len({tail[:start] for tail in tails}) >= _HEADS
         found += [bytes(sorted(_completed(seen[place], run, sure=sure))) for place in range(start, stop)]
     return found
 
@@ -138,16 +134,19 @@ def _wordy(byte: int) -> bool:
 def _completed(seen: set[int], run: frozenset[int], *, sure: bool) -> set[int]:
     """What else may stand where these bytes were seen, in a run of places whose changing ones hold `run`."""
     letters = run & _ALNUM
+    high = {byte for byte in seen if byte >= 0x80}
+    between = set(range(min(high), max(high) + 1)) if high else set()
+    plain = seen & _ALNUM
+    if sure:
+        return (
+            seen | between | {byte for byte in _class_of(plain) if min(plain) <= byte <= max(plain)} if plain else seen
+        )
     if len(seen) == 1:
         if seen <= _DIGITS:
             return set(_class_of(letters) if letters & _DIGITS else _DIGITS)
         return set(_class_of(letters)) if letters and seen <= _class_of(letters) else seen
-    plain = seen & _ALNUM
-    high = {byte for byte in seen if byte >= 0x80}
     full = set(_class_of(plain if len(plain) >= 6 and plain <= _DIGITS else plain | letters)) if plain else set()
-    if sure and plain:
-        full = {byte for byte in full if min(plain) <= byte <= max(plain)}
-    return full | seen | (set(range(min(high), max(high) + 1)) if high else set())
+    return full | seen | between
 
 
 def _class_of(seen: Iterable[int]) -> frozenset[int]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from ingest.model import Entry, Page, Range
-from ingest.splitting import Line, behind, common, cut_point
+from ingest.splitting import KEY_BYTES, Line, common, cut_point
 
 _key = attrgetter("key")
 _SAMPLES = 256
@@ -19,6 +19,7 @@ _FOLDERS = 20_000
 """Folders kept to cut between."""
 _MAPS_SHARE = 0.02
 """Requests for folders, after the first one, for each page of keys."""
+_BEYOND = b"\xff" * (KEY_BYTES + 1)
 _MARKS = 16
 """Keys of a page that are looked at; if each is in another folder, the list of folders is hardly shorter than that of keys."""
 
@@ -39,6 +40,8 @@ class Part:
     """Keys of its last page, evenly spaced, the last one last."""
     kept: int = 0
     """Keys on its last page."""
+    ahead: tuple[bytes | None, bytes | None, float] | None = None
+    """How many pages were thought to lie between which ends, when this was worked out last."""
 
     @property
     def range(self) -> Range:
@@ -158,8 +161,7 @@ class Territory:
         self.excess += 1
         self.folders = sorted({*self.folders, *(name for name in page.common_prefixes if name > after)})
         ends = [entry.key for entry in page.entries[-1:]] + page.common_prefixes[-1:]
-        end = max([after, *ends])
-        self.mapped = (behind(end) or end) if page.next_token is None else end
+        self.mapped = _BEYOND if page.next_token is None else max([after, *ends])
 
     def no_folders(self) -> None:
         """Folders can't be asked for."""
