@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,9 +14,11 @@ from pydantic.fields import FieldInfo
 
 from config.settings import Limits, Settings
 from console.cli import longshore
+from ingest.job import IngestJob
 from worker.telemetry import Telemetry
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "operating.md"
+SCHEMA: Final = PAGE.with_name("job.schema.json")
 
 
 def settings_table() -> list[str]:
@@ -95,5 +98,11 @@ def _row(name: str, *cells: str | None) -> str:
     return " | ".join([f"| `{name}`", *((cell or "").replace("|", "\\|") for cell in cells if cell is not None)]) + " |"
 
 
+def job_schema() -> str:
+    """What producers may put on the queue, as JSON Schema."""
+    return json.dumps(IngestJob.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(with_tables(PAGE.read_text()))
+    SCHEMA.write_text(job_schema())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.cli import longshore
-from tests.docs_tables import PAGE, TABLES, with_tables
+from tests.docs_tables import PAGE, SCHEMA, TABLES, job_schema, with_tables
 
 ROOT = PAGE.parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -84,3 +84,8 @@ def _options() -> list[str]:
             if hasattr(command, "commands"):
                 groups.append(command)  # type: ignore[arg-type]  # only a group has commands
     return found
+
+
+def test_the_published_schema_of_a_job_is_the_one_that_is_checked() -> None:
+    """`python -m tests.docs_tables` mends it."""
+    assert SCHEMA.read_text() == job_schema()
