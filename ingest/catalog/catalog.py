@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, finding, runs, shards, spans
+from ingest.catalog import assets, endings, finding, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
@@ -78,14 +78,14 @@ class Catalog:
         return await self._database.read(lambda tx: runs.left_over(tx, self.workspace, origin=origin))
 
     async def cancel(self, run_id: str) -> Run:
-        return await self._database.transaction(lambda tx: runs.cancel(tx, self.workspace, run_id))
+        return await self._database.transaction(lambda tx: endings.cancel(tx, self.workspace, run_id))
 
     async def confirm(self, run_id: str) -> Run:
         """See `runs.confirm`. Raises LongshoreError if a later run has judged everything anew that this one found missing."""
 
         def confirm(tx: sa.Connection) -> Run:
             finding.check_confirmable(tx, self.workspace, run_id)
-            return runs.confirm(tx, self.workspace, run_id)
+            return endings.confirm(tx, self.workspace, run_id)
 
         return await self._database.transaction(confirm)
 
@@ -118,7 +118,7 @@ class Catalog:
 
         def sweep(tx: sa.Connection) -> list[str]:
             shards.expire(tx)
-            return runs.unfinished(tx, self.workspace)
+            return endings.unfinished(tx, self.workspace)
 
         ended = [await self.finish(run_id) for run_id in await self._database.transaction(sweep)]
         return [run for run in ended if run is not None]
@@ -156,14 +156,14 @@ class Catalog:
 
     async def finish(self, run_id: str) -> Run | None:
         """End the run if nothing of it is left to do. Returns it if this call ended it."""
-        return await self._database.transaction(lambda tx: runs.finish(tx, run_id, self._limits))
+        return await self._database.transaction(lambda tx: endings.finish(tx, run_id, self._limits))
 
     async def fail(self, shard: Shard, error: LongshoreError, *, usage: Usage) -> Run:
         """End the shard's run with a named error. Raises FencedError if the shard is this owner's no more: then others decide."""
 
         def fail(tx: sa.Connection) -> Run:
             shards.give_back(tx, shard, usage=usage, failed=True)
-            runs.fail(tx, shard.run_id, error)
+            endings.fail(tx, shard.run_id, error)
             return runs.get(tx, self.workspace, shard.run_id)
 
         return await self._database.transaction(fail)
