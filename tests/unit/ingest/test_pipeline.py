@@ -18,6 +18,7 @@ from config.errors import (
     AccessLostError,
     BucketMissingError,
     ListingError,
+    LongshoreError,
     ObjectMissingError,
     ProtocolError,
     SourceUnavailableError,
@@ -456,7 +457,8 @@ async def test_what_was_missing_and_is_listed_but_filtered_is_present_again(here
     assert asked.state == "needs_confirmation"
     bucket.objects = objects
     await ingest(catalog, bucket, include=["nothing"])
-    await catalog.confirm(asked.id)
+    with pytest.raises(LongshoreError, match="nothing is left"):
+        await catalog.confirm(asked.id)
     assert {row["state"] for row in (await rows(catalog)).values()} == {"present"}
 
 
