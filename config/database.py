@@ -48,6 +48,8 @@ _TRANSIENT = (
     "unable to open",
 )
 
+_NO_DATABASE = "file is not a database"
+
 
 class db_now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
     """The database's clock, Unix time in milliseconds. Leases use no other clock."""
@@ -105,7 +107,7 @@ class Database:
 async def open_database(url: str) -> AsyncGenerator[Database]:
     """Open the catalog at `url` (`sqlite:///path`), creating and migrating it as needed.
 
-    Raises SettingsError for a URL that can't be used, CatalogError for a catalog of a newer version.
+    Raises SettingsError for a URL that can't be used or names no catalog, CatalogError for a catalog of a newer version.
     """
     database = await asyncio.to_thread(_open, url)
     try:
@@ -116,8 +118,12 @@ async def open_database(url: str) -> AsyncGenerator[Database]:
 
 def _open(url: str) -> Database:
     path = _sqlite_path(url)
+    if not path.parent.is_dir():  # making it would hide a misspelt place, and a volume that is not mounted
+        raise SettingsError(
+            f"the catalog {path} can't be opened: the folder {path.parent} does not exist; make it, or set LONGSHORE_CATALOG_URL to "
+            "another place"
+        )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Sealed secrets live here: nobody else on the machine needs to read them.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
@@ -129,6 +135,11 @@ def _open(url: str) -> Database:
     except DBAPIError as error:
         writer.dispose()
         reader.dispose()
+        if _NO_DATABASE in str(error.orig):
+            raise SettingsError(
+                f"{path} is no SQLite database, so it can't be the catalog; nothing was changed in it: set LONGSHORE_CATALOG_URL to "
+                "another file"
+            ) from error
         raise _translated(error) from error
     return Database(writer=writer, reader=reader)
 

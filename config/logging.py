@@ -19,6 +19,8 @@ __all__ = ["configure_logging", "redact"]
 
 _CHATTY: Final = ("botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3")
 """Loggers that print whole requests and answers at DEBUG, sessions of STS among them."""
+_CHATTY_AT_INFO: Final = ("alembic",)
+"""Loggers that say at INFO what is of no use to an operator."""
 _OWN_HANDLERS: Final = ("arq",)
 """Loggers whose programs give them a handler of their own; the line would appear twice."""
 _ARQ_CALL: Final = re.compile(r"(→ [^\s(]+)\(.*", re.DOTALL)
@@ -61,6 +63,8 @@ def configure_logging(*, level: str, format: str, stream: TextIO | None = None) 
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+    for name in _CHATTY_AT_INFO:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     for name in _OWN_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

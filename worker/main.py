@@ -97,6 +97,7 @@ class Hooks:
     async def startup(self, ctx: dict[str, Any]) -> None:
         """Raises SystemExit with the reason when the process can't be built."""
         configure_logging(level=self._settings.log_level, format=self._settings.log_format)  # arq set up its own before
+        _warn_of_strays()
         try:
             process = open_process(self._settings, redis_up=lambda: self._patience.reachable)
             context = await self._stack.enter_async_context(process)
@@ -165,6 +166,7 @@ async def run_worker(settings: Settings) -> None:
 def run(settings: Settings) -> int:
     """`run_worker` in a loop of its own. Returns the exit code: 0, since it was told to stop."""
     configure_logging(level=settings.log_level, format=settings.log_format)
+    _warn_of_strays()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_worker(settings))
     return 0
@@ -194,6 +196,11 @@ async def _arq(options: dict[str, Any], context: Context, stop: asyncio.Event) -
         with suppress(*AWAY, asyncio.CancelledError):  # arq raises here what its jobs ended with
             await worker.close()
         await options["redis_pool"].aclose(close_connection_pool=True)
+
+
+def _warn_of_strays() -> None:
+    for stray in Settings.strays():
+        log.warning(stray)
 
 
 def _settle_memory() -> None:

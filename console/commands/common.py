@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import click
+
 from config.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,10 +33,15 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
 
 def read_settings(*, quiet: bool = True) -> Settings:
-    """Read the environment and send log lines to stderr: warnings only if `quiet`, unless LONGSHORE_LOG_LEVEL says otherwise."""
+    """Read the environment and send log lines to stderr: warnings only if `quiet`, unless LONGSHORE_LOG_LEVEL says otherwise.
+
+    A variable that looks like one of ours and that nothing reads is warned of.
+    """
     from config.logging import configure_logging
 
     settings = Settings.load()
+    for stray in Settings.strays():
+        click.echo(f"warning: {stray}", err=True)
     asked = "log_level" in settings.model_fields_set
     level = settings.log_level if asked or not quiet else "WARNING"
     configure_logging(level=level, format=settings.log_format)

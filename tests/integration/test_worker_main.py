@@ -75,11 +75,15 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         catalog = f"sqlite:///{tmp_path}/c.db"
         with start(
-            LONGSHORE_REDIS_URL=valkey.url, LONGSHORE_CATALOG_URL=catalog, LONGSHORE_METRICS_PORT=str(port)
+            LONGSHORE_REDIS_URL=valkey.url,
+            LONGSHORE_CATALOG_URL=catalog,
+            LONGSHORE_METRICS_PORT=str(port),
+            LONGSHORE_QUEU="x",
         ) as process:
             output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert f"longshore: metrics can't be served on 127.0.0.1:{port}" in output
+    assert "LONGSHORE_QUEU is set, but there is no such setting; did you mean LONGSHORE_QUEUE?" in output
     assert "Traceback" not in output
 
 

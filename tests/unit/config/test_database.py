@@ -75,8 +75,30 @@ async def test_the_clock_is_the_databases_own_in_milliseconds(tmp_path: Path) ->
 
 
 async def test_nobody_else_on_the_machine_may_read_the_catalog(tmp_path: Path) -> None:
-    async with open_database(f"sqlite:///{tmp_path}/deep/down/catalog.db"):
-        assert stat.S_IMODE((tmp_path / "deep/down/catalog.db").stat().st_mode) == 0o600
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db"):
+        assert stat.S_IMODE((tmp_path / "catalog.db").stat().st_mode) == 0o600
+
+
+async def test_no_folder_is_made_for_a_catalog(tmp_path: Path) -> None:
+    """It may be misspelt, or a volume that is not mounted; an empty catalog there would look like lost records."""
+    with pytest.raises(
+        SettingsError, match=f"the folder {tmp_path}/deep/down does not exist; make it, or set LONGSHORE"
+    ):
+        async with open_database(f"sqlite:///{tmp_path}/deep/down/catalog.db"):
+            raise AssertionError("opened")
+    assert not (tmp_path / "deep").exists()
+
+
+async def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database, but long enough to be looked at\n" * 100)
+    before = other.read_bytes()
+    with pytest.raises(
+        SettingsError, match=f"{other} is no SQLite database.*set LONGSHORE_CATALOG_URL to another file"
+    ):
+        async with open_database(f"sqlite:///{other}"):
+            raise AssertionError("opened")
+    assert other.read_bytes() == before
 
 
 @pytest.mark.parametrize(

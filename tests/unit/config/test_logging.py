@@ -30,7 +30,7 @@ FOREIGN = (
     "asyncio",
     "any",
 )
-CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", "arq")
+CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", "alembic", "arq")
 
 
 @pytest.fixture(autouse=True)
@@ -210,3 +210,11 @@ def test_the_default_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> Non
     captured = capsys.readouterr()
     assert "hello" in captured.err
     assert not captured.out
+
+
+def test_migrations_say_nothing_that_is_of_no_use_to_an_operator(out: io.StringIO) -> None:
+    configure_logging(level="INFO", format="json", stream=out)
+    migration = logging.getLogger("alembic.runtime.migration")
+    migration.info("Context impl SQLiteImpl.")
+    migration.warning("something is wrong")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["something is wrong"]

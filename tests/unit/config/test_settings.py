@@ -40,6 +40,37 @@ def test_our_names_begin_with_longshore_and_limits_are_nested(monkeypatch: pytes
     assert settings.limits == Limits(probes_at_once=7)
 
 
+@pytest.mark.parametrize(
+    ("workspace", "queue", "expected"),
+    [
+        (None, None, "longshore"),
+        ("main", None, "longshore"),
+        ("blue", None, "longshore:blue"),
+        ("b" * 63, "", f"longshore:{'b' * 63}"),
+        ("blue", "longshore", "longshore"),
+    ],
+)
+def test_workspaces_that_share_a_redis_do_not_share_a_queue_unless_told_to(
+    monkeypatch: pytest.MonkeyPatch, workspace: str | None, queue: str | None, expected: str
+) -> None:
+    for name, value in (("WORKSPACE", workspace), ("QUEUE", queue)):
+        if value is not None:
+            monkeypatch.setenv(f"LONGSHORE_{name}", value)
+    assert Settings.load().queue == expected
+
+
+def test_a_heartbeat_that_could_miss_its_lease_is_refused_by_both_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease must outlive one heartbeat that is lost."""
+    monkeypatch.setenv("LONGSHORE_LIMITS__LEASE_S", "60")
+    monkeypatch.setenv("LONGSHORE_LIMITS__HEARTBEAT_S", "29.9")
+    assert Settings.load().limits.lease_s == 60
+    monkeypatch.setenv("LONGSHORE_LIMITS__HEARTBEAT_S", "30")
+    with pytest.raises(
+        SettingsError, match=r"__HEARTBEAT_S \(30\) must be less than half of LONGSHORE_LIMITS__LEASE_S"
+    ):
+        Settings.load()
+
+
 GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_REDIS_URL": ("redis://bell:6380/1", "redis://bell:6380/1"),
     "LONGSHORE_CATALOG_URL": ("sqlite:////data/c.db", "sqlite:////data/c.db"),
@@ -52,7 +83,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_METRICS_PORT": ("0", 0),
     "LONGSHORE_LOG_LEVEL": ("DEBUG", "DEBUG"),
     "LONGSHORE_LOG_FORMAT": ("json", "json"),
-    "LONGSHORE_LIMITS": ('{"lease_s": 3}', Limits(lease_s=3)),
+    "LONGSHORE_LIMITS": ('{"lease_s": 30}', Limits(lease_s=30)),
     "AWS_REGION": ("eu-west-1", "eu-west-1"),
     "AWS_ENDPOINT_URL_S3": ("http://s3", "http://s3"),
     "AWS_ENDPOINT_URL_STS": ("http://sts", "http://sts"),
@@ -140,6 +171,8 @@ def test_awss_own_names_are_honoured(
         ("LONGSHORE_LIMITS", f'"{CANARY}"'),
         ("LONGSHORE_LIMITS__LEASE_S", "0"),
         ("LONGSHORE_LIMITS__NO_SUCH", CANARY),
+        ("LONGSHORE_LIMITS__HEARTBEAT_S", "5"),
+        ("LONGSHORE_LIMITS__LEASE_S", "5"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_never_shown(
@@ -151,6 +184,56 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_never_shown(
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("LONGSHORE_LOG_LEVEL", "chatty", "LONGSHORE_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("LONGSHORE_LOG_FORMAT", "xml", "LONGSHORE_LOG_FORMAT: must be one of auto, json, console"),
+        ("LONGSHORE_WORKSPACE", "Main", "LONGSHORE_WORKSPACE: must have 1 to 63 lower-case letters"),
+        ("LONGSHORE_DEFAULT_CONNECTION", "no spaces", "LONGSHORE_DEFAULT_CONNECTION: must have 1 to 63 lower-case"),
+        ("LONGSHORE_LIMITS__LEASES", "3", "no such limit; did you mean LONGSHORE_LIMITS__LEASE_S?"),
+        ("LONGSHORE_LIMITS__COLOUR", "3", "LONGSHORE_LIMITS__COLOUR: there is no such limit; docs/operating.md"),
+        ("AWS_ENDPOINT_URL", "foo", "settings can't be used: AWS_ENDPOINT_URL: must be the address of a server"),
+        ("AWS_ENDPOINT_URL_S3", "foo:80", "settings can't be used: AWS_ENDPOINT_URL_S3: must be the address"),
+        ("AWS_ENDPOINT_URL_STS", "http://h:x", "settings can't be used: AWS_ENDPOINT_URL_STS: must be the address"),
+    ],
+)
+def test_a_bad_value_is_answered_with_what_would_be_good(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert says in caught.value.message
+    assert "attern" not in caught.value.message
+
+
+def test_upper_and_lower_case_are_the_same_where_there_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_LOG_LEVEL", "debug")
+    monkeypatch.setenv("LONGSHORE_LOG_FORMAT", "JSON")
+    assert (Settings.load().log_level, Settings.load().log_format) == ("DEBUG", "json")
+
+
+def test_a_variable_that_nothing_reads_is_told_with_the_nearest_that_is_read() -> None:
+    environment = {
+        "LONGSHORE_CATALOGUE_URL": CANARY,
+        "LONGSHORE_LIMIT__LEASE_S": "1",
+        "LONGSHORE_COLOUR": "blue",
+        **{_variable(field): CANARY for field in Settings.model_fields},
+        "LONGSHORE_LIMITS__LEASE_S": "1",
+        "LONGSHORE_SECRET_ACCESS_KEY": CANARY,
+        "LONGSHORE_SERVICE_HOST": "10.0.0.1",  # as Kubernetes sets it
+        "LONGSHORE_METRICS_PORT_9090_TCP_ADDR": "10.0.0.1",
+        "LONGSHORE_WORKER_PORT": "tcp://10.0.0.1:9090",
+        "PATH": "/bin",
+    }
+    assert Settings.strays(environment) == [
+        "LONGSHORE_CATALOGUE_URL is set, but there is no such setting; did you mean LONGSHORE_CATALOG_URL?",
+        "LONGSHORE_COLOUR is set, but there is no such setting; docs/operating.md lists them",
+        "LONGSHORE_LIMIT__LEASE_S is set, but there is no such setting; did you mean LONGSHORE_LIMITS__LEASE_S?",
+    ]
 
 
 def test_what_holds_secrets_is_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,17 @@ def test_a_job_whose_bell_has_no_address_is_not_written(
     assert "no runs yet" in capsys.readouterr().out
 
 
+def test_a_misspelt_variable_is_warned_of_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGSHORE_REDIS_URI", "redis://:canary@host")
+    assert run(["runs"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: LONGSHORE_REDIS_URI is set, but")
+    assert "LONGSHORE_REDIS_URL?" in said
+    assert "canary" not in said
+
+
 def test_an_unknown_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["runs", "show", "nope"]) == 1
     assert "there is no run and no job 'nope' in workspace 'main'" in capsys.readouterr().err
