@@ -63,6 +63,17 @@ def test_objects_with_and_without_checksums_may_stand_on_one_page(kinds: list[in
     assert fast(body) == parsed(body)
 
 
+@pytest.mark.parametrize("where", ["StorageClass", "ChecksumAlgorithm", "ChecksumType"])
+def test_a_text_that_differs_in_one_object_is_seen_even_if_it_is_as_long_as_the_others(where: str) -> None:
+    rows = [SERVERS["AWS"].format(key=f"k{number}", time=TIME, etag="e", size=1) for number in range(40)]
+    tag = f"<{where}>"
+    rows[33] = rows[33].replace(tag, tag + "~").replace("~" + rows[33].partition(tag)[2][0], "~")
+    body = document(HEAD + END + "".join(rows))
+    page = fast(body)
+    assert page == parsed(body)
+    assert page.entries[33][1:] != page.entries[32][1:]
+
+
 def test_a_token_and_a_wrong_count_are_seen() -> None:
     row = SERVERS["AWS"].format(key="k", time=TIME, etag="e", size=1)
     more = "<IsTruncated>true</IsTruncated><NextContinuationToken>1/+=</NextContinuationToken>"
@@ -94,6 +105,10 @@ def _row(more: str = "", *, key: str = "k", size: str = "1") -> str:
         _row('<ETag a="b">e</ETag>'),
         _row("<Size>2</Size>"),
         _row("<Owner><Size>2</Size></Owner>"),
+        _row("<Owner><Size>2</Size></Owner>").replace("<Size>1</Size>", ""),
+        _row("<StorageClass>A</StorageClass><StorageClass>B</StorageClass>"),
+        _row() + "<!-- -->" + FOLDER.format("p/"),
+        FOLDER.format("p/") + _row() + FOLDER.format("q/"),
         _row("<Prefix>&odd;</Prefix>"),
         _row("<Other>&odd;</Other>"),
         _row("junk"),
