@@ -25,10 +25,10 @@ from config.errors import SettingsError
 _NAME: Final = AfterValidator(
     matching(
         r"[a-z0-9][a-z0-9_-]{0,62}",
-        "has 1 to 63 lower-case letters, digits, - and _, and begins with a letter or a digit",
+        "must have 1 to 63 lower-case letters, digits, - and _, and begin with a letter or a digit",
     )
 )
-_QUEUE: Final = AfterValidator(matching(r"[\w:.-]{1,100}", "has 1 to 100 letters, digits, _, :, . and -"))
+_QUEUE_NAME: Final = AfterValidator(matching(r"[\w:.-]{1,100}", "must have 1 to 100 letters, digits, _, :, . and -"))
 _OTHERS: Final = ("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_LIMITS")
 """Variables of ours that are no settings: `longshore connections` reads a secret from the first one."""
 
@@ -128,7 +128,10 @@ class Settings(BaseSettings):
         description="keys that seal stored secrets: id:base64 of 32 bytes, comma-separated; the first one seals, all open",
     )
     workspace: Annotated[str, _NAME] = Field("main", description="whose connections, runs and assets these are")
-    queue: Annotated[str, _QUEUE] = Field("longshore", description="the arq queue; it belongs to the workspace")
+    queue: Annotated[str, _QUEUE_NAME] = Field(
+        "longshore",
+        description="the arq queue, which belongs to the workspace; the default is longshore:WORKSPACE for any but main",
+    )
     default_connection: Annotated[str, _NAME] = Field(
         "default", description="the reserved name of the built-in connection"
     )
