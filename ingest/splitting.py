@@ -44,12 +44,6 @@ def common(one: bytes, other: bytes) -> int:
     return next(place for place in range(short) if one[place] != other[place])
 
 
-def behind(prefix: bytes) -> bytes | None:
-    """The lowest string above everything that begins with `prefix`; None if nothing is."""
-    bare = prefix.rstrip(b"\xff")
-    return bare[:-1] + bytes([bare[-1] + 1]) if bare else None
-
-
 def cut_point(wanted: bytes, *, lo: bytes | None, hi: bytes | None) -> bytes | None:
     """The longest part of `wanted` that may be sent as start-after, if it lies strictly between the ends; else None.
 
