@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
@@ -41,7 +42,9 @@ class Limits(BaseModel):
     # a slice of a shard
     slice_s: float = Field(60.0, gt=0, description="a slice stops starting work after this long when others wait")
     lease_s: float = Field(10.0, gt=0, description="a worker that is silent for this long loses its shard")
-    heartbeat_s: float = Field(2.5, gt=0, description="how often a lease is renewed while nothing commits")
+    heartbeat_s: float = Field(
+        2.5, gt=0, description="how often a lease is renewed while nothing commits; less than half of it"
+    )
     sweep_s: float = Field(2.0, gt=0, description="how often a worker looks for work that was lost")
     drain_s: float = Field(20.0, gt=0, description="on SIGTERM, how long a slice may take to finish its batch")
     slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
@@ -103,7 +106,20 @@ class Limits(BaseModel):
 
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
-    globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job")
+    globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")
+    glob_characters_per_job: int = Field(16_384, ge=1, description="characters of all globs of one job")
+    job_bytes: int = Field(256 * 1024, ge=1024, description="size of a job on the queue")
+    options_depth: int = Field(32, ge=1, le=100, description="how deep the options of a job may be nested")
+
+    @model_validator(mode="after")
+    def _heartbeat_is_heard_twice(self) -> Self:
+        """One that is late must not cost the shard."""
+        if self.heartbeat_s >= self.lease_s / 2:
+            raise ValueError(
+                f"LONGSHORE_LIMITS__HEARTBEAT_S ({self.heartbeat_s:g}) must be less than half of "
+                f"LONGSHORE_LIMITS__LEASE_S ({self.lease_s:g})"
+            )
+        return self
 
 
 class Settings(BaseSettings):
@@ -164,6 +180,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
         description="STS elsewhere than AWS",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _queue_of_its_own(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Workspaces may share a Redis, and must not take each other's jobs."""
+        workspace = values.get("workspace", "main")
+        return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
     @field_validator("default_buckets", mode="before")
     @classmethod

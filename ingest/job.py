@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from config.errors import JobError
+from config.settings import Limits
 from ingest.filters import compile_glob
 
 Depth = Literal["list", "head"]
@@ -15,7 +17,10 @@ DEPTHS: tuple[Depth, ...] = ("list", "head")
 """From shallow to deep; a deeper record covers what a shallower job asks."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 _MOST_KEY_BYTES = 1024
+_MOST_DIGITS = 1000
+"""JSON knows no bound; what reads the record does."""
 
 
 class PrefixSource(NamedTuple):
@@ -60,6 +65,11 @@ def _glob(pattern: str) -> str:
     return pattern
 
 
+def _at_most(limit: str) -> dict[str, JsonValue]:
+    """For the published schema; `read` holds a job to the limits as they are set."""
+    return {"maxItems": Limits.model_fields[limit].default}
+
+
 class IngestJob(BaseModel):
     """One request to ingest. This is the payload that producers put on the queue, as JSON."""
 
@@ -67,20 +77,32 @@ class IngestJob(BaseModel):
 
     connection: Annotated[str, Field(min_length=1, max_length=63)] = "default"
     """The name of the connection that reads the bucket."""
-    uris: Annotated[list[Annotated[str, AfterValidator(_locator)]], Field(min_length=1, max_length=1000)]
+    uris: Annotated[
+        list[Annotated[str, AfterValidator(_locator)]],
+        Field(min_length=1, json_schema_extra=_at_most("prefixes_per_job")),
+    ]
     """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be."""
     depth: Depth = "head"
     """`list` records what the listing says; `head` asks each new or changed object for its headers too."""
-    include: Annotated[list[Annotated[str, AfterValidator(_glob)]], Field(max_length=100)] = []
+    include: Annotated[
+        list[Annotated[str, AfterValidator(_glob)]], Field(json_schema_extra=_at_most("globs_per_job"))
+    ] = []
     """If given, only keys that match one of these globs."""
-    exclude: Annotated[list[Annotated[str, AfterValidator(_glob)]], Field(max_length=100)] = []
+    exclude: Annotated[
+        list[Annotated[str, AfterValidator(_glob)]], Field(json_schema_extra=_at_most("globs_per_job"))
+    ] = []
     """Never keys that match one of these globs."""
     options: dict[str, JsonValue] = {}
     """Carried with the run, untouched, for whatever reads its records."""
 
     @classmethod
-    def read(cls, payload: Any) -> Self:
-        """Check a payload. Raises JobError that names each field and what is wrong with it, never the whole payload."""
+    def read(cls, payload: Any, *, limits: Limits | None = None) -> Self:
+        """Check a payload. Raises JobError that names each field and what is wrong with it, never the whole payload.
+
+        What is kept can be read again, by any version and whatever the limits are then.
+        """
+        if isinstance(payload, dict) and (excess := _excess(payload, limits or Limits())):
+            raise JobError(f"the job can't be used: {excess}", code="BadJob")
         try:
             return cls.model_validate(payload)
         except ValidationError as error:
@@ -106,3 +128,40 @@ class IngestJob(BaseModel):
                 continue
             kept.append(source)
         return kept
+
+
+def _excess(payload: dict[str, Any], limits: Limits) -> str | None:
+    """What is too much of it, before anything looks at it more closely; None if nothing is."""
+    uris = payload.get("uris")
+    if isinstance(uris, list) and len(uris) > limits.prefixes_per_job:
+        return f"uris: {len(uris)} are more than {limits.prefixes_per_job}; send several jobs"
+    globs = [glob for name in ("include", "exclude") if isinstance(payload.get(name), list) for glob in payload[name]]
+    if len(globs) > limits.globs_per_job:
+        return f"include and exclude: {len(globs)} globs are more than {limits.globs_per_job}"
+    characters = sum(len(glob) for glob in globs if isinstance(glob, str))
+    if characters > limits.glob_characters_per_job:
+        return f"include and exclude: {characters} characters are more than {limits.glob_characters_per_job}"
+    for name in IngestJob.model_fields:
+        if reason := _no_json(payload.get(name), most_depth=limits.options_depth):
+            return f"{name}: {reason}"
+    return None
+
+
+def _no_json(value: Any, *, most_depth: int) -> str | None:
+    """Why a value can't be kept as JSON and read back as the same; None if it can."""
+    waiting = [(value, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, dict | list):
+            if depth >= most_depth:
+                return f"nested deeper than {most_depth}"
+            waiting.extend((inner, depth + 1) for inner in value)
+            if isinstance(value, dict):
+                waiting.extend((inner, depth + 1) for inner in value.values())
+        elif isinstance(value, str) and not value.isascii() and _UNPAIRED.search(value):
+            return "it holds half of a surrogate pair, which is no valid Unicode"
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"{value} is no JSON number"
+        elif isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
+            return f"it holds a number of more than {_MOST_DIGITS} digits"
+    return None

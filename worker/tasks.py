@@ -109,7 +109,8 @@ def _payload(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 async def _ingest(context: Context, payload: Any, job_id: str) -> Result:
-    run, new = await context.intake.submit(IngestJob.read(payload), origin="queue", job_id=job_id)
+    job = IngestJob.read(payload, limits=context.limits)
+    run, new = await context.intake.submit(job, origin="queue", job_id=job_id)
     log.info("job accepted" if new else "job known already", run=run.id, state=run.state, connection=run.connection)
     if not run.ended:
         shards = min(len(run.sources), context.limits.rings)

@@ -44,7 +44,8 @@ def _job(settings: Settings, connection: str | None, **fields: Any) -> IngestJob
 
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
     try:
-        return IngestJob.read({"connection": connection or settings.default_connection, **lists})
+        payload = {"connection": connection or settings.default_connection, **lists}
+        return IngestJob.read(payload, limits=settings.limits)
     except JobError as error:
         raise click.UsageError(error.message) from error
 

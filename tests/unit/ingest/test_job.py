@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from config.errors import JobError
+from config.settings import Limits
 from ingest.job import IngestJob, PrefixSource
 
 
@@ -24,6 +27,13 @@ def test_a_locator_is_read_as_it_stands(uri: str, source: tuple[str, bytes]) -> 
     assert PrefixSource.parse(uri) == source
 
 
+def nested(levels: int) -> Any:
+    value: Any = {}
+    for _ in range(levels - 1):
+        value = {"x": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("payload", "says"),
     [
@@ -39,7 +49,19 @@ def test_a_locator_is_read_as_it_stands(uri: str, source: tuple[str, bytes]) -> 
         ({"uris": ["s3://bucket/\ud800"]}, "no valid Unicode"),
         ({"uris": ["s3://bucket"], "depth": "media"}, "'list' or 'head'"),
         ({"uris": ["s3://bucket"], "include": [""]}, "a glob has 1"),
+        ({"uris": ["s3://bucket"], "include": ["[]"]}, "the set [] names no character"),
+        ({"uris": ["s3://bucket"], "include": ["\ud800"]}, "include: it holds half"),
         ({"uris": ["s3://bucket"], "workspace": "other"}, "workspace: Extra inputs"),
+        ({"uris": ["s3://bucket"], "options": {"x": float("nan")}}, "options: nan is no JSON number"),
+        ({"uris": ["s3://bucket"], "options": {"x": [float("-inf")]}}, "options: -inf is no JSON number"),
+        ({"uris": ["s3://bucket"], "options": {"x": "a\ud800"}}, "options: it holds half of a surrogate pair"),
+        ({"uris": ["s3://bucket"], "options": {"\udc80": 1}}, "options: it holds half of a surrogate pair"),
+        ({"uris": ["s3://bucket"], "options": {"x": 10**4000}}, "options: it holds a number of more than 1000 digits"),
+        ({"uris": ["s3://bucket"], "options": nested(33)}, "options: nested deeper than 32"),
+        ({"uris": ["s3://bucket"], "options": nested(100_000)}, "options: nested deeper than 32"),
+        ({"uris": ["s3://bucket"] * 1001}, "uris: 1001 are more than 1000; send several jobs"),
+        ({"uris": ["s3://bucket"], "include": ["a"] * 60, "exclude": ["b"] * 41}, "101 globs are more than 100"),
+        ({"uris": ["s3://bucket"], "include": ["a" * 512] * 33}, "16896 characters are more than 16384"),
     ],
 )
 def test_a_payload_that_can_not_be_used_says_which_field_and_why(payload: Any, says: str) -> None:
@@ -64,3 +86,33 @@ def test_sources_that_lie_in_another_are_listed_once() -> None:
 def test_a_job_survives_its_way_through_json() -> None:
     job = IngestJob.read({"uris": ["s3://bucket/é"], "include": ["*.jpg"], "options": {"scenes": True}})
     assert IngestJob.model_validate_json(job.model_dump_json()) == job
+
+
+def test_a_job_is_held_to_the_limits_as_they_are_set_and_one_that_is_kept_is_not() -> None:
+    """Whoever lowers a limit must still be able to read the runs that there are."""
+    job = IngestJob.read({"uris": ["s3://bucket"] * 3, "include": ["a", "b"], "options": nested(32)})
+    for limits in (Limits(prefixes_per_job=2), Limits(globs_per_job=1), Limits(options_depth=31)):
+        with pytest.raises(JobError):
+            IngestJob.read(job.model_dump(), limits=limits)
+    many = IngestJob.read({"uris": ["s3://bucket"] * 1001}, limits=Limits(prefixes_per_job=1001))
+    assert IngestJob.kept(many.model_dump_json()) == many
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=()), max_size=3), ANYTHING, max_size=3))
+@example({"x": 10**999, "y": -(10**999), "z": 1e308, "a": -0.0, "b": 5e-324, "nul": "\0"})
+@example(nested(32))
+def test_what_is_accepted_is_the_same_when_it_is_read_back(options: dict[str, Any]) -> None:
+    """Else the same body again would be another job."""
+    try:
+        job = IngestJob.read({"uris": ["s3://bucket"], "options": options})
+    except JobError as error:
+        assert error.code == "BadJob"  # noqa: PT017 - either outcome is right
+        return
+    assert IngestJob.kept(job.model_dump_json()) == job
