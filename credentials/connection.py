@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
@@ -177,7 +177,7 @@ def parse_spec(fields: Mapping[str, Any]) -> DefaultSpec | RoleSpec | NewKeysSpe
     try:
         return _NEW.validate_python(dict(fields))
     except ValidationError as error:
-        raise ConnectionSetupError(_problems(error)) from None
+        raise refusal(_problems(error)) from None
 
 
 def parse_kept(fields: Mapping[str, Any]) -> DefaultSpec | RoleSpec | KeysSpec:
@@ -185,10 +185,16 @@ def parse_kept(fields: Mapping[str, Any]) -> DefaultSpec | RoleSpec | KeysSpec:
     try:
         return _KEPT.validate_python(dict(fields))
     except ValidationError as error:
-        raise ConnectionSetupError(_problems(error)) from None
+        raise refusal(_problems(error)) from None
 
 
-def _problems(error: ValidationError) -> str:
+def refusal(problems: Sequence[tuple[str, str]]) -> ConnectionSetupError:
+    """An error that says all of these at once: fields, and what is wrong with each. It carries them as `problems`."""
+    told = "; ".join(f"{name}: {what}" for name, what in problems)
+    return ConnectionSetupError(f"the connection can't be used: {told}", problems=tuple(problems))
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
     found = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         message = item["msg"].removeprefix("Value error, ")
@@ -199,8 +205,8 @@ def _problems(error: ValidationError) -> str:
             where, message = ["kind"], "is aws_role or aws_keys"
         elif item["type"] == "missing":
             message = "is needed"
-        found.append(f"{'.'.join(where)}: {message}")
-    return f"the connection can't be used: {'; '.join(found)}"
+        found.append((".".join(where), message))
+    return found
 
 
 def connection_id(*, workspace: str, name: str, kind: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from config.database import Database, db_now
-from config.errors import ConnectionRuleError, SettingsError, UnknownConnectionError
+from config.errors import ConnectionRuleError, ConnectionSetupError, SettingsError, UnknownConnectionError
 from config.settings import Settings
 from credentials.arns import account_of
 from credentials.connection import (
@@ -23,6 +23,7 @@ from credentials.connection import (
     connection_id,
     parse_kept,
     parse_spec,
+    refusal,
 )
 from credentials.places import parse_place
 from credentials.policies import Grant
@@ -38,6 +39,7 @@ _FIXED: Final = {
     "kind": "a connection's kind can't be changed",
     "role_arn": "a connection's role can't be changed in place, since another role is another trust",
 }
+_ALREADY: Final = "workspace {workspace!r} has a connection {name!r} already; choose another name, or update that one"
 _SHOWN: Final = 20
 """How many connections an error names."""
 _ANEW: Final = "remove the connection and add it anew: its records stay, and find it again by its name and kind"
@@ -56,20 +58,21 @@ class Registry:
 
         Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key.
         """
-        spec = parse_spec(fields)
+        try:
+            spec = parse_spec(fields)
+        except ConnectionSetupError as error:
+            taken = await self._taken(str(fields.get("name")), workspace)
+            if taken is None:
+                raise
+            raise refusal([*error.fields["problems"], ("name", taken)]) from None
         if isinstance(spec, DefaultSpec) or spec.name == self._settings.default_connection:
-            raise ConnectionRuleError(
-                f"the name {self._settings.default_connection!r} belongs to the built-in connection, which is always there; "
-                "choose another name, and the kind aws_role or aws_keys"
-            )
+            raise ConnectionRuleError(self._reserved())
         new_id = connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
         kept, sealed = self._sealed(spec, workspace, new_id)
 
         def create(tx: sa.Connection) -> Connection:
             if _live(tx, workspace, spec.name) is not None:
-                raise ConnectionRuleError(
-                    f"workspace {workspace!r} has a connection {spec.name!r} already; choose another name, or update that one"
-                )
+                raise ConnectionRuleError(_ALREADY.format(workspace=workspace, name=spec.name))
             former = tx.execute(sa.select(table).where(table.c.id == new_id)).one_or_none()
             values = {"spec": _dump(kept), "sealed": sealed, "updated_at": db_now(), "removed_at": None}
             if former is None:
@@ -164,6 +167,23 @@ class Registry:
             )
         secret = self._vault.open(row.sealed, bound_to=(connection.workspace, connection.id, _SECRET))
         return KeyPair(access_key_id=kept.access_key_id, secret_access_key=secret)
+
+    def check_vault(self) -> None:
+        """Raises SecretKeyError if no secret could be stored: to be asked before anybody types one."""
+        self._vault.check()
+
+    def _reserved(self) -> str:
+        return (
+            f"the name {self._settings.default_connection!r} belongs to the built-in connection, which is always there; "
+            "choose another name, and the kind aws_role or aws_keys"
+        )
+
+    async def _taken(self, name: str, workspace: str) -> str | None:
+        """Why a new connection can't have this name."""
+        if name == self._settings.default_connection:
+            return self._reserved()
+        row = await self._database.read(lambda tx: _live(tx, workspace, name))
+        return None if row is None else _ALREADY.format(workspace=workspace, name=name)
 
     def _sealed(self, spec: KeptSpec | NewKeysSpec, workspace: str, new_id: str) -> tuple[KeptSpec, str | None]:
         """The spec without its secret, and the secret sealed to its row."""

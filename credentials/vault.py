@@ -54,10 +54,15 @@ class Vault:
             keys[key_id] = key
         return cls(list(keys.items()))
 
-    def seal(self, plaintext: str, *, bound_to: Sequence[str]) -> str:
-        """A record that opens only with the same `bound_to`, in the same order. Raises SecretKeyError if no key is set."""
+    def check(self) -> None:
+        """Raises SecretKeyError if nothing can be sealed."""
         if self._first is None:
             raise SecretKeyError(f"no secret can be stored without a key; {_HOW_TO}")
+
+    def seal(self, plaintext: str, *, bound_to: Sequence[str]) -> str:
+        """A record that opens only with the same `bound_to`, in the same order. Raises SecretKeyError if no key is set."""
+        self.check()
+        assert self._first is not None
         nonce = os.urandom(_NONCE_BYTES)
         associated = _associated(self._first, bound_to)
         body = nonce + self._ciphers[self._first].encrypt(nonce, plaintext.encode(), associated)

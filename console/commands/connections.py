@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from config.errors import ConnectionSetupError
 from console.commands.common import asynchronous, opened
-from console.show import as_json, shown, table
+from console.show import as_json, iso, shown, table
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
+    from worker.service import Service
 
 F = TypeVar("F", bound=Callable[..., Any])
 SECRET_VARIABLE: Final = "LONGSHORE_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
 
-_FIELDS = (
+_SHARED = (
+    click.option("--region", metavar="REGION", help="Where buckets are looked for first; found by itself otherwise."),
+    click.option("--expected-owner", metavar="ACCOUNT", help="Every bucket must belong to this account."),
+    click.option(
+        "--requester-pays/--no-requester-pays", default=None, help="Accept that requests are charged to the reader."
+    ),
+)
+_OF_A_NEW_ONE = (
     click.option("--role-arn", metavar="ARN", help="The customer's role; makes this a connection of kind aws_role."),
     click.option("--external-id", metavar="ID", help="What the role's trust policy asks for. Wise, not compulsory."),
     click.option("--session-ttl", "session_ttl_s", type=int, metavar="SECONDS", help="60 to 3600.  [default: 3600]"),
@@ -31,26 +41,71 @@ _FIELDS = (
     click.option(
         "--allow", metavar="PLACE", multiple=True, help="s3://bucket or s3://bucket/prefix/; may be given many times."
     ),
-    click.option("--region", metavar="REGION", help="Where buckets are looked for first; found by itself otherwise."),
-    click.option("--expected-owner", metavar="ACCOUNT", help="Every bucket must belong to this account."),
-    click.option(
-        "--requester-pays/--no-requester-pays", default=None, help="Accept that requests are charged to the reader."
-    ),
+    *_SHARED,
 )
+_OF_A_CHANGE = (
+    click.option("--role-arn", metavar="ARN", hidden=True),
+    click.option(
+        "--external-id", metavar="ID", help="What the role's trust policy asks for from now on; '' for nothing."
+    ),
+    click.option("--session-ttl", "session_ttl_s", type=int, metavar="SECONDS", help="60 to 3600."),
+    click.option("--access-key-id", metavar="ID", help="Another key of the user; its secret is asked for."),
+    click.option(
+        "--secret-stdin",
+        is_flag=True,
+        help=f"Read the new secret access key from standard input.  [default: ${SECRET_VARIABLE}, else a prompt]",
+    ),
+    click.option(
+        "--allow", metavar="PLACE", multiple=True, help="Instead of all places so far; may be given many times."
+    ),
+    *_SHARED,
+)
+_TYPED: Final = {
+    "name": "NAME",
+    "allow": "--allow",
+    "role_arn": "--role-arn",
+    "external_id": "--external-id",
+    "session_ttl_s": "--session-ttl",
+    "access_key_id": "--access-key-id",
+    "secret_access_key": "the secret access key",
+    "region": "--region",
+    "expected_owner": "--expected-owner",
+    "requester_pays": "--requester-pays",
+}
+"""What a user types for a field."""
+_CLEARED: Final = ("external_id", "region", "expected_owner")
+"""What a connection can be without."""
 
 
-def _field_options(command: F) -> F:
-    for option in reversed(_FIELDS):
-        command = option(command)
-    return command
+def _options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    def add_to(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add_to
 
 
-def _given(options: dict[str, Any], *, secret_stdin: bool) -> dict[str, Any]:
-    """The fields that were given; asks for the secret where a key's ID is among them."""
+@contextmanager
+def _problems_as_typed() -> Generator[None]:
+    """What is wrong with a field is told by what was typed for it."""
+    try:
+        yield
+    except ConnectionSetupError as error:
+        problems = error.fields.get("problems")
+        if not problems:
+            raise
+        told = "; ".join(f"{_TYPED.get(name.split('.')[0], name)}: {what}" for name, what in problems)
+        raise ConnectionSetupError(f"the connection can't be used: {told}") from None
+
+
+def _given(service: Service, options: dict[str, Any], *, secret_stdin: bool) -> dict[str, Any]:
+    """The fields that were given; asks for the secret where a key's ID is among them. Raises SecretKeyError before that."""
     fields = {name: value for name, value in options.items() if value not in (None, ())}
     if "allow" in fields:
         fields["allow"] = list(fields["allow"])
     if "access_key_id" in fields or secret_stdin:
+        service.registry.check_vault()
         fields["secret_access_key"] = _secret(from_stdin=secret_stdin)
     return fields
 
@@ -60,6 +115,10 @@ def _secret(*, from_stdin: bool) -> str:
         return sys.stdin.readline().strip()
     if secret := os.environ.get(SECRET_VARIABLE):
         return secret
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"the secret access key is needed, and there is no terminal to ask at: give --secret-stdin, or set {SECRET_VARIABLE}"
+        )
     prompted: str = click.prompt("Secret access key", hide_input=True, err=True)
     return prompted
 
@@ -76,6 +135,8 @@ def _print(connection: Connection, *, as_object: bool) -> None:
         return
     for name, value in described.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
+        if name in ("created_at", "updated_at"):
+            text = iso(value) or "" if value else "-"
         click.echo(f"{name:<16} {shown(text) if value not in (None, []) else '-'}")
 
 
@@ -92,20 +153,26 @@ def connections() -> None:
 
 @connections.command(short_help="Add a customer's role or a user's access key.")
 @click.argument("name")
-@_field_options
+@_options(_OF_A_NEW_ONE)
 @asynchronous
 async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
-    """Add a connection: a customer's role (--role-arn) or a user's access key (--access-key-id)."""
+    """Add a connection: a customer's role (--role-arn) or a user's access key (--access-key-id).
+
+    \b
+    longshore connections add acme --role-arn arn:aws:iam::444455556666:role/longshore-reader \\
+        --external-id 7f3c-acme --allow s3://acme-photos
+    longshore connections add old --access-key-id AKIA... --allow s3://old-photos --secret-stdin < secret
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     if (options["role_arn"] is None) == (options["access_key_id"] is None):
         raise click.UsageError("give either --role-arn or --access-key-id")
     kind = "aws_role" if options["role_arn"] else "aws_keys"
-    fields = _given(options, secret_stdin=secret_stdin) | {"kind": kind, "name": name}
     async with opened() as service:
-        connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=_actor())
+        fields = _given(service, options, secret_stdin=secret_stdin) | {"kind": kind, "name": name}
+        with _problems_as_typed():
+            connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=_actor())
     _warn(connection)
     click.echo(
-        f"connection {connection.name} added; try: longshore ingest {fields.get('allow', ['s3://bucket'])[0]} "
-        f"--connection {connection.name}"
+        f"connection {connection.name} added; try: longshore ingest {fields['allow'][0]} --connection {connection.name}"
     )
 
 
@@ -113,7 +180,12 @@ async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: F
 @click.option("--json", "as_lines", is_flag=True, help="One object a line.")
 @asynchronous
 async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
-    """List connections, the built-in one first."""
+    """List connections, the built-in one first.
+
+    \b
+    longshore connections list
+    longshore connections list --json | jq -r .name
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         found = await service.registry.list(workspace=service.settings.workspace)
     if as_lines:
@@ -136,7 +208,11 @@ def _permits(connection: Connection) -> str:
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
 async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passes by name
-    """Show a connection. Its secret is never shown."""
+    """Show a connection. Its secret is never shown.
+
+    \b
+    longshore connections show acme
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         connection = await service.registry.get(name, workspace=service.settings.workspace)
     _warn(connection)
@@ -146,17 +222,26 @@ async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passe
 @connections.command(short_help="Change a connection; name, kind and role stay.")
 @click.argument("name")
 @click.option("--name", "new_name", hidden=True)
-@_field_options
+@_options(_OF_A_CHANGE)
 @asynchronous
 async def update(name: str, new_name: str | None, secret_stdin: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
-    """Change a connection. Its name, its kind and its role stay; --allow replaces all places."""
-    changes = _given(options, secret_stdin=secret_stdin)
-    if new_name is not None:
-        changes["name"] = new_name
-    if not changes:
+    """Change a connection. Its name, its kind and its role stay; what is given as '' is set no more.
+
+    \b
+    longshore connections update acme --allow s3://acme-photos/2026/ --allow s3://acme-video
+    longshore connections update acme --external-id ''
+    """  # noqa: D301  \b is for click, which keeps the lines below it
+    if new_name is None and not secret_stdin and all(value in (None, ()) for value in options.values()):
         raise click.UsageError("say what to change; see longshore connections update --help")
     async with opened() as service:
-        connection = await service.registry.update(name, changes, workspace=service.settings.workspace, actor=_actor())
+        changes = _given(service, options, secret_stdin=secret_stdin)
+        changes |= {field: None for field in _CLEARED if changes.get(field) == ""}
+        if new_name is not None:
+            changes["name"] = new_name
+        with _problems_as_typed():
+            connection = await service.registry.update(
+                name, changes, workspace=service.settings.workspace, actor=_actor()
+            )
     _warn(connection)
     click.echo(f"connection {connection.name} changed")
 
@@ -166,7 +251,12 @@ async def update(name: str, new_name: str | None, secret_stdin: bool, **options:
 @click.option("--yes", "typed", metavar="NAME", help="The name again, instead of being asked for it.")
 @asynchronous
 async def remove(name: str, typed: str | None) -> None:
-    """Remove a connection. Nothing in any bucket is touched, and its asset records stay."""
+    """Remove a connection. Nothing in any bucket is touched, and its asset records stay.
+
+    \b
+    longshore connections remove acme
+    longshore connections remove acme --yes acme
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         await service.registry.get(name, workspace=service.settings.workspace)
         again = typed if typed is not None else click.prompt(f"Type {name} again to remove it", err=True)

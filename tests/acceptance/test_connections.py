@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from datetime import datetime
 from pathlib import Path
 
 import boto3
@@ -129,7 +130,7 @@ def test_a_connections_name_is_unique(shell: Shell) -> None:
 def test_a_bad_role_arn_is_refused_with_the_reason(shell: Shell, arn: str, reason: str) -> None:
     done = shell.longshore("connections", "add", "acme", "--role-arn", arn, "--allow", "s3://acme")
     assert done.code == 1
-    assert "role_arn" in done.err
+    assert "--role-arn: " in done.err
     assert reason in done.err
 
 
@@ -212,6 +213,55 @@ def test_an_access_keys_secret_is_sealed_and_never_seen_again(customer: Customer
         assert SECRET not in done.out + done.err
     for file in Path(shell.directory).iterdir():
         assert SECRET.encode() not in file.read_bytes()
+
+
+def test_an_external_id_is_cleared_with_an_empty_one(shell: Shell) -> None:
+    shell.add_role("--region", "eu-west-1")
+    changed = shell.ok("connections", "update", "acme", "--external-id", "", "--region", "")
+    assert "no external ID" in changed.err
+    shown = shell.ok("connections", "show", "acme", "--json").json
+    assert (shown["external_id"], shown["region"], shown["allow"]) == (None, None, ["s3://acme"])
+
+
+def test_all_that_is_wrong_with_a_connection_is_told_at_once_in_the_words_that_were_typed(shell: Shell) -> None:
+    shell.add_role()
+    bad = ("--role-arn", "reader", "--allow", "acme", "--session-ttl", "5", "--external-id", "x")
+    for name, why in (("acme", "already"), ("default", "built-in"), ("Acme", "lower-case")):
+        done = shell.longshore("connections", "add", name, *bad)
+        assert done.code == 1
+        assert done.err.count("; NAME: ") + done.err.count(": NAME: ") == 1
+        assert why in done.err
+        for option in ("--role-arn: ", "--allow: ", "--session-ttl: ", "--external-id: "):
+            assert option in done.err
+    done = shell.longshore("connections", "update", "acme", "--session-ttl", "5")
+    assert "--session-ttl: a session lives" in done.err
+
+
+def test_a_secret_that_nobody_can_type_is_asked_for_by_the_ways_there_are(shell: Shell) -> None:
+    shell.environment["LONGSHORE_SECRET_KEYS"] = f"k1:{base64.b64encode(os.urandom(32)).decode()}"
+    done = shell.longshore(
+        "connections", "add", "keys", "--access-key-id", "AKIAFAKECUSTOMER0001", "--allow", "s3://a-b"
+    )
+    assert done.code == 2
+    assert "--secret-stdin" in done.err
+    assert "LONGSHORE_SECRET_ACCESS_KEY" in done.err
+
+
+def test_a_connections_times_can_be_read(shell: Shell) -> None:
+    shell.add_role()
+    lines = dict(line.split(maxsplit=1) for line in shell.ok("connections", "show", "acme").out.splitlines())
+    assert datetime.fromisoformat(lines["created_at"]).tzinfo is not None
+    built_in = dict(line.split(maxsplit=1) for line in shell.ok("connections", "show", "default").out.splitlines())
+    assert built_in["created_at"] == "-"
+
+
+@pytest.mark.acceptance("CR-11")
+def test_without_a_key_to_seal_it_nobody_is_asked_for_a_secret(shell: Shell) -> None:
+    done = shell.longshore(
+        "connections", "add", "keys", "--access-key-id", "AKIAFAKECUSTOMER0001", "--allow", "s3://a-b"
+    )
+    assert done.code == 1
+    assert "LONGSHORE_SECRET_KEYS" in done.err
 
 
 @pytest.mark.acceptance("CR-11")
