@@ -12,6 +12,7 @@ from console.prices import cost_usd
 
 if TYPE_CHECKING:
     from ingest.catalog.runs import Run, Totals
+    from ingest.job import IngestJob
 
 EXIT_CODES: Final = {"complete": 0, "partial": 3}
 """By a run's state; any other state is 1."""
@@ -57,6 +58,21 @@ def run_lines(summary: Mapping[str, Any]) -> list[str]:
         *([] if summary["job_id"] is None else [f"job ID {shown(summary['job_id'])}"]),
     ]
     return lines if summary["error"] is None else [*lines, f"{summary['error_code']}: {summary['error']}"]
+
+
+def hints(job: IngestJob, summary: Mapping[str, Any]) -> list[str]:
+    """What somebody should hear whose run ended well and found nothing, which seldom is what was meant."""
+    if summary["state"] != "complete":
+        return []
+    if summary["listed"] == 0:
+        places = " ".join(shown(uri) for uri in job.uris)
+        if any(character in uri for uri in job.uris for character in "*?"):
+            return [f"hint: nothing lies below {places}: a prefix is a string and no glob; --include takes globs"]
+        return [f"hint: nothing lies below {places}; a prefix is a string, compared byte by byte"]
+    if summary["filtered"] == summary["listed"]:
+        told = f"hint: all {summary['listed']:,} objects were filtered out"
+        return [f"{told}: a glob without / is compared with the last part of a key, any other with the whole key"]
+    return []
 
 
 def reason(run: Run, *, most: int = 60) -> str:

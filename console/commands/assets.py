@@ -46,7 +46,7 @@ async def assets(
             left = limit
             async for row in rows:
                 name = names[row["connection_id"]]
-                click.echo(_json_line(service, name, row) if as_lines else _line(row))
+                click.echo(_json_line(service, name, row) if as_lines else _line(name, row))
                 if left is not None and (left := left - 1) == 0:
                     break
 
@@ -93,7 +93,7 @@ def _json_line(service: Service, connection: str, row: Mapping[str, Any]) -> str
     return as_json(asset_record(row, workspace=service.settings.workspace, connection=connection))
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(connection: str, row: Mapping[str, Any]) -> str:
     uri = f"s3://{row['bucket']}/{shown_key(row['key'])}"
     what = row["error_code"] or row["content_type"] or "-"
-    return f"{row['state']:<8} {row['size']:>14,}  {shown(row['last_modified']):<24}  {shown(what):<28} {uri}"
+    return f"{row['state']:<8} {row['size']:>14,}  {shown(row['last_modified']):<24}  {shown(what):<28} {connection:<16} {uri}"

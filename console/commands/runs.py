@@ -93,7 +93,12 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
 async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  click passes by name
-    """Show a run, or the newest one: what became of the objects, which requests it took, what they cost."""
+    """Show a run, or the newest one: what became of the objects, which requests it took, what they cost.
+
+    \b
+    longshore runs show
+    longshore runs show 20261122-101500-0a1b2c3d --json
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         run, totals = await _find(service, run_id)
     _print(run, totals, as_object=as_object)
@@ -104,7 +109,12 @@ async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  cl
 @click.option("--json", "as_object", is_flag=True, help="Print one object at the end, and no progress.")
 @asynchronous
 async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  click passes by name
-    """Follow a run, or the newest one, until it ends; exits like `longshore ingest`. Ctrl-C stops watching, not the run."""
+    """Follow a run, or the newest one, until it ends; exits like `longshore ingest`. Ctrl-C stops watching, not the run.
+
+    \b
+    longshore runs watch
+    longshore runs watch acme-2026-11-22 --json
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     from console.progress import progress
 
     async with opened() as service:
@@ -123,7 +133,11 @@ async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  cl
 @click.argument("run_id", metavar="RUN")
 @asynchronous
 async def cancel(run_id: str) -> int:
-    """End a run now. What it committed stays; what a worker has in hand is dropped."""
+    """End a run now. What it committed stays; what a worker has in hand is dropped.
+
+    \b
+    longshore runs cancel 20261122-101500-0a1b2c3d
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         found, _ = await service.catalog.find_run(run_id)
         run = await service.catalog.cancel(found.id)
@@ -135,7 +149,11 @@ async def cancel(run_id: str) -> int:
 @click.argument("run_id", metavar="RUN")
 @asynchronous
 async def confirm(run_id: str) -> int:
-    """Remove what a run found missing, after it stopped to ask because it was so much."""
+    """Remove what a run found missing, after it stopped to ask because it was so much.
+
+    \b
+    longshore runs confirm 20261122-101500-0a1b2c3d
+    """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         before, _ = await service.catalog.find_run(run_id)
         if before.state != "needs_confirmation":

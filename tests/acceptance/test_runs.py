@@ -97,6 +97,22 @@ def test_json_has_exactly_the_agreed_fields_and_runs_show_prints_the_same(custom
     assert "2 listed, 1 added" in shell.ok("runs", "show").out
 
 
+def test_a_prefix_with_a_wildcard_finds_nothing_and_says_why(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {"a.jpg": "1"})
+    assert "no glob" in shell.ok("ingest", "s3://acme/*.jpg").err
+    filtered = shell.ok("ingest", "s3://acme", "--include", "b/*.jpg", "--json")
+    assert "hint: all 1 objects were filtered out" in filtered.err
+    assert shell.ok("ingest", "s3://acme").err == ""
+    assert "default " in shell.ok("assets").out
+
+
+def test_submit_prints_a_run_for_people_and_for_programs(shell: Shell) -> None:
+    shell.environment["LONGSHORE_REDIS_URL"] = "redis://127.0.0.1:1/0"
+    done = shell.ok("submit", "s3://acme", "--json")
+    assert done.json == {"run": shell.ok("runs", "show", "--json").json["run"]}
+    assert shell.ok("submit", "s3://acme").out.strip() == shell.ok("runs", "show", "--json").json["run"]
+
+
 @pytest.mark.acceptance("CG-17")
 def test_a_revoked_role_ends_the_run_with_a_named_error(customer: Customer, shell: Shell) -> None:
     customer.bucket("acme", {"a": "1"})

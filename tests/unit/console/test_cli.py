@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import click
 import pytest
 
 from console.cli import longshore, run
+from tests.servers import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +40,22 @@ def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.Cap
     assert len(said.splitlines()) > 5
 
 
+@pytest.mark.parametrize("path", [(), *_commands(longshore)], ids=" ".join)
+def test_every_command_has_an_example(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/operating.md promises one."""
+    run([*path, "--help"])
+    usage, said = capsys.readouterr().out.split("\n", 1)
+    assert usage.startswith("Usage: ")
+    assert re.search(rf"[ (]{' '.join(('longshore', *path))}\b", said)
+
+
+def test_help_on_a_change_does_not_speak_of_a_new_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["connections", "update", "--help"])
+    said = capsys.readouterr().out
+    assert "makes this" not in said
+    assert "default: 3600" not in said
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -58,7 +78,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.Cap
 def test_wrong_usage_ends_with_2_and_says_why(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     told = capsys.readouterr()
-    assert "Error:" in told.err
+    assert "\nerror: " in told.err
     assert told.out == ""
 
 
@@ -94,6 +114,30 @@ def test_a_misspelt_variable_is_warned_of_and_stops_nothing(
     assert said.startswith("warning: LONGSHORE_REDIS_URI is set, but")
     assert "LONGSHORE_REDIS_URL?" in said
     assert "canary" not in said
+
+
+def test_output_that_can_not_be_written_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    """A disk that is full, or a reader that went away."""
+    environment = {**os.environ, "LONGSHORE_CATALOG_URL": f"sqlite:///{tmp_path / 'catalog.db'}"}
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "console", "runs"],
+            env=environment,
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == "error: the output can't be written: No space left on device\n"
+
+
+def test_every_error_begins_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs", "show"]) == 1
+    assert capsys.readouterr().err.startswith("error: there are no runs yet")
+    assert run(["runs", "show", "nope"]) == 1
+    assert capsys.readouterr().err.startswith("error: there is no run")
 
 
 def test_an_unknown_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from console.prices import cost_usd
 from console.progress import Tally, progress_line
-from console.show import as_json, asset_record, exit_code, iso, reason, run_lines, run_summary, shown, shown_key, table
+from console.show import (
+    as_json,
+    asset_record,
+    exit_code,
+    hints,
+    iso,
+    reason,
+    run_lines,
+    run_summary,
+    shown,
+    shown_key,
+    table,
+)
 from ingest.catalog.assets import asset_id
 from ingest.catalog.runs import Run, Totals
 from ingest.events import RequestMade, SpanCommitted
@@ -95,6 +107,24 @@ def test_the_reason_of_a_run_fits_into_a_column() -> None:
     long = reason(a_run("failed", error_code="AccessDenied", error="STS\nwas asked " + "x" * 100))
     assert long.startswith("AccessDenied: STS\\nwas asked x")
     assert (len(long), long[-1]) == (60, "…")
+
+
+@pytest.mark.parametrize(
+    ("uri", "outcomes", "hint"),
+    [
+        ("s3://bucket/*.jpg", {}, "nothing lies below s3://bucket/*.jpg: a prefix is a string and no glob"),
+        ("s3://bucket/2O26/", {}, "nothing lies below s3://bucket/2O26/; a prefix is a string"),
+        ("s3://bucket", {"filtered": 7}, "all 7 objects were filtered out: a glob without /"),
+        ("s3://bucket", {"filtered": 7, "unchanged": 1}, None),
+    ],
+)
+def test_a_run_that_found_nothing_says_what_may_have_been_meant(
+    uri: str, outcomes: dict[str, int], hint: str | None
+) -> None:
+    counted = Totals(listed=sum(outcomes.values()), outcomes={**Totals().outcomes, **outcomes})
+    found = hints(IngestJob(uris=[uri]), run_summary(a_run(), counted))
+    assert [hint in one for one in found] == ([] if hint is None else [True])  # type: ignore[operator]  # it is one
+    assert hints(IngestJob(uris=[uri]), run_summary(a_run("failed"), counted)) == []
 
 
 @given(st.binary(max_size=40))
