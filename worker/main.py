@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +19,8 @@ from redis.exceptions import AuthenticationError
 from config.errors import LongshoreError, QueueUnavailableError, SettingsError
 from config.logging import configure_logging
 from config.settings import Settings
-from worker.patience import AWAY, Patience, PatientRedis, connection_pool
+from worker.patience import AWAY, Patience, connection_pool
+from worker.poison import ProofRedis
 from worker.process import open_process
 from worker.queue import INGEST, WORK, dumps, loads
 from worker.service import worker_name
@@ -58,10 +60,11 @@ def worker_settings(settings: Settings) -> type:
 
 def _options(settings: Settings, patience: Patience) -> dict[str, Any]:
     """Parameters of arq.Worker. Jobs are short, since slices are no jobs: see `worker.slots`."""
-    redis = PatientRedis(
+    read = partial(loads, most=settings.limits.job_bytes)
+    redis = ProofRedis(
         connection_pool(settings.redis_url, retry=patience),
         job_serializer=dumps,
-        job_deserializer=loads,
+        job_deserializer=read,
         default_queue_name=settings.queue,
     )
     return {
@@ -72,7 +75,7 @@ def _options(settings: Settings, patience: Patience) -> dict[str, Any]:
         "redis_pool": redis,
         "queue_name": settings.queue,
         "job_serializer": dumps,
-        "job_deserializer": loads,
+        "job_deserializer": read,
         "poll_delay": 0.2,
         "max_jobs": 16,
         "job_timeout": 2 * JOB_S,  # a job whose worker was killed runs elsewhere 10 s after this

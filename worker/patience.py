@@ -96,7 +96,7 @@ class Patience(Retry):
             self._lost_at = None
 
 
-class _Pipeline(Pipeline):
+class PatientPipeline(Pipeline):
     """arq reads under a WATCH and does not expect Redis to go away in between; for it, such a job runs elsewhere for now."""
 
     async def exists(self, *names: Any) -> Any:
@@ -116,7 +116,7 @@ class PatientRedis(ArqRedis):
     """arq's client with patience."""
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 - redis-py's
-        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        return PatientPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 def connection_pool(url: str, *, retry: Retry) -> ConnectionPool:

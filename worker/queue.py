@@ -31,6 +31,8 @@ WORK: Final = "work"
 _ATTEMPTS = 3
 _ANSWER_S = 6.0
 """A producer waits no longer, however slowly Redis fails."""
+_MOST_DEPTH = 200
+_DEEP = f"it is nested deeper than {_MOST_DEPTH}"
 _LATEST_MS = 32_503_680_000_000
 """The year 3000: arq dies of a time that does not fit a date."""
 
@@ -53,16 +55,24 @@ def _plain(value: Any) -> str:
     return redact(value.reason) if isinstance(value, Unreadable) else f"<{type(value).__name__}>"
 
 
-def loads(raw: bytes) -> dict[str, Any]:
-    """Read a job or a result as arq wrote it. Never unpickles, never raises.
+def loads(raw: bytes, *, most: int | None = None) -> dict[str, Any]:
+    """Read a job or a result as arq wrote it. Never unpickles, never raises. A worker reads no more than `most` bytes.
 
     Whatever else is there becomes a call of `ingest` with an Unreadable, hence a failed run with a reason: arq itself would
     end its worker over some of it, and then the next worker.
     """
+    if most is not None and len(raw) > most:
+        return _unreadable(
+            f"it has {len(raw)} bytes, more than {most}; name prefixes instead of objects, or send several jobs"
+        )
     try:
         data = json.loads(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return _unreadable("the job is not JSON; producers give arq a JSON serializer, never pickle")
+    except RecursionError:
+        return _unreadable(_DEEP)
+    if _too_deep(data):
+        return _unreadable(_DEEP)
     if not isinstance(data, dict):
         return _unreadable("the job is not what arq's enqueue_job writes")
     well_formed = (
@@ -73,6 +83,21 @@ def loads(raw: bytes) -> dict[str, Any]:
         and _whole(data.get("et"), most=_LATEST_MS)
     )
     return data if well_formed else _unreadable("the job is not what arq's enqueue_job writes")
+
+
+def _too_deep(data: Any) -> bool:
+    """arq writes jobs into its log and its results by ways that take no more than Python's stack does."""
+    level = [data]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _whole(value: Any, *, most: int) -> bool:

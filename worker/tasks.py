@@ -76,8 +76,7 @@ async def ingest(ctx: dict[str, Any], /, *args: Any, **kwargs: Any) -> Result:
             async with asyncio.timeout(JOB_S):
                 return await _ingest(context, _payload(args, kwargs), job_id)
         except JobConflictError as error:
-            log.warning("job refused", code=error.code, reason=error.message)
-            return {"run": None, "state": "refused", "error": error.message}
+            return await _conflict(context, error, job_id)
         except (JobError, ConnectionSetupError) as error:
             return await _refused(context, error, args, job_id)
         except (CatalogUnavailableError, TimeoutError) as error:
@@ -119,14 +118,29 @@ async def _ingest(context: Context, payload: Any, job_id: str) -> Result:
     return {"run": run.id, "state": run.state, "error": run.error}
 
 
+async def _conflict(context: Context, error: JobConflictError, job_id: str) -> Result:
+    """A job that became a failed run at once has no body to compare with: whatever comes under its ID is that run."""
+    known = await _known(context, error, job_id)
+    if known.job is not None or known.state != "failed":
+        log.warning("job refused", code=error.code, reason=error.message)
+        return {"run": None, "state": "refused", "error": error.message}
+    log.info("job known already", run=known.id, state=known.state, connection=known.connection)
+    return {"run": known.id, "state": known.state, "error": known.error}
+
+
+async def _known(context: Context, error: LongshoreError, job_id: str, *, connection: str = "") -> Run:
+    """The run of this job ID; a failed one if there is none yet."""
+    try:
+        return await context.intake.refuse(error, connection=connection, origin="queue", job_id=job_id)
+    except CatalogUnavailableError as unavailable:
+        raise Retry(defer=_LATER_S) from unavailable
+
+
 async def _refused(context: Context, error: LongshoreError, args: tuple[Any, ...], job_id: str) -> Result:
     """The payload may hold anything: only its reason is kept, as text that any database takes."""
     connection = _named_connection(args)
     reason = type(error)(_clean(error.message)[:_MOST_REASON], code=error.code)
-    try:
-        run = await context.intake.refuse(reason, connection=connection, origin="queue", job_id=job_id)
-    except CatalogUnavailableError as unavailable:
-        raise Retry(defer=_LATER_S) from unavailable
+    run = await _known(context, reason, job_id, connection=connection)
     if run.job is not None:
         log.warning("job refused", code=error.code, reason=reason.message, known_run=run.id)
         return {"run": None, "state": "refused", "error": reason.message}

@@ -52,6 +52,23 @@ def test_whatever_lies_on_the_queue_arq_gets_a_call_that_it_survives(raw: bytes)
     assert name == INGEST or not any(isinstance(arg, Unreadable) for arg in args)
 
 
+def test_a_job_that_is_too_large_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = serialize_job(INGEST, ({"uris": ["s3://b"], "options": {"x": "y" * 1000}},), {}, None, 1, serializer=dumps)
+    assert loads(raw, most=len(raw))["f"] == INGEST
+    monkeypatch.setattr(json, "loads", pytest.fail)
+    (unreadable,) = loads(raw, most=len(raw) - 1)["a"]
+    assert f"it has {len(raw)} bytes, more than {len(raw) - 1}" in unreadable.reason
+
+
+@pytest.mark.parametrize("levels", [300, 900, 950, 960, 970, 980])
+def test_a_job_that_arq_could_not_write_down_is_told_so(levels: int) -> None:
+    """Whether the parser takes it depends on how deep it is called."""
+    raw = b'{"f":"ingest","a":[%s],"k":{},"t":null,"et":1}' % (b"[" * levels + b"]" * levels)
+    (unreadable,) = loads(raw)["a"]
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.reason == "it is nested deeper than 200"
+
+
 class _Bomb:
     def __reduce__(self) -> tuple[Any, ...]:
         return pytest.fail, ("it was unpickled",)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from arq.worker import Retry
 
-from config.errors import CatalogUnavailableError, OutOfScopeError, UnknownConnectionError
+from config.errors import CatalogUnavailableError, JobConflictError, OutOfScopeError, UnknownConnectionError
 from config.settings import Limits
 from ingest.events import RunEnded
 from tests.fakes.shifts import FakeBell, FakeIntake, FakeWorker
@@ -78,6 +78,42 @@ async def test_a_bad_body_under_a_known_job_id_does_not_touch_the_first_run() ->
     assert bench.intake.runs["job-1"].state == "queued"
 
 
+@pytest.mark.parametrize("trouble", [UnknownConnectionError("no connection 'c'"), OutOfScopeError("not permitted")])
+async def test_a_job_that_failed_at_once_is_the_same_run_when_it_comes_again(trouble: Exception) -> None:
+    """Whether what was wrong is still wrong or not: its body was not kept, and an ID is one run."""
+    bench = Bench()
+    bench.intake.trouble = [trouble]
+    first = await bench.ingest(JOB)
+    assert first["state"] == "failed"
+    assert await bench.ingest(JOB) == first
+    bench.intake.trouble = [trouble]
+    assert await bench.ingest(JOB) == first
+    assert len(bench.intake.runs) == 1
+    assert bench.bell.rings == 0
+
+
+@pytest.mark.parametrize("body", [{"uris": "nonsense"}, {**JOB, "options": {"x": float("nan")}}, None])
+async def test_a_bad_body_again_is_the_same_failed_run(body: Any) -> None:
+    bench = Bench()
+    first = await bench.ingest(body)
+    assert first["state"] == "failed"
+    assert await bench.ingest(body) == first
+    assert len(bench.intake.runs) == 1
+
+
+async def test_a_conflict_that_can_not_be_looked_up_comes_again() -> None:
+    bench = Bench()
+    await bench.ingest(JOB)
+    bench.intake.trouble = [JobConflictError("taken"), CatalogUnavailableError()]
+    with pytest.raises(Retry):
+        await bench.ingest(JOB)
+
+
+async def test_a_job_is_held_to_the_limits_of_this_worker() -> None:
+    bench = Bench(limits=Limits(prefixes_per_job=1))
+    assert (await bench.ingest(JOB))["error"] == "the job can't be used: uris: 2 are more than 1; send several jobs"
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs", "reason"),
     [
@@ -92,6 +128,8 @@ async def test_a_bad_body_under_a_known_job_id_does_not_touch_the_first_run() ->
         (({"uris": ["s3://bucket"], "workspace": "other"},), {}, "workspace"),
         (({"uris": ["s3://bucket"], "\ud800\0": 1},), {}, "payload"),
         (({"uris": ["s3://bucket"], "connection": "\udcff" * 5},), {}, "connection"),
+        (({**JOB, "options": {"x": float("inf")}},), {}, "options: inf is no JSON number"),
+        (({**JOB, "options": {"\ud800": 1}},), {}, "options: it holds half of a surrogate pair"),
     ],
 )
 async def test_a_bad_payload_becomes_a_failed_run_with_the_reason(
