@@ -132,9 +132,11 @@ def _open(url: str) -> Database:
     writer, reader = _engine(path, begin="BEGIN IMMEDIATE", size=1), _engine(path, begin="BEGIN", size=_READERS)
     try:
         _migrate(writer, reader)
+    except CatalogError:
+        _dispose(writer, reader)
+        raise
     except DBAPIError as error:
-        writer.dispose()
-        reader.dispose()
+        _dispose(writer, reader)
         if _NO_DATABASE in str(error.orig):
             raise SettingsError(
                 f"{path} is no SQLite database, so it can't be the catalog; nothing was changed in it: set LONGSHORE_CATALOG_URL to "
@@ -142,6 +144,11 @@ def _open(url: str) -> Database:
             ) from error
         raise _translated(error) from error
     return Database(writer=writer, reader=reader)
+
+
+def _dispose(*engines: sa.Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def _sqlite_path(url: str) -> Path:
@@ -172,7 +179,11 @@ def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin or commit by itself
-        _write_ahead(connection)
+        try:
+            _write_ahead(connection)
+        except sqlite3.Error:
+            connection.close()  # the pool has not taken it over yet
+            raise
         connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
