@@ -9,7 +9,7 @@ import signal
 import time
 from typing import Any, Final
 
-from console.stage import Stage, StageError, stage
+from console.stage import Run, Stage, StageError, stage
 
 LEAST_OBJECTS: Final = 50
 _CHANGES: Final = 20
@@ -31,14 +31,14 @@ _EXPORTED: Final = (
 )
 
 
-def play(*, objects: int, keep: bool) -> None:
+def play(run: Run, *, objects: int, keep: bool) -> None:
     """Run the demo with that many objects; with `keep`, wait for Ctrl-C before everything is ended.
 
     Raises StageError if anything is not as it must be.
     """
     began = time.monotonic()
     _say("starting a Valkey, an S3, STS and IAM (moto), and a worker: `arq worker.main.WorkerSettings`")
-    with stage() as on:
+    with stage(run) as on:
         seeded = on.ask("seed", objects)
         bucket = on.facts["bucket"]
         _say(f"the bucket {bucket} has {seeded['objects']:,} objects, {seeded['media']} of them pictures and sounds")

@@ -16,17 +16,23 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
+
+from console.running import EXIT_STOPPED
 
 ANSWER_S: Final = 60.0
 """How long the cloud may take to start or to answer."""
 _WORKER_S: Final = 60.0
 _STOP_S: Final = 10.0
 _TAIL_LINES: Final = 30
+
+
+Run = Callable[[Sequence[str]], int]
+"""Runs a command in this process and returns its exit code."""
 
 
 class StageError(Exception):
@@ -43,6 +49,7 @@ class Stage:
     """What the cloud says of itself: bucket, role, external_id, ..."""
     metrics_url: str
     _cloud: subprocess.Popen[str]
+    _run: Run
 
     def ask(self, verb: str, *arguments: int) -> Any:
         """Let the cloud do something; see console/cloud.py."""
@@ -53,13 +60,11 @@ class Stage:
 
         It runs in this process: a dozen of Python's starts would take longer than all they do.
         """
-        from console.cli import EXIT_STOPPED, run
-
         if not silent:
             print(f"$ longshore {shlex.join(arguments)}", flush=True)
         out = io.StringIO()
         with _as_environment(self.environment), contextlib.redirect_stdout(out):
-            code = run(arguments)
+            code = self._run(arguments)
         if not silent:
             print(out.getvalue(), end="", flush=True)
         if code == EXIT_STOPPED:
@@ -75,7 +80,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage() -> Generator[Stage]:
+def stage(run: Run) -> Generator[Stage]:
     """Start a cloud and a worker; end both. Raises StageError with the end of a log if one does not start.
 
     SIGTERM and SIGHUP become KeyboardInterrupt inside; while everything is ended no signal interrupts.
@@ -91,7 +96,7 @@ def stage() -> Generator[Stage]:
             worker = stack.enter_context(_worker(environment, directory))
             url = f"http://127.0.0.1:{port}"
             _wait_until_well(f"{url}/healthz", worker, directory / "worker.log")
-            yield Stage(environment, facts, f"{url}/metrics", cloud)
+            yield Stage(environment, facts, f"{url}/metrics", cloud, run)
         except StageError as error:
             raise StageError(f"{error}\n{_tail(directory / 'worker.log')}") from error
         finally:

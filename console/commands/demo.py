@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
+
+from console.running import run_command
 
 
 @click.command(short_help="Ingest a bucket of a cloud on this machine.")
@@ -10,7 +14,8 @@ import click
 @click.option(
     "--objects", type=click.IntRange(50, 100_000), default=3000, show_default=True, help="How many the bucket has."
 )
-def demo(keep: bool, objects: int) -> int:  # noqa: FBT001  click passes by name
+@click.pass_context
+def demo(context: click.Context, keep: bool, objects: int) -> int:  # noqa: FBT001  click passes by name
     """Watch a worker ingest a bucket through an assumed role; no account, no Docker, no Redis is needed.
 
     \b
@@ -26,7 +31,7 @@ def demo(keep: bool, objects: int) -> int:  # noqa: FBT001  click passes by name
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the demo needs {error.name}: pip install 'longshore[demo]'") from error
     try:
-        play(objects=objects, keep=keep)
+        play(partial(run_command, context.find_root().command), objects=objects, keep=keep)
     except StageError as error:
         click.echo(f"error: the demo failed: {error}", err=True)
         return 1
