@@ -72,12 +72,14 @@ class Patience(Retry):
             except self._supported_errors as error:
                 self._lost(error)
                 await fail(error)
+                _heed_cancellation()
                 if time.monotonic() - began >= self._seconds:
                     raise
                 await asyncio.sleep(random.uniform(0.5, 1) * pause_s)  # noqa: S311 - jitter
                 pause_s = min(_PAUSE_MOST_S, 2 * pause_s)
             else:
                 self._found()
+                _heed_cancellation()
                 return result
 
     def _lost(self, error: Exception) -> None:
@@ -94,6 +96,15 @@ class Patience(Retry):
         if self._lost_at is not None:
             log.info("redis is back", seconds=round(time.monotonic() - self._lost_at, 1))
             self._lost_at = None
+
+
+def _heed_cancellation() -> None:
+    """Before Python 3.12, `asyncio.wait_for`, with which redis-py sends, drops a cancellation that comes as it ends: a worker that
+    is told to stop would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class PatientPipeline(Pipeline):

@@ -78,6 +78,28 @@ async def test_patience_ends_for_who_waits_already_and_on_every_connection() -> 
         await waiting
 
 
+@pytest.mark.parametrize("outcome", ["PONG", RedisConnectionError("gone")])
+async def test_a_cancellation_that_a_command_swallows_is_heeded_all_the_same(outcome: str | Exception) -> None:
+    """As `asyncio.wait_for` of Python 3.11 swallows it: a worker that is told to stop would go on."""
+    begun = asyncio.Event()
+
+    async def swallow() -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if isinstance(outcome, Exception):
+                raise outcome from None
+        return str(outcome)
+
+    waiting = asyncio.create_task(Patience(seconds=float("inf")).call_with_retry(swallow, nothing))
+    await begun.wait()
+    waiting.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({waiting})
+    assert waiting.cancelled()
+
+
 async def test_a_connection_lost_under_watch_reads_as_a_job_that_runs_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
