@@ -162,6 +162,7 @@ def main() -> None:
     load, began = os.getloadavg()[0], time.monotonic()
     chosen = [work for work in every if not groups or work.group in groups]
     results = measure(chosen, python=asked.peers_python.absolute(), only=frozenset(only) if only else None)
+    asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "RESULTS.md").write_text(page(results, command=_command(asked), load=load))
     told = json.dumps([result.as_json() for result in results], indent=1)
     (asked.out / "RESULTS.json").write_text(told + "\n")
