@@ -184,7 +184,6 @@ def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
         except sqlite3.Error:
             connection.close()  # the pool has not taken it over yet
             raise
-        connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
             # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.

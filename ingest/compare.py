@@ -1,35 +1,25 @@
-"""The merge: what a listing says beside what the catalog knows, both in key order, in one walk."""
+"""The merge: what a listing says beside what the catalog knows of the same interval, and the spans that come of it."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import NamedTuple
+from itertools import compress, islice
+from typing import Final, NamedTuple
 
 from ingest.job import DEPTHS, Depth
-from ingest.model import Entry, Range
+from ingest.known import Known
+from ingest.model import Entries, Range
 
-SETTLED = ("present", "archived")
+SETTLED: Final = ("present", "archived")
 """States in which a known asset needs no second look."""
 
-
-class Known(NamedTuple):
-    """What the catalog knows of one object, as far as comparing needs it. Never a removed one."""
-
-    key: bytes
-    fingerprint: tuple[int, str, str, str, str]
-    """See `fingerprint`."""
-    state: str
-    depth: Depth
-
-
-class Change(NamedTuple):
-    """An entry that is not as the catalog knows it."""
-
-    entry: Entry
-    known: Known | None
+_UNCHANGED, _CHANGED, _ADDED, _FILTERED, _FILTERED_KNOWN, _SEEN_AGAIN = range(6)
+"""What was found of each entry, one byte for each. The last one: filtered, but an earlier run missed it."""
+_KNOWN: Final = (_UNCHANGED, _CHANGED, _FILTERED_KNOWN, _SEEN_AGAIN)
+_IS_CHANGE: Final = bytes(int(verdict in (_CHANGED, _ADDED)) for verdict in range(256))
+_IS_NEW: Final = bytes(int(verdict == _ADDED) for verdict in range(256))
 
 
 @dataclass(slots=True)
@@ -38,7 +28,10 @@ class Merged:
 
     within: Range
     listed: int = 0
-    changes: list[Change] = field(default_factory=list)
+    changes: Entries = field(default_factory=Entries)
+    """Entries that are not as the catalog knows them."""
+    new: bytes = b""
+    """One byte for each change: 1 if the catalog does not know it, else 0."""
     unchanged: int = 0
     filtered: int = 0
     known: int = 0
@@ -52,64 +45,67 @@ class Merged:
 Keep = Callable[[bytes], bool] | None
 
 
-def fingerprint(entry: Entry) -> tuple[int, str, str, str, str]:
-    """What decides whether an object is unchanged: size, ETag, time, storage class and checksum kind, all as listed."""
-    return *entry[1:5], listed_checksum(entry)
-
-
-def listed_checksum(entry: Entry) -> str:
-    """Algorithm and type in one word or two; empty if the listing names none."""
-    algorithm, kind = entry[5:7]
-    return f"{algorithm} {kind}".strip() if algorithm or kind else ""
+def covering(depth: Depth) -> tuple[Depth, ...]:
+    """The depths that leave nothing to do for this one."""
+    return DEPTHS[DEPTHS.index(depth) :]
 
 
 def merge(
-    entries: Sequence[Entry], known: Sequence[Known], *, within: Range, depth: Depth, keep: Keep = None
-) -> Merged:
-    """Walk both side by side; both ascend by key and lie in `within`. `keep` filters after the merge: what it drops is not missing."""
-    merged = Merged(within, listed=len(entries), known=len(known))
-    if not known and keep is None:
-        merged.changes = [Change(entry, None) for entry in entries]
-        return merged
-    covering = DEPTHS[DEPTHS.index(depth) :]
-    rows = iter(known)
-    row = next(rows, None)
-    for entry in entries:
-        while row is not None and row.key < entry.key:
-            merged.missing.append(row.key)
-            row = next(rows, None)
-        match = row if row is not None and row.key == entry.key else None
-        if match is not None:
-            row = next(rows, None)
-        if keep is not None and not keep(entry.key):
-            merged.filtered += 1
-            if match is not None and match.state == "missing":
-                merged.seen_again.append(entry.key)
-        elif (
-            match is not None
-            and match.state in SETTLED
-            and match.depth in covering
-            and match.fingerprint == fingerprint(entry)
-        ):
-            merged.unchanged += 1
-        else:
-            merged.changes.append(Change(entry, match))
-    while row is not None:
-        merged.missing.append(row.key)
-        row = next(rows, None)
-    return merged
-
-
-def cut(
-    entries: Sequence[Entry], known: Sequence[Known], *, within: Range, depth: Depth, keep: Keep, most: int
+    entries: Entries, known: Known, *, within: Range, depth: Depth, keep: Keep = None, most: int
 ) -> Iterator[Merged]:
-    """Compare, in as many spans as it takes for each to hold at most `most` changes; they tile `within` in key order."""
-    merged = merge(entries, known, within=within, depth=depth, keep=keep)
-    if len(merged.changes) <= most or len(entries) < 2:
-        yield merged
-        return
-    middle = len(entries) // 2
-    key = entries[middle - 1].key
-    split = bisect_right(known, key, key=attrgetter("key"))
-    yield from cut(entries[:middle], known[:split], within=Range(within.lo, key), depth=depth, keep=keep, most=most)
-    yield from cut(entries[middle:], known[split:], within=Range(key, within.hi), depth=depth, keep=keep, most=most)
+    """Compare, in as many spans as it takes for each to hold at most `most` changes; they tile `within` in key order.
+
+    `entries` and `known` lie in `within`. `keep` filters after the merge: what it drops is not missing.
+    """
+    walked = _walk(entries, known, depth, keep)
+    changes = [place for place, is_change in enumerate(walked.verdicts.translate(_IS_CHANGE)) if is_change]
+    first, lo, gone = 0, within.lo, 0
+    for stop in [*islice(changes, most, None, most), None]:
+        # a span ends before the change that is one too many, at the entry that comes before it
+        hi = within.hi if stop is None else entries.keys[stop - 1]
+        missing = len(walked.missing) if hi is None or stop is None else bisect_left(walked.missing, hi)
+        yield walked.span(entries, slice(first, stop), Range(lo, hi), walked.missing[gone:missing])
+        first, lo, gone = stop or 0, hi, missing
+
+
+class _Walked(NamedTuple):
+    verdicts: bytes
+    missing: list[bytes]
+
+    def span(self, entries: Entries, part: slice, within: Range, missing: list[bytes]) -> Merged:
+        """One span, made of this part of the entries."""
+        verdicts, listed = self.verdicts[part], entries[part]
+        is_change = verdicts.translate(_IS_CHANGE)
+        changed = is_change.count(1)
+        count = {verdict: verdicts.count(verdict) for verdict in range(_SEEN_AGAIN + 1)}
+        merged = Merged(within, listed=len(verdicts), missing=missing, unchanged=count[_UNCHANGED])
+        merged.changes = listed if changed == len(verdicts) else listed.where(is_change)
+        merged.new = bytes(compress(verdicts.translate(_IS_NEW), is_change))
+        merged.filtered = count[_FILTERED] + count[_FILTERED_KNOWN] + count[_SEEN_AGAIN]
+        merged.known = sum(count[verdict] for verdict in _KNOWN) + len(missing)
+        if count[_SEEN_AGAIN]:
+            merged.seen_again = [
+                key for key, verdict in zip(listed.keys, verdicts, strict=True) if verdict == _SEEN_AGAIN
+            ]
+        return merged
+
+
+def _walk(entries: Entries, known: Known, depth: Depth, keep: Keep) -> _Walked:
+    if keep is None and not known.count:
+        return _Walked(bytes([_ADDED]) * len(entries), [])
+    if keep is None and known.all_settled and known.says(entries):
+        return _Walked(bytes(len(entries)), [])
+    settled, enough = frozenset(SETTLED), frozenset(covering(depth))
+    rows = known.rows()
+    verdicts = bytearray()
+    for key, fingerprint in zip(entries.keys, entries.fingerprints(), strict=True):
+        row = rows.pop(key, None)
+        if keep is not None and not keep(key):
+            again = row is not None and row.state == "missing"
+            verdicts.append(_SEEN_AGAIN if again else _FILTERED if row is None else _FILTERED_KNOWN)
+        elif row is None:
+            verdicts.append(_ADDED)
+        else:
+            same = row.fingerprint == fingerprint and row.state in settled and row.depth in enough
+            verdicts.append(_UNCHANGED if same else _CHANGED)
+    return _Walked(bytes(verdicts), list(rows))

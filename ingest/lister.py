@@ -11,15 +11,13 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Protocol
 
 from config.errors import ListingError, RequestRefusedError, SourceError
 from ingest.cutting import cut
-from ingest.model import Entry, Page, Range
+from ingest.model import Entries, Page, Range
 from ingest.territory import Part, Territory
 
-_key = attrgetter("key")
 _WAIT_PAGES = 3
 """Nothing is cut blindly while folders are asked for, unless that takes longer than so many pages."""
 
@@ -37,7 +35,7 @@ class Piece:
     """A part of the key space that was listed whole: `entries` are all there is of it."""
 
     within: Range
-    entries: list[Entry]
+    entries: Entries
 
 
 class Lister:
@@ -128,7 +126,7 @@ class Lister:
             if start is None or (isinstance(error, ListingError) and error.code != "UnorderedListing"):
                 raise
             return None
-        ignored = start is not None and bool(page.entries) and page.entries[0].key <= start
+        ignored = start is not None and bool(page.entries) and page.entries.keys[0] <= start
         return None if ignored else page
 
     async def _list_in_turn(self) -> None:
@@ -146,13 +144,13 @@ class Lister:
         if page.next_token is not None:
             if not entries:
                 return left
-            upto = entries[-1].key
+            upto = entries.keys[-1]
         while left and (upto is None or left[0].lo is None or left[0].lo < upto):
             part = left.pop(0)
             whole = upto is None or (part.hi is not None and part.hi <= upto)
             within = part if whole else Range(part.lo, upto)
-            start = 0 if within.lo is None else bisect_right(entries, within.lo, key=_key)
-            stop = len(entries) if within.hi is None else bisect_right(entries, within.hi, key=_key)
+            start = 0 if within.lo is None else bisect_right(entries.keys, within.lo)
+            stop = len(entries) if within.hi is None else bisect_right(entries.keys, within.hi)
             await self._listed.put(Piece(within=within, entries=entries[start:stop]))
             if not whole:
                 left.insert(0, Range(upto, part.hi))

@@ -10,17 +10,18 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from functools import partial
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from config.errors import CatalogUnavailableError, ProtocolError, SourceUnavailableError
 from config.settings import Limits
-from ingest.catalog.assets import Place
+from ingest.catalog.assets import Place, records_of
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
-from ingest.compare import Change, Merged, cut
+from ingest.compare import Merged, merge
 from ingest.denials import Denials
 from ingest.events import Observe, SpanCommitted
 from ingest.filters import key_filter
@@ -30,7 +31,8 @@ from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
 from ingest.model import Range
 from ingest.probe import head
-from ingest.probe.head import ObjectSource, Probed
+from ingest.probe.hands import Hands
+from ingest.probe.head import Change, ObjectSource, Probed
 
 _LOST = (SourceUnavailableError, ProtocolError)
 """A probe that ended so says nothing of the object."""
@@ -73,7 +75,6 @@ class Slice:
         self._began = time.monotonic()
         self._others_wait = False
         self._connection_changed = False
-        self._probes = asyncio.Semaphore(tools.limits.probes_at_once)
 
     async def work(self) -> None:
         """Work until nothing is left, the worker stops, or the slice is over and others wait.
@@ -90,7 +91,7 @@ class Slice:
 
     async def _work_source(self, number: int, todo: list[Range]) -> None:
         source = self._run.sources[number]
-        at = _Where(number, source.prefix, Place(self._run.connection_id, source.bucket))
+        place = Place(self._run.connection_id, source.bucket)
         bucket = self._tools.open_bucket(source.bucket)
         limits = self._tools.limits
         lister = Lister(
@@ -98,11 +99,13 @@ class Slice:
         )
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
-            committing = group.create_task(self._commit_as_they_come(bucket, done, at.place))
+            committing = group.create_task(self._commit_as_they_come(bucket, done, place))
             async with lister.started(), asyncio.TaskGroup() as looking:
+                hands = Hands(looking, partial(self._probe, bucket), most=limits.probes_at_once)
+                at = _Where(number, source.prefix, place, hands)
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
-                    looked_at = looking.create_task(self._look(bucket, at, piece, done))
+                    looked_at = looking.create_task(self._look(at, piece, done))
                     looked_at.add_done_callback(lambda _: room.release())
             await done.put(None)
             await committing
@@ -120,57 +123,55 @@ class Slice:
         finally:
             coming.cancel()
 
-    async def _look(self, bucket: BucketSource, at: _Where, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
+    async def _look(self, at: _Where, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
         """Turn a piece into spans. What is not begun when the slice ends stays to do."""
         async for merged in self._compared(at, piece):
             if self._over():
                 return
-            await done.put(await self._probed(bucket, at.number, merged))
+            await done.put(await self._probed(at, merged))
 
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
-        limits = self._tools.limits
-        most = limits.page_keys if self._depth == "list" else limits.span_probes
+        limits, depth = self._tools.limits, self._depth
+        most = limits.page_keys if depth == "list" else limits.span_probes
         entries, left = piece.entries, piece.within
         while True:
-            known = await self._tools.catalog.known(at.place, prefix=at.prefix, within=left, limit=limits.known_rows)
-            full = len(known) == limits.known_rows and known[-1].key != left.hi
+            known = await self._tools.catalog.known(
+                at.place, prefix=at.prefix, within=left, depth=depth, limit=limits.known_rows
+            )
+            full = known.count == limits.known_rows and known.last != left.hi
             # If more is known of this interval than one span may hold, the span ends at the last row read.
-            within = Range(left.lo, known[-1].key) if full else left
-            inside = bisect_right(entries, known[-1].key, key=attrgetter("key")) if full else len(entries)
-            for merged in cut(entries[:inside], known, within=within, depth=self._depth, keep=self._keep, most=most):
+            within = Range(left.lo, known.last) if full else left
+            inside = bisect_right(entries.keys, known.last) if full else len(entries)
+            for merged in merge(entries[:inside], known, within=within, depth=depth, keep=self._keep, most=most):
                 yield merged
             if not full:
                 return
             entries, left = entries[inside:], Range(within.hi, left.hi)
 
-    async def _probed(self, bucket: BucketSource, number: int, merged: Merged) -> Span:
+    async def _probed(self, at: _Where, merged: Merged) -> Span:
         if self._depth == "list":
-            assets, outcomes = head.unprobed(merged.changes)
-            return Span(source=number, merged=merged, assets=assets, outcomes=outcomes)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._probe(bucket, change)) for change in merged.changes]
-        results = [task.result() for task in tasks]
+            records, outcomes = head.unprobed(merged)
+            return Span(source=at.number, merged=merged, records=records, outcomes=outcomes)
+        results = await at.hands.each(list(map(Change, merged.changes, merged.new)))
         self._raise_outage(results)
-        gone = [
-            change.entry.key
-            for change, result in zip(merged.changes, results, strict=True)
-            if result.asset is None and change.known
-        ]
-        merged.missing.extend(gone)
+        merged.missing.extend(
+            key
+            for key, new, result in zip(merged.changes.keys, merged.new, results, strict=True)
+            if result.asset is None and not new
+        )
         return Span(
-            source=number,
+            source=at.number,
             merged=merged,
-            assets=[result.asset for result in results if result.asset is not None],
+            records=records_of([result.asset for result in results if result.asset is not None]),
             outcomes=Counter(result.outcome for result in results),
         )
 
     async def _probe(self, bucket: BucketSource, change: Change) -> Probed:
-        async with self._probes:
-            try:
-                result = await head.head(bucket, change)
-            except _LOST as error:
-                return head.failed(change, error)
+        try:
+            result = await head.head(bucket, change)
+        except _LOST as error:
+            return head.failed(change, error)
         await self._tools.denials.seen(bucket, change.entry.key, result.error)
         return result
 
@@ -207,7 +208,7 @@ class Slice:
             SpanCommitted(
                 connection=self._run.connection,
                 outcomes=dict(outcomes),
-                rows=sum(len(span.assets) + len(span.merged.missing) for span in spans),
+                rows=sum(len(span.records) + len(span.merged.missing) for span in spans),
                 seconds=time.perf_counter() - began,
             )
         )
@@ -241,3 +242,4 @@ class _Where(NamedTuple):
     """Of the source, in its run."""
     prefix: bytes
     place: Place
+    hands: Hands[Change, Probed]

@@ -7,12 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import attrgetter
 
-from ingest.model import Entry, Page, Range
+from ingest.model import Entries, Page, Range
 from ingest.splitting import KEY_BYTES, Line, common, cut_point
 
-_key = attrgetter("key")
 _SAMPLES = 256
 """Keys kept to learn alphabets from."""
 _FOLDERS = 20_000
@@ -88,53 +86,53 @@ class Territory:
         self.live.append(part)
         return part
 
-    def take(self, part: Part, page: Page) -> tuple[Range, list[Entry]] | None:
+    def take(self, part: Part, page: Page) -> tuple[Range, Entries] | None:
         """Claim what a page says of a part, up to the part's present end; None if it says nothing yet."""
         entries, hi = page.entries, part.hi
         self.page_keys = max(self.page_keys, len(entries))
         if not part.answered:
-            self._answered(part, entries)
-        beyond = hi is not None and bool(entries) and entries[-1].key >= hi
-        if beyond:
-            entries = entries[: bisect_right(entries, hi, key=_key)]
+            self._answered(part, entries.keys)
+        beyond = hi is not None and bool(entries) and entries.keys[-1] >= hi
+        if hi is not None and beyond:
+            entries = entries[: bisect_right(entries.keys, hi)]
         part.done = beyond or page.next_token is None
-        self._learn(part, entries)
+        self._learn(part, entries.keys)
         if not entries and not part.done:
             return None
-        claimed = Range(part.lo, hi if part.done else entries[-1].key)
+        claimed = Range(part.lo, hi if part.done else entries.keys[-1])
         part.lo = claimed.hi
         if part.done:
             self.live.remove(part)
         return claimed, entries
 
-    def _answered(self, part: Part, entries: list[Entry]) -> None:
+    def _answered(self, part: Part, keys: list[bytes]) -> None:
         """The first page behind a cut tells whether keys reach up to it."""
         part.answered = True
         self.tried += 1
         start = part.lo
-        if not entries or (part.hi is not None and entries[0].key > part.hi):
+        if not keys or (part.hi is not None and keys[0] > part.hi):
             self.wasted += 1
         left = next((one for one in [*self.live, *self.waiting] if one.hi == start and one.loose is None), None)
         if left is None or start is None:
             return
         left.loose = True
-        if len(entries) > 1:
-            first, last = entries[0].key, entries[-1].key
+        if len(keys) > 1:
+            first, last = keys[0], keys[-1]
             line = Line(last, skip=common(start, last), apart=common(first, last), samples=self.samples)
             at = line.number(first)
             left.loose = at - line.number(start) > line.number(last) - at
 
-    def _learn(self, part: Part, entries: list[Entry]) -> None:
-        kept = len(entries)
+    def _learn(self, part: Part, keys: list[bytes]) -> None:
+        kept = len(keys)
         self.pages += kept / self.page_keys
         self.excess += 1 - kept / self.page_keys
-        if not entries:
+        if not keys:
             return
-        last = entries[-1].key
+        last = keys[-1]
         self._passed += len(self.folders_in(part.lo, last))
         part.kept = kept
-        part.marks = (*(entries[kept * place // _MARKS].key for place in range(min(kept, _MARKS))), last)
-        self.samples += (entries[kept // 2].key, last)
+        part.marks = (*(keys[kept * place // _MARKS] for place in range(min(kept, _MARKS))), last)
+        self.samples += (keys[kept // 2], last)
 
     # -- folders
 
@@ -160,7 +158,7 @@ class Territory:
         """What a LIST with a delimiter said of everything behind `after`."""
         self.excess += 1
         self.folders = sorted({*self.folders, *(name for name in page.common_prefixes if name > after)})
-        ends = [entry.key for entry in page.entries[-1:]] + page.common_prefixes[-1:]
+        ends = page.entries.keys[-1:] + page.common_prefixes[-1:]
         self.mapped = _BEYOND if page.next_token is None else max([after, *ends])
 
     def no_folders(self) -> None:

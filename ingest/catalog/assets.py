@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from config.database import db_now
+from ingest.catalog import bulk
 from ingest.catalog.tables import assets as table
-from ingest.compare import Known
+from ingest.compare import SETTLED, covering
+from ingest.job import Depth
+from ingest.known import NOTHING, SEPARATOR, Joined, Known, KnownAsset, known_of
 from ingest.model import ARCHIVED, Range
-
-_KEPT = ("connection_id", "bucket", "key", "version_id", "first_seen_at")
 
 
 class Place(NamedTuple):
@@ -47,25 +49,23 @@ class Asset(NamedTuple):
     """JSON object."""
 
 
-def _upsert(key: str) -> sa.TextClause:
-    """Rows come as one JSON array: an `executemany` takes the interpreter lock for each of them, and starves the event loop's
-    thread and itself; this takes it once. Everything a row holds is replaced, so that nothing of an object's former self stays
-    beside its new one; only `first_seen_at` is kept.
-    """
-    values = {column.name: "NULL" for column in table.c}
-    values |= {name: f"json_extract(value, '$[{number}]')" for number, name in enumerate(Asset._fields)}
-    values |= {"connection_id": ":connection_id", "bucket": ":bucket", "version_id": "''", "run_id": ":run_id"}
-    values |= {"key": key, "first_seen_at": ":now", "changed_at": ":now"}
-    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _KEPT)
-    return sa.text(
-        f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} FROM json_each(:rows) WHERE true "  # noqa: S608 - names of our own columns
-        f"ON CONFLICT ({', '.join(_KEPT[:4])}) DO UPDATE SET {changed}"
-    )
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records as columns, which is how many are written at once."""
+
+    columns: Sequence[Sequence[Any]]
+    """The columns of `Asset` from the first one on, as many as are known; the rest is None in all."""
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
 
 
-_UPSERT: Final = _upsert("CAST(json_extract(value, '$[0]') AS BLOB)")
-_UPSERT_ODD: Final = _upsert("from_hex(json_extract(value, '$[0]'))")
-"""For keys that are no text that JSON in SQLite can carry: with NUL, or not UTF-8."""
+def records_of(assets: Sequence[Asset]) -> Records:
+    """Of assets in key order."""
+    return Records(list(zip(*assets, strict=True))) if assets else NO_RECORDS
+
+
+NO_RECORDS: Final = Records([()])
 
 
 def asset_id(*, workspace: str, connection: str, bucket: str, key: bytes, version_id: str = "") -> str:
@@ -80,20 +80,14 @@ def prefix_end(prefix: bytes) -> bytes | None:
     return head[:-1] + bytes([head[-1] + 1]) if head else None
 
 
-def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, limit: int) -> list[Known]:
-    """The first `limit` assets of the range that are not removed, in key order."""
+_COMPARED: Final = ("key", "size", "etag", "last_modified", "storage_class", "listed_checksum", "state", "depth")
+
+
+def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
+    """The first `limit` assets of the range that are not removed, to compare with a listing for this depth."""
     columns = table.c
     query = (
-        sa.select(
-            columns.key,
-            columns.size,
-            columns.etag,
-            columns.last_modified,
-            columns.storage_class,
-            columns.listed_checksum,
-            columns.state,
-            columns.depth,
-        )
+        sa.select(*(columns[name] for name in _COMPARED))
         .where(*_below(place, prefix), columns.version_id == "", columns.state != "removed")
         .order_by(columns.key)
         .limit(limit)
@@ -102,14 +96,29 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, limi
         query = query.where(columns.key > within.lo)
     if within.hi is not None:
         query = query.where(columns.key <= within.hi)
-    return [Known(row[0], row[1:6], row[6], row[7]) for row in _raw(tx, query)]
+    count, last, settled, *joined = tx.execute(_joined(query, depth)).one()
+    if not count:
+        return NOTHING
+    found = Joined(*joined)
+    if found.splits(count):
+        return Known(count=count, last=last, all_settled=settled == count, columns=found)
+    rows = tx.execute(query).all()
+    return known_of({row[0]: KnownAsset(tuple(row[1:6]), row[6], row[7]) for row in rows}, all_settled=settled == count)
 
 
-def _raw(tx: sa.Connection, query: sa.Select[Any]) -> list[Any]:
-    """Rows as the driver's own tuples: the hot path reads a million of them."""
-    compiled = query.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True})
-    result = tx.exec_driver_sql(str(compiled), tuple(compiled.params[name] for name in compiled.positiontup or ()))
-    return list(result.cursor.fetchall())
+def _joined(query: sa.Select[Any], depth: Depth) -> sa.Select[Any]:
+    """One row about all of them: how many, the last key, how many need no second look, and each column as one text."""
+    rows = query.subquery()
+    separator = sa.literal(SEPARATOR)
+    key, *others = (sa.func.group_concat(sa.cast(rows.c[name], sa.Text), separator) for name in _COMPARED)
+    settled = rows.c.state.in_(SETTLED) & rows.c.depth.in_(covering(depth))
+    return sa.select(
+        sa.func.count(),
+        sa.func.max(rows.c.key),
+        sa.func.sum(sa.case((settled, 1), else_=0)),
+        sa.cast(key, sa.LargeBinary),
+        *others,
+    ).select_from(rows)
 
 
 def _below(place: Place, prefix: bytes) -> list[sa.ColumnElement[bool]]:
@@ -118,22 +127,13 @@ def _below(place: Place, prefix: bytes) -> list[sa.ColumnElement[bool]]:
     return where if end is None else [*where, table.c.key < end]
 
 
-def write(tx: sa.Connection, place: Place, run_id: str, assets: Sequence[Asset]) -> None:
-    """Insert or replace these records, in key order; `first_seen_at` stays."""
-    plain: list[tuple[str | int | None, ...]] = []
-    odd: list[tuple[str | int | None, ...]] = []
-    for asset in sorted(assets):
-        try:
-            plain.append((asset.key.decode(), *asset[1:]))
-        except UnicodeDecodeError:
-            odd.append((asset.key.hex(), *asset[1:]))
-        else:
-            if b"\0" in asset.key:
-                odd.append((asset.key.hex(), *plain.pop()[1:]))
-    now = tx.execute(sa.select(db_now())).scalar_one() if assets else 0
-    for statement, rows in ((_UPSERT, plain), (_UPSERT_ODD, odd)):
-        if rows:
-            tx.execute(statement, {**place._asdict(), "run_id": run_id, "now": now, "rows": json.dumps(rows)})
+def write(tx: sa.Connection, place: Place, run_id: str, records: Iterable[Records]) -> None:
+    """Insert or replace these records; `first_seen_at` stays. Each of `records` ascends by key, and none reaches into another."""
+    by_key = sorted(filter(len, records), key=lambda one: bytes(one.columns[0][0]))
+    now = tx.execute(sa.select(db_now())).scalar_one() if by_key else 0
+    for few, columns in groupby(by_key, key=lambda one: len(one.columns)):
+        whole = [[*chain.from_iterable(one)] for one in zip(*(one.columns for one in columns), strict=True)]
+        bulk.upsert(tx, Asset._fields[:few], whole, {**place._asdict(), "version_id": "", "run_id": run_id}, now=now)
 
 
 def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Iterable[bytes]) -> None:

@@ -18,8 +18,8 @@ from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
 from ingest.catalog.spans import Span
-from ingest.compare import Known
-from ingest.job import IngestJob
+from ingest.job import Depth, IngestJob
+from ingest.known import Known
 from ingest.model import Range
 
 _COMMIT_ATTEMPTS = 5
@@ -127,8 +127,10 @@ class Catalog:
         """Raises FencedError."""
         await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
 
-    async def known(self, place: Place, *, prefix: bytes, within: Range, limit: int) -> list[Known]:
-        return await self._database.read(lambda tx: assets.known(tx, place, prefix=prefix, within=within, limit=limit))
+    async def known(self, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
+        """See `assets.known`."""
+        find = partial(assets.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
+        return await self._database.read(find)
 
     async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:
         """Commit spans of one place, all or none; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""

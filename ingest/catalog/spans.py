@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from config.database import db_now
 from ingest.catalog import assets, shards
-from ingest.catalog.assets import Asset, Place
+from ingest.catalog.assets import NO_RECORDS, Place, Records
 from ingest.catalog.shards import Shard, Todo, Usage
 from ingest.catalog.tables import OUTCOMES
 from ingest.catalog.tables import spans as table
@@ -23,7 +23,8 @@ class Span:
 
     source: int
     merged: Merged
-    assets: Sequence[Asset] = ()
+    records: Records = NO_RECORDS
+    """In key order."""
     outcomes: dict[str, int] = field(default_factory=dict)
     """Of the changes: vanished, archived, failed, changed, added. Filtered and unchanged are counted in `merged`."""
 
@@ -40,7 +41,7 @@ def commit(
     moved = shards.advance(
         tx, shard, todo=left_after(shard.todo, spans), spans=len(spans), usage=usage, lease_s=lease_s
     )
-    assets.write(tx, place, shard.run_id, [asset for span in spans for asset in span.assets])
+    assets.write(tx, place, shard.run_id, (span.records for span in spans))
     assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
     assets.mark_seen(tx, place, [key for span in spans for key in span.merged.seen_again])
     tx.execute(

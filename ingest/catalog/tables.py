@@ -106,4 +106,5 @@ assets = sa.Table(
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Column("changed_at", sa.BigInteger, nullable=False),
     sa.Index("assets_missing", "run_id", sqlite_where=sa.text("state = 'missing'")),
+    sqlite_with_rowid=False,
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from config.errors import (
     AccessDeniedError,
@@ -16,8 +15,8 @@ from config.errors import (
     RequestRefusedError,
     SourceError,
 )
-from ingest.catalog.assets import Asset
-from ingest.compare import Change, listed_checksum
+from ingest.catalog.assets import Asset, Records
+from ingest.compare import Merged
 from ingest.model import ARCHIVED, Entry, ObjectHead, Page
 
 _RELISTED_MOST = 3
@@ -33,6 +32,14 @@ class ObjectSource(Protocol):
     ) -> Page: ...
 
 
+class Change(NamedTuple):
+    """An entry that is not as the catalog knows it."""
+
+    entry: Entry
+    new: int
+    """1 if the catalog does not know it, else 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
     """One change, looked at."""
@@ -45,15 +52,19 @@ class Probed:
     """Why it failed."""
 
 
-def unprobed(changes: Iterable[Change]) -> tuple[list[Asset], Counter[str]]:
+def unprobed(merged: Merged) -> tuple[Records, Counter[str]]:
     """Depth `list`: what the listing says is all there is. Returns the records, and the changes by outcome."""
-    outcomes: Counter[str] = Counter()
-    assets = []
-    for entry, known in changes:
-        archived = entry.storage_class in ARCHIVED
-        outcomes["archived" if archived else "added" if known is None else "changed"] += 1
-        assets.append(_listed(entry, "archived" if archived else "present"))
-    return assets, outcomes
+    changes, count, new = merged.changes, len(merged.changes), merged.new.count(1)
+    plain = (changes.keys, changes.sizes, changes.etags, changes.modified, changes.classes, changes.checksum_kinds())
+    archived = [name in ARCHIVED for name in changes.classes]
+    if not any(archived):
+        return Records((*plain, ["present"] * count, ["list"] * count)), Counter(added=new, changed=count - new)
+    states = ["archived" if one else "present" for one in archived]
+    outcomes = Counter(
+        "archived" if one else "added" if is_new else "changed"
+        for one, is_new in zip(archived, merged.new, strict=True)
+    )
+    return Records((*plain, states, ["list"] * count)), outcomes
 
 
 async def head(source: ObjectSource, change: Change) -> Probed:
@@ -108,7 +119,7 @@ def failed(change: Change, error: SourceError) -> Probed:
 
 def _seen(change: Change, entry: Entry, answer: ObjectHead) -> Probed:
     archived = entry.storage_class in ARCHIVED or "x-amz-archive-status" in answer.headers
-    outcome = "archived" if archived else "added" if change.known is None else "changed"
+    outcome = "archived" if archived else "added" if change.new else "changed"
     asset = _listed(entry, "archived" if archived else "present")._replace(
         depth="head",
         content_type=_text(answer.content_type),
@@ -123,7 +134,7 @@ def _seen(change: Change, entry: Entry, answer: ObjectHead) -> Probed:
 
 
 def _listed(entry: Entry, state: str) -> Asset:
-    return Asset(*entry[:5], listed_checksum(entry), state, "list")
+    return Asset(*entry[:5], entry.checksum_kind, state, "list")
 
 
 def _text(value: str) -> str | None:

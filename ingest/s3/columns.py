@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from binascii import unhexlify
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
+from itertools import pairwise
 from string import hexdigits
 
 from config.errors import ProtocolError
-from ingest.model import Entry, Page
+from ingest.model import Entries, Page
 from ingest.s3.xml import LISTED, SIZE_DIGITS, TAGS_MOST, bare_etag, framed, read_document, read_frame
 
 _SPACE = " \t\r\n"
@@ -56,8 +56,6 @@ _ESCAPED = re.compile(rb"(?:%..)+")
 _ESCAPES = {f"%{a}{b}".encode(): bytes.fromhex(a + b) for a in hexdigits for b in hexdigits}
 _ESCAPES_REPLACED = 8
 """Different ones in a page; beyond that it is cheaper to go from name to name."""
-
-_make: Callable[[type[Entry], Iterable[object]], Entry] = tuple.__new__  # what Entry._make does, without its own check
 
 
 class _UnusualError(Exception):
@@ -105,7 +103,7 @@ def read_page(body: bytes, *, bucket: str, prefix: bytes) -> Page | None:
         frame = _frame(body, objects, folders)
         root = read_document(frame)
         encoded = read_frame(root, bucket=bucket, prefix=prefix, body=frame)
-        entries = _entries(_columns(body[objects], "Contents"), encoded=encoded) if objects.stop else []
+        entries = _entries(_columns(body[objects], "Contents"), encoded=encoded) if objects.stop else Entries()
         folded = _columns(body[folders], "CommonPrefixes") if folders.stop else {}
         common = _names(folded.get("Prefix"), encoded=encoded) if folded else []
         return framed(root, entries=entries, common_prefixes=common)
@@ -252,17 +250,22 @@ def _is_plain(text: str) -> bool:
 # -- what it means
 
 
-def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> list[Entry]:
+def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
     keys = _names(columns.get("Key"), encoded=encoded)
-    sizes, modified = columns.get("Size", ("",)), columns.get("LastModified", ("",))
+    nothing = [""] * len(keys)
+    sizes, modified = columns.get("Size", nothing), columns.get("LastModified", nothing)
     if "" in modified or "" in sizes or max(map(len, sizes)) > SIZE_DIGITS or not "".join(sizes).isdigit():
         raise _UnusualError
-    etags: Iterable[str] = columns.get(_QUOTED) or map(bare_etag, columns.get("ETag", repeat("")))
-    classes = (one or "STANDARD" for one in columns.get("StorageClass", repeat("")))
-    algorithms = columns.get("ChecksumAlgorithm", repeat(""))
-    types = columns.get("ChecksumType", repeat(""))
-    rows = zip(keys, map(int, sizes), etags, modified, classes, algorithms, types, strict=False)
-    return list(map(_make, repeat(Entry), rows))
+    etags = columns.get(_QUOTED) or [bare_etag(etag) for etag in columns.get("ETag", nothing)]
+    return Entries(
+        keys,
+        list(map(int, sizes)),
+        list(etags),
+        list(modified),
+        [one or "STANDARD" for one in columns.get("StorageClass", nothing)],
+        list(columns.get("ChecksumAlgorithm", nothing)),
+        list(columns.get("ChecksumType", nothing)),
+    )
 
 
 def _names(texts: Sequence[str] | None, *, encoded: bool) -> list[bytes]:

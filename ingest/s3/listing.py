@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from bisect import bisect_right
 from collections import deque
 from itertools import islice
 
@@ -20,7 +21,7 @@ def check_page(
 
     `floor`: everything up to here has been listed. A folder that `start_after` lies in is still named, though it sorts before.
     """
-    _check_keys([entry.key for entry in page.entries], prefix=prefix, floor=floor, what=what)
+    _check_keys(page.entries.keys, prefix=prefix, floor=floor, what=what)
     previous: bytes | None = None
     for folder in page.common_prefixes:
         if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
@@ -49,7 +50,7 @@ def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: 
 
 def last_of(page: Page) -> bytes | None:
     """The end of what this page covers; None if it is empty."""
-    ends = [entry.key for entry in page.entries[-1:]] + page.common_prefixes[-1:]
+    ends = page.entries.keys[-1:] + page.common_prefixes[-1:]
     return max(ends) if ends else None
 
 
@@ -59,7 +60,7 @@ def cut(page: Page, within: Range) -> Page:
     if hi is None or last is None or last < hi:
         return page
     return Page(
-        entries=[entry for entry in page.entries if entry.key <= hi],
+        entries=page.entries[: bisect_right(page.entries.keys, hi)],
         common_prefixes=[folder for folder in page.common_prefixes if folder <= hi],
         next_token=None,
     )

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import (
 )
 
 from config.errors import ProtocolError
-from ingest.model import Entry, Page
+from ingest.model import Entries, Entry, Page
 
 SIZE_DIGITS = 18
 """More would not fit into the 64 bits of a column; S3 ends at 14."""
@@ -88,7 +88,7 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
     """
     encoded = read_frame(root, bucket=bucket, prefix=prefix, body=body)
     namespace, _ = _split(root.tag)
-    entries = [_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents")]
+    entries = Entries.of(_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents"))
     common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
     return framed(root, entries=entries, common_prefixes=common)
 
@@ -111,7 +111,7 @@ def read_frame(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> boo
     return encoded
 
 
-def framed(root: Element, *, entries: list[Entry], common_prefixes: list[bytes]) -> Page:
+def framed(root: Element, *, entries: Entries, common_prefixes: list[bytes]) -> Page:
     """What is listed, with what the frame says of its number and of how to go on. Raises ProtocolError."""
     namespace, _ = _split(root.tag)
     listed = len(entries) + len(common_prefixes)

@@ -58,7 +58,7 @@ async def test_an_entry_is_told_as_the_listing_tells_it() -> None:
     stored = s3.put("bkt", b"q", b"x", storage_class="STANDARD_IA", version_id="v1", checksum_algorithm="CRC32")
     async with s3, s3_bench(s3) as bench:
         [page] = await pages_of(bench, prefix=b"q")
-        assert page.entries == [
+        assert list(page.entries) == [
             Entry(b"q", 1, stored.etag, stored.listed_modified, "STANDARD_IA", "CRC32", "FULL_OBJECT")
         ]
         head = await bench.client.head(b"q")

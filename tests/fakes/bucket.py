@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from config.errors import ObjectChangedError, ObjectMissingError
-from ingest.model import Entry, ObjectHead, Page, Range
+from ingest.model import Entries, Entry, ObjectHead, Page, Range
 
 
 @dataclass
@@ -45,7 +45,9 @@ class FakeBucket:
                 keys.append(name)
         most = min(max_keys, self.page_keys)
         return Page(
-            entries=[Entry(key, *self.objects[key]) for key in keys[:most] if delimiter not in key[len(prefix) :]],
+            entries=Entries.of(
+                Entry(key, *self.objects[key]) for key in keys[:most] if delimiter not in key[len(prefix) :]
+            ),
             common_prefixes=[key for key in keys[:most] if delimiter in key[len(prefix) :]],
             next_token="more" if len(keys) > most else None,
         )
@@ -63,7 +65,7 @@ class FakeBucket:
     def _page(self, prefix: bytes, within: Range, most: int) -> Page:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key in within)
         return Page(
-            entries=[Entry(key, *self.objects[key]) for key in keys[:most]],
+            entries=Entries.of(Entry(key, *self.objects[key]) for key in keys[:most]),
             next_token="more" if len(keys) > most else None,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from benchmarks.keys import KeySpace
 from benchmarks.listing import list_slice
-from ingest.model import Entry, Page, Range
+from ingest.model import Entries, Entry, Page, Range
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class FarBucket:
         keys = (
             self.space.keys(indexes.start, indexes.stop) if isinstance(indexes, range) else map(self.space.key, indexes)
         )
-        entries = [Entry(key, 1, "e", "2026", "STANDARD") for key in keys]
+        entries = Entries.of(Entry(key, 1, "e", "2026", "STANDARD") for key in keys)
         token = None if found.next_index is None else str(found.next_index)
         return Page(entries=entries, common_prefixes=found.prefixes, next_token=token)
 

@@ -3,79 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.compare import Known, cut, fingerprint, merge
+from ingest.compare import Keep, Merged, merge
 from ingest.job import Depth
-from ingest.model import Entry, Range
+from ingest.known import Known, KnownAsset, known_of
+from ingest.model import Entries, Entry, Range
 
 KEYS = st.binary(max_size=3)
+STATES = st.sampled_from(["present", "archived", "missing", "failed"])
 
 
 def entry(key: bytes, etag: str = "e") -> Entry:
     return Entry(key, 1, etag, "2026-01-01T00:00:00.000Z", "STANDARD")
 
 
-def known(key: bytes, *, etag: str = "e", state: str = "present", depth: Depth = "head") -> Known:
-    return Known(key, fingerprint(entry(key, etag)), state, depth)
+def asset(*, etag: str = "e", state: str = "present", depth: Depth = "head") -> KnownAsset:
+    (fingerprint,) = Entries.of([entry(b"", etag)]).fingerprints()
+    return KnownAsset(fingerprint, state, depth)
 
 
-@given(st.dictionaries(KEYS, st.sampled_from("ab")), st.dictionaries(KEYS, st.sampled_from("ab")), st.sets(KEYS))
+def known(**rows: KnownAsset) -> Known:
+    return known_of({key.encode(): rows[key] for key in sorted(rows)})
+
+
+def whole(entries: list[Entry], rows: Known, *, depth: Depth = "head", keep: Keep = None) -> Merged:
+    (merged,) = merge(Entries.of(entries), rows, within=Range(), depth=depth, keep=keep, most=1000)
+    return merged
+
+
+@given(
+    st.dictionaries(KEYS, st.sampled_from("ab")),
+    st.dictionaries(KEYS, st.tuples(st.sampled_from("ab"), STATES)),
+    st.sets(KEYS),
+)
 def test_the_walk_finds_what_two_dictionaries_find(
-    listed: dict[bytes, str], had: dict[bytes, str], unwanted: set[bytes]
+    listed: dict[bytes, str], had: dict[bytes, tuple[str, str]], unwanted: set[bytes]
 ) -> None:
-    entries = [entry(key, listed[key]) for key in sorted(listed)]
-    rows = [known(key, etag=had[key]) for key in sorted(had)]
-    merged = merge(entries, rows, within=Range(), depth="head", keep=lambda key: key not in unwanted)
+    rows = known_of({key: asset(etag=had[key][0], state=had[key][1]) for key in sorted(had)})
+    merged = whole([entry(key, listed[key]) for key in sorted(listed)], rows, keep=lambda key: key not in unwanted)
 
+    settled = {key: etag for key, (etag, state) in had.items() if state in ("present", "archived")}
     assert merged.missing == sorted(set(had) - set(listed))
-    assert [change.entry.key for change in merged.changes] == [
-        key for key in sorted(set(listed) - unwanted) if had.get(key) != listed[key]
-    ]
-    assert [change.known is not None for change in merged.changes] == [
-        change.entry.key in had for change in merged.changes
-    ]
+    assert merged.changes.keys == [key for key in sorted(set(listed) - unwanted) if settled.get(key) != listed[key]]
+    assert merged.new == bytes(key not in had for key in merged.changes.keys)
     assert merged.filtered == len(set(listed) & unwanted)
+    assert merged.seen_again == sorted(key for key in set(listed) & unwanted & set(had) if had[key][1] == "missing")
+    assert merged.known == len(had)
     assert merged.listed == len(listed) == len(merged.changes) + merged.unchanged + merged.filtered
 
 
-@given(st.sets(KEYS), st.sets(KEYS), st.integers(1, 5))
-def test_spans_of_few_changes_tile_the_range_and_say_the_same(listed: set[bytes], had: set[bytes], most: int) -> None:
-    entries, rows = [entry(key) for key in sorted(listed)], [known(key) for key in sorted(had)]
-    whole = merge(entries, rows, within=Range(), depth="head")
-    spans = list(cut(entries, rows, within=Range(), depth="head", keep=None, most=most))
+def told(span: Merged) -> dict[str, Any]:
+    return {name: getattr(span, name) for name in ("listed", "unchanged", "filtered", "known")}
+
+
+@given(st.sets(KEYS), st.sets(KEYS), st.sets(KEYS), st.integers(1, 5))
+def test_spans_of_few_changes_tile_the_range_and_say_the_same(
+    listed: set[bytes], had: set[bytes], unwanted: set[bytes], most: int
+) -> None:
+    entries, rows = (
+        Entries.of(entry(key) for key in sorted(listed)),
+        known_of({key: asset(state="missing" if key[:1] > b"\x80" else "present") for key in sorted(had)}),
+    )
+
+    def keep(key: bytes) -> bool:
+        return key not in unwanted
+
+    one = whole(list(entries), rows, keep=keep)
+    spans = list(merge(entries, rows, within=Range(), depth="head", keep=keep, most=most))
 
     assert [span.within.lo for span in spans[1:]] == [span.within.hi for span in spans[:-1]]
     assert (spans[0].within.lo, spans[-1].within.hi) == (None, None)
     assert all(len(span.changes) <= most for span in spans)
-    assert [change for span in spans for change in span.changes] == whole.changes
-    assert [key for span in spans for key in span.missing] == whole.missing
-    assert sum(span.unchanged for span in spans) == whole.unchanged
+    assert [change for span in spans for change in span.changes] == list(one.changes)
+    assert b"".join(span.new for span in spans) == one.new
+    assert [key for span in spans for key in span.missing] == one.missing
+    assert [key for span in spans for key in span.seen_again] == one.seen_again
+    assert {name: sum(told(span)[name] for span in spans) for name in told(one)} == told(one)
     for span in spans:
-        assert all(change.entry.key in span.within for change in span.changes)
-        assert all(key in span.within for key in span.missing)
+        assert all(key in span.within for key in (*span.changes.keys, *span.missing, *span.seen_again))
+        assert span.listed == sum(key in span.within for key in entries.keys)
+        assert span.known == sum(key in span.within for key in had)
+
+
+def test_a_filter_is_asked_once_for_each_key_however_many_spans_there_are() -> None:
+    asked: list[bytes] = []
+    entries = Entries.of(entry(b"%03d" % number) for number in range(300))
+
+    def keep(key: bytes) -> bool:
+        asked.append(key)
+        return True
+
+    assert len(list(merge(entries, known(), within=Range(), depth="head", keep=keep, most=2))) == 150
+    assert asked == entries.keys
 
 
 @pytest.mark.parametrize(
     ("row", "depth", "unchanged"),
     [
-        (known(b"k"), "head", True),
-        (known(b"k"), "list", True),
-        (known(b"k", depth="list"), "list", True),
-        (known(b"k", depth="list"), "head", False),
-        (known(b"k", state="archived"), "head", True),
-        (known(b"k", state="failed"), "head", False),
-        (known(b"k", state="missing"), "head", False),
-        (known(b"k", etag="other"), "head", False),
+        (asset(), "head", True),
+        (asset(), "list", True),
+        (asset(depth="list"), "list", True),
+        (asset(depth="list"), "head", False),
+        (asset(state="archived"), "head", True),
+        (asset(state="failed"), "head", False),
+        (asset(state="missing"), "head", False),
+        (asset(etag="other"), "head", False),
     ],
 )
 def test_unchanged_is_the_same_fingerprint_a_settled_state_and_a_depth_that_covers(
-    row: Known, depth: Depth, unchanged: bool
+    row: KnownAsset, depth: Depth, unchanged: bool
 ) -> None:
-    assert merge([entry(b"k")], [row], within=Range(), depth=depth).unchanged == int(unchanged)
+    assert whole([entry(b"k")], known(k=row), depth=depth).unchanged == int(unchanged)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +132,4 @@ def test_unchanged_is_the_same_fingerprint_a_settled_state_and_a_depth_that_cove
     ],
 )
 def test_each_part_of_the_fingerprint_counts(differs: Callable[[Entry], Entry]) -> None:
-    assert len(merge([differs(entry(b"k"))], [known(b"k")], within=Range(), depth="head").changes) == 1
+    assert len(whole([differs(entry(b"k"))], known(k=asset())).changes) == 1

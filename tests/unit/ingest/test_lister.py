@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.errors import AccessDeniedError, ListingError, RequestRefusedError, SourceUnavailableError
 from ingest.lister import Lister, Piece
-from ingest.model import Entry, Page, Range
+from ingest.model import Entries, Entry, Page, Range
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Shelf:
                 names.append(name)
         shown = names[: self.page_keys]
         folders = [name for name in shown if delimiter and delimiter in name[len(prefix) :]]
-        entries = [_entry(name) for name in shown if name not in folders]
+        entries = Entries.of(_entry(name) for name in shown if name not in folders)
         return Page(entries=entries, common_prefixes=folders, next_token="t" if len(names) > len(shown) else None)
 
     async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
@@ -60,7 +60,7 @@ class Shelf:
                 if start is not None and shown and shown[0] <= start:
                     raise ListingError("from the beginning", code="UnorderedListing")
                 last = len(shown) == len(keys)
-                yield Page(entries=[_entry(key) for key in shown], next_token=None if last else "t")
+                yield Page(entries=Entries.of(map(_entry, shown)), next_token=None if last else "t")
                 if last:
                     return
                 token = shown[-1]
@@ -289,7 +289,7 @@ async def test_an_error_of_one_stream_is_raised_and_no_task_is_left() -> None:
 async def test_a_listing_out_of_order_from_the_start_is_no_listing() -> None:
     class Disorder(Shelf):
         async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
-            yield Page(entries=[_entry(b"a"), _entry(b"b")], next_token="t")
+            yield Page(entries=Entries.of([_entry(b"a"), _entry(b"b")]), next_token="t")
             raise ListingError("unordered", code="UnorderedListing")
 
     with pytest.raises(ExceptionGroup) as raised:

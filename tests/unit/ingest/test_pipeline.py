@@ -29,7 +29,7 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Usage
 from ingest.events import Event, SpanCommitted
-from ingest.model import Page, Range
+from ingest.model import Entries, Page, Range
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_slice, claimed, new_run
@@ -573,7 +573,7 @@ async def test_a_lease_that_is_lost_ends_the_slice(here: tuple[Catalog, Database
         async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
             waiting.set()
             await asyncio.Event().wait()
-            yield Page(entries=[])
+            yield Page(entries=Entries())
 
     run_id = await new_run(catalog)
     shard, run = await claimed(catalog)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import ListingError
-from ingest.model import Entry, Page, Range
+from ingest.model import Entries, Entry, Page, Range
 from ingest.s3.listing import Progress, check_page, cut, last_of
 
 
 def _page(*keys: bytes, folders: tuple[bytes, ...] = (), token: str | None = None) -> Page:
-    entries = [Entry(key, 1, "etag", "2026-01-01T00:00:00.000Z", "STANDARD") for key in keys]
+    entries = Entries.of(Entry(key, 1, "etag", "2026-01-01T00:00:00.000Z", "STANDARD") for key in keys)
     return Page(entries=entries, common_prefixes=list(folders), next_token=token)
 
 

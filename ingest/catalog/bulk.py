@@ -1,0 +1,57 @@
+"""Thousands of asset rows in a few statements; hides how SQLite is fed without the interpreter's lock being taken for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ingest.catalog.tables import assets as table
+
+_IDENTITY: Final = ("connection_id", "bucket", "key", "version_id")
+_VARIABLES: Final = 32_000
+"""Bound values in one statement; SQLite allows 32,766."""
+_ROWS: Final = 2_048
+"""More in one statement are no faster, and hold the lock for longer while they are bound."""
+
+
+def upsert(
+    tx: sa.Connection, names: Sequence[str], columns: Sequence[Sequence[Any]], common: Mapping[str, Any], *, now: int
+) -> None:
+    """Insert or replace rows: `columns` by `names`, and the values of `common` in each. What is in neither becomes NULL, so that
+    nothing of an object's former self stays beside its new one; only `first_seen_at` is kept.
+    """
+    shared = [*common.values(), now, now]
+    width, count = len(names), len(columns[0])
+    for first, rows in _chunks(count, most=min(_ROWS, (_VARIABLES - len(shared)) // width)):
+        values: list[Any] = [None] * (rows * width)
+        for place, column in enumerate(columns):
+            values[place::width] = column[first : first + rows]
+        tx.exec_driver_sql(_statement(tuple(names), tuple(common), rows), tuple(shared + values))
+
+
+def _chunks(count: int, *, most: int) -> Iterator[tuple[int, int]]:
+    """Where each begins and how long it is: always a power of two, so that there are few different statements to prepare."""
+    first = 0
+    while first < count:
+        rows = 1 << (min(most, count - first).bit_length() - 1)
+        yield first, rows
+        first += rows
+
+
+@lru_cache(maxsize=64)
+def _statement(names: tuple[str, ...], common: tuple[str, ...], rows: int) -> str:
+    """One INSERT of so many rows. Names are those of our own columns."""
+    shared = {name: f"every.{name}" for name in (*common, "first_seen_at", "changed_at")}
+    values = dict.fromkeys(table.c.keys(), "NULL")
+    values |= shared | {name: f"each.column{number}" for number, name in enumerate(names, start=1)}
+    once = ", ".join(f"? AS {name}" for name in shared)
+    row = f"({', '.join('?' * len(names))})"
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in (*_IDENTITY, "first_seen_at"))
+    return (
+        f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} "  # noqa: S608 - see above
+        f"FROM (SELECT {once}) every, (VALUES {', '.join([row] * rows)}) each WHERE true "
+        f"ON CONFLICT ({', '.join(_IDENTITY)}) DO UPDATE SET {changed}"
+    )
