@@ -88,14 +88,10 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, dept
     columns = table.c
     query = (
         sa.select(*(columns[name] for name in _COMPARED))
-        .where(*_below(place, prefix), columns.version_id == "", columns.state != "removed")
+        .where(*_inside(place, prefix, within), columns.version_id == "", columns.state != "removed")
         .order_by(columns.key)
         .limit(limit)
     )
-    if within.lo is not None:
-        query = query.where(columns.key > within.lo)
-    if within.hi is not None:
-        query = query.where(columns.key <= within.hi)
     count, last, settled, *joined = tx.execute(_joined(query, depth)).one()
     if not count:
         return NOTHING
@@ -121,10 +117,16 @@ def _joined(query: sa.Select[Any], depth: Depth) -> sa.Select[Any]:
     ).select_from(rows)
 
 
-def _below(place: Place, prefix: bytes) -> list[sa.ColumnElement[bool]]:
-    where = [table.c.connection_id == place.connection_id, table.c.bucket == place.bucket, table.c.key >= prefix]
-    end = prefix_end(prefix)
-    return where if end is None else [*where, table.c.key < end]
+def _inside(place: Place, prefix: bytes, within: Range) -> list[sa.ColumnElement[bool]]:
+    """One bound at each end: of two, a database may search by the one and walk to the other."""
+    key, behind = table.c.key, prefix_end(prefix)
+    where = [table.c.connection_id == place.connection_id, table.c.bucket == place.bucket]
+    where.append(key >= prefix if within.lo is None or within.lo < prefix else key > within.lo)
+    if within.hi is not None and (behind is None or within.hi < behind):
+        where.append(key <= within.hi)
+    elif behind is not None:
+        where.append(key < behind)
+    return where
 
 
 def write(tx: sa.Connection, place: Place, run_id: str, records: Iterable[Records]) -> None:
