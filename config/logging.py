@@ -84,7 +84,12 @@ def _shared() -> list[Processor]:
 
 def _formatter(renderer: Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_shared(), structlog.processors.format_exc_info, _redact_event],
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            *_shared(),
+            structlog.processors.format_exc_info,
+            _redact_event,
+        ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
 

@@ -50,6 +50,14 @@ class Limits(BaseModel):
     slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
+    # processes of one supervisor
+    restart_first_s: float = Field(0.5, gt=0, description="pause before a process that died is started again, doubling")
+    restart_most_s: float = Field(30.0, gt=0, description="... up to this")
+    steady_s: float = Field(60.0, gt=0, description="a process that lived this long begins with the first pause again")
+    stop_grace_s: float = Field(
+        10.0, gt=0, description="how much longer than DRAIN_S a process may take to end before it is killed"
+    )
+
     # requests
     list_streams: int = Field(32, ge=1, description="ranges of one shard that are listed at the same time")
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")

@@ -19,6 +19,7 @@ from redis.exceptions import AuthenticationError
 from config.errors import LongshoreError, QueueUnavailableError, SettingsError
 from config.logging import configure_logging
 from config.settings import Settings
+from worker.lifeline import Lifeline
 from worker.patience import AWAY, Patience, connection_pool
 from worker.poison import ProofRedis
 from worker.process import open_process
@@ -132,8 +133,9 @@ class Hooks:
             self._patience.end()  # arq says good-bye to Redis last, and must not wait for one that is away
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; a second one does not wait for what is in flight.
+async def run_worker(settings: Settings, *, lifeline: Lifeline | None = None) -> None:
+    """Work until SIGTERM or SIGINT; a second one does not wait for what is in flight. Under a supervisor, at the other end of
+    `lifeline`, only a SIGINT counts as second, since SIGTERM may come both from there and from who tells the supervisor.
 
     Redis may come and go, and arq with it: slices go on. Raises SettingsError, CatalogError, or QueueUnavailableError when Redis
     refuses the password.
@@ -143,18 +145,21 @@ async def run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:  # building the process takes a moment, and it may be told to stop meanwhile
         loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        lifeline.watch(settings.limits)
+    hurrying = _SIGNALS if lifeline is None else (signal.SIGINT,)
     async with open_process(settings, redis_up=lambda: patience.reachable) as context:
         _settle_memory()
 
-        def asked_to_stop() -> None:
-            if stop.is_set():
+        def asked_to_stop(number: signal.Signals) -> None:
+            if stop.is_set() and number in hurrying:
                 context.slots.cancel()
             stop.set()
             context.slots.stop()
             patience.end()
 
         for number in _SIGNALS:
-            loop.add_signal_handler(number, asked_to_stop)
+            loop.add_signal_handler(number, asked_to_stop, number)
         pause_s = _RESTART_FIRST_S
         while not stop.is_set():
             began = time.monotonic()
@@ -166,12 +171,13 @@ async def run_worker(settings: Settings) -> None:
             pause_s = min(_RESTART_MOST_S, 2 * pause_s)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, lifeline: Lifeline | None = None) -> int:
     """`run_worker` in a loop of its own. Returns the exit code: 0, since it was told to stop."""
     configure_logging(level=settings.log_level, format=settings.log_format)
-    _warn_of_strays()
+    if lifeline is None:  # a supervisor warns once for all
+        _warn_of_strays()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_worker(settings))
+        runner.run(run_worker(settings, lifeline=lifeline))
     return 0
 
 
