@@ -103,19 +103,29 @@ class WorkerProcess:
         assert self.process.poll() is None, self.log
         return self
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask its own web server."""
-        (started,) = self.events("worker started")
+    def get(self, path: str, *, process: int | None = None) -> tuple[int, str]:
+        """Ask its own web server; that of the newest `process` with this number, if it is a supervisor."""
+        started = self.newest(process)
         try:
             with _direct.open(started["metrics"].removesuffix("/metrics") + path, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
 
-    def metric(self, name: str, **labels: str) -> float:
+    def newest(self, process: int | None = None) -> dict[str, Any]:
+        """The line with which it started to work."""
+        starts = [start for start in self.events("worker started") if start.get("process") == process]
+        assert process is not None or len(starts) == 1
+        return starts[-1]
+
+    def metric(self, name: str, *, process: int | None = None, **labels: str) -> float:
         """The sum of a metric's samples with these labels."""
         wanted = [f'{key.rstrip("_")}="{value}"' for key, value in labels.items()]
-        lines = (line for line in self.get("/metrics")[1].splitlines() if line.startswith(f"longshore_{name}"))
+        lines = (
+            line
+            for line in self.get("/metrics", process=process)[1].splitlines()
+            if line.startswith(f"longshore_{name}")
+        )
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
 
     def kill(self) -> None:
