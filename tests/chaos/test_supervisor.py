@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import BUCKET, Deployment, WorkerProcess, deployment, until
+from tests.harness import BUCKET, Deployment, Valkey, WorkerProcess, deployment, until
 from tests.servers import ROOT
 
 TWO = ("console", "worker", "--processes", "2")
@@ -86,6 +86,7 @@ async def test_each_process_serves_on_a_port_of_its_own_and_one_that_is_killed_c
             await until(partial(well, supervisor, number), what="its health")
             assert supervisor.metric("build_info", process=number) == 1
         victim, other = pids(supervisor)
+        assert [os.getpgid(pid) for pid in (victim, other)] == [victim, other], "Ctrl-C must not reach them by itself"
         before = supervisor.newest(2)
         os.kill(victim, signal.SIGKILL)
         killed_at = time.monotonic()
@@ -199,7 +200,7 @@ from worker.supervisor import Supervisor
 
 configure_logging(level="INFO", format="json")
 limits = Limits(restart_first_s=0.1, restart_most_s=0.4, drain_s=0.1, stop_grace_s=0.3)
-command = lambda number, port, channel: [sys.executable, "-c", {code!r}]
+command = lambda number, port, channel: [sys.executable, "-c", {code!r}, str(channel)]
 sys.exit(Supervisor(command=command, ports=[0], limits=limits, clock=SystemClock()).run())
 """
 
@@ -235,6 +236,39 @@ async def test_a_process_that_does_not_end_is_killed_and_that_is_told(tmp_path: 
         (killed,) = supervisor.events("process does not end; it is killed")
         assert killed["pid"] == pids(supervisor)[0]
         assert not alive(killed["pid"])
+
+
+HUNG = """
+import asyncio, signal, socket, sys, time
+from config.settings import Limits
+from worker.lifeline import Lifeline
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, time.sleep, 60)
+    Lifeline(socket.socket(fileno=int(sys.argv[1]))).watch(Limits(drain_s=0.1, stop_grace_s=0.3))
+    print("{}", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_an_orphan_that_hangs_is_ended_by_its_alarm(tmp_path: Path) -> None:
+    async with supervised(tmp_path, ("supervises",), **of(tmp_path, HUNG)) as supervisor:
+        await until(lambda: "{}" in supervisor.log, what="a process")
+        supervisor.kill()
+        await until(lambda: not any(map(alive, pids(supervisor))), what="its end", within_s=10)
+
+
+async def test_a_password_that_redis_refuses_is_one_line_and_an_end(tmp_path: Path) -> None:
+    """Whoever waited for it to be right would wait for ever."""
+    with Valkey(tmp_path) as valkey:
+        url = valkey.url.replace("//", "//somebody:hunter2@")
+        async with supervised(tmp_path, LONGSHORE_REDIS_URL=url) as supervisor:
+            assert await asyncio.to_thread(supervisor.process.wait, 30) == 1
+            (error,) = [line for line in supervisor.log.splitlines() if line.startswith("error: ")]
+            assert "Redis refuses us" in error
+            assert "hunter2" not in supervisor.log
 
 
 async def test_a_program_that_can_not_be_started_is_tried_again(tmp_path: Path) -> None:

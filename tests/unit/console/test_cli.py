@@ -14,6 +14,7 @@ import pytest
 
 from console.cli import longshore, run
 from tests.servers import ROOT
+from worker.cores import usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +165,19 @@ def test_a_key_is_not_kept_without_a_key_to_seal_it(
     told = capsys.readouterr()
     assert "LONGSHORE_SECRET_KEYS" in told.err
     assert "canary" not in told.err + told.out
+
+
+@pytest.mark.parametrize("processes", ["0", "-1", "65", "many", "1.5", "", "9" * 5000])
+def test_a_number_of_processes_that_makes_no_sense_is_wrong_usage(
+    processes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["worker", f"--processes={processes}"]) == 2
+    assert "is neither a number from 1 to 64 nor auto" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "processes"),
+    [([], 1), (["--processes", "64"], 64), (["--processes", "auto"], min(usable_cores(), 64))],
+)
+def test_processes_are_one_or_a_number_or_one_for_each_core(arguments: list[str], processes: int) -> None:
+    assert longshore.commands["worker"].make_context("worker", arguments).params == {"processes": processes}

@@ -10,6 +10,8 @@ import yaml  # type: ignore[import-untyped]  # it ships no types, and its stubs 
 from pydantic import AliasChoices
 
 from config.settings import Limits, Settings
+from console.cli import longshore
+from worker.supervisor import metrics_ports
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 AWS_OWN = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
@@ -51,7 +53,7 @@ def test_the_queue_loses_nothing_and_the_catalog_lies_on_a_volume() -> None:
 
 def test_a_worker_has_time_to_give_its_shards_back_and_no_more_rights_than_it_needs() -> None:
     worker = compose()["services"]["worker"]
-    assert int(worker["stop_grace_period"].removesuffix("s")) > Limits().drain_s + 5
+    assert int(worker["stop_grace_period"].removesuffix("s")) > Limits().drain_s + Limits().stop_grace_s
     assert (worker["cap_drop"], worker["read_only"]) == (["ALL"], True)
     assert not any("SECRET" in name and value for name, value in worker["environment"].items())
 
@@ -69,8 +71,10 @@ def test_the_image_is_slim_pinned_by_hash_and_runs_as_nobody_in_particular() -> 
 
 def test_prometheus_scrapes_the_workers_where_they_serve() -> None:
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
-    (found,) = job["dns_sd_configs"]
     worker = compose()["services"]["worker"]
-    assert found["names"] == ["worker"]
-    assert str(found["port"]) == worker["environment"]["LONGSHORE_METRICS_PORT"]
+    name, *options = worker["command"]
+    context = longshore.commands[name].make_context(name, options)
+    first = int(worker["environment"]["LONGSHORE_METRICS_PORT"])
+    assert {tuple(found["names"]) for found in job["dns_sd_configs"]} == {("worker",)}
+    assert [found["port"] for found in job["dns_sd_configs"]] == metrics_ports(first, context.params["processes"])
     assert Settings(metrics_host=worker["environment"]["LONGSHORE_METRICS_HOST"]).metrics_host == "0.0.0.0"
