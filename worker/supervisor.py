@@ -102,6 +102,15 @@ class Supervisor:
 
     def _start(self, place: _Place) -> None:
         place.restarts.started()
+        try:
+            place.living = living = self._spawn(place)
+        except OSError as error:  # no memory, too many files or processes: it may pass
+            pause_s = place.restarts.ended()
+            log.warning("a process can't be started", process=place.number, reason=str(error), again_in_s=pause_s)
+            return
+        log.info("process started", process=place.number, pid=living.process.pid, metrics_port=place.port)
+
+    def _spawn(self, place: _Place) -> _Living:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -112,13 +121,10 @@ class Supervisor:
                     pass_fds=[theirs.fileno()],
                     process_group=0,
                 )
-            except OSError as error:  # no memory, too many processes: it may pass
+            except OSError:
                 ours.close()
-                pause_s = place.restarts.ended()
-                log.warning("a process can't be started", process=place.number, reason=str(error), again_in_s=pause_s)
-                return
-        place.living = _Living(process, ours)
-        log.info("process started", process=place.number, pid=process.pid, metrics_port=place.port)
+                raise
+        return _Living(process, ours)
 
     def _see_who_ended(self) -> None:
         for place in self._places:
@@ -134,7 +140,7 @@ class Supervisor:
                 event.info("process ended")
             elif refusal is not None and refusal.hopeless and starting:
                 self._refusal = refusal
-                self._stop(signal.SIGTERM)
+                self._stop()
             else:
                 pause_s = place.restarts.ended()
                 reason = {"reason": refusal.message} if refusal else {}
@@ -143,16 +149,15 @@ class Supervisor:
     def _told_to_stop(self) -> None:
         if self._kill_at is None:
             log.info("told to stop", processes=len(self._alive()))
-            self._stop(signal.SIGTERM)
+            self._stop()
         else:
             # Not SIGTERM twice: a process may well get one more of it, from who tells all that we consist of to stop.
             log.info("told to stop again; nothing in flight is waited for")
             self._send(signal.SIGINT)
 
-    def _stop(self, number: signal.Signals) -> None:
-        if self._kill_at is None:
-            self._kill_at = self._clock.monotonic() + self._limits.drain_s + self._limits.stop_grace_s
-            self._send(number)
+    def _stop(self) -> None:
+        self._kill_at = self._clock.monotonic() + self._limits.drain_s + self._limits.stop_grace_s
+        self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
         for living in self._alive():

@@ -79,9 +79,11 @@ def test_our_lines_are_json_with_time_level_logger_and_fields(out: io.StringIO) 
 
 
 def test_lines_of_libraries_go_through_the_same_chain(out: io.StringIO) -> None:
-    logging.getLogger("some.library").warning("%d of %s", 3, "four")
+    with structlog.contextvars.bound_contextvars(process=2):
+        logging.getLogger("some.library").warning("%d of %s", 3, "four")
     (line,) = _lines(out)
     assert (line["event"], line["level"], line["logger"]) == ("3 of four", "warning", "some.library")
+    assert line["process"] == 2
 
 
 def test_secrets_are_hidden_in_our_lines_at_any_depth(out: io.StringIO) -> None:
