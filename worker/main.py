@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from redis.exceptions import AuthenticationError
 from config.errors import LongshoreError, QueueUnavailableError, SettingsError
 from config.logging import configure_logging
 from config.settings import Settings
+from worker.interpreter import settle
 from worker.lifeline import Lifeline
 from worker.patience import AWAY, Patience, connection_pool
 from worker.poison import ProofRedis
@@ -108,7 +108,7 @@ class Hooks:
         except LongshoreError as error:
             sys.exit(f"longshore: {error.message}")
         ctx[CONTEXT] = context
-        _settle_memory()
+        settle()
         self._patience.without_end()
         main = asyncio.current_task()  # arq awaits this hook in the task of its main loop
         assert main is not None
@@ -149,7 +149,7 @@ async def run_worker(settings: Settings, *, lifeline: Lifeline | None = None) ->
         lifeline.watch(settings.limits)
     hurrying = _SIGNALS if lifeline is None else (signal.SIGINT,)
     async with open_process(settings, redis_up=lambda: patience.reachable) as context:
-        _settle_memory()
+        settle()
 
         def asked_to_stop(number: signal.Signals) -> None:
             if stop.is_set() and number in hurrying:
@@ -210,10 +210,3 @@ async def _arq(options: dict[str, Any], context: Context, stop: asyncio.Event) -
 def _warn_of_strays() -> None:
     for stray in Settings.strays():
         log.warning(stray)
-
-
-def _settle_memory() -> None:
-    """What lives as long as the process need not be walked again and again by the garbage collector."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)

@@ -70,10 +70,12 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     """  # noqa: D301  \b is for click, which keeps the lines below it
     from console.local import ingest_here, stop_on_signals
     from console.progress import Tally, progress
+    from worker.interpreter import settle
 
     settings = read_settings()
     job, tally = _job(settings, connection, **fields), Tally()
     async with opened(settings, observe=tally) as service:
+        settle()
         with progress(tally.counts, silent=as_object), stop_on_signals(_say) as stop:
             run = await ingest_here(service, job, stop=stop, say=_say)
         run, totals = await service.catalog.run(run.id)
