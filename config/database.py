@@ -17,11 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -38,6 +33,8 @@ metadata = sa.MetaData()
 BUSY_TIMEOUT_MS = 15_000
 """How long a transaction waits for another process's; several worker processes share one SQLite file."""
 _READERS = 4
+_WRITER_KIB, _READER_KIB = 16 * 1024, 2 * 1024
+"""What each connection keeps of the file in memory; the system keeps the rest."""
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 _TRANSIENT = (
@@ -129,7 +126,10 @@ def _open(url: str) -> Database:
     except OSError as error:
         message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
         raise SettingsError(message) from error
-    writer, reader = _engine(path, begin="BEGIN IMMEDIATE", size=1), _engine(path, begin="BEGIN", size=_READERS)
+    writer, reader = (
+        _engine(path, begin="BEGIN IMMEDIATE", size=1, cache_kib=_WRITER_KIB),
+        _engine(path, begin="BEGIN", size=_READERS, cache_kib=_READER_KIB),
+    )
     try:
         _migrate(writer, reader)
     except CatalogError:
@@ -168,7 +168,7 @@ def _sqlite_path(url: str) -> Path:
     return Path(parsed.database)
 
 
-def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
+def _engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         pool_size=size,
@@ -189,7 +189,9 @@ def _engine(path: Path, *, begin: str, size: int) -> sa.Engine:
             # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.
             "synchronous = NORMAL",
             "foreign_keys = ON",
-            "cache_size = -16384",  # KiB, for each connection
+            f"cache_size = -{cache_kib}",
+            # Pages that grow at many ends are written once for several commits: 16 MiB of them lie in the log by then.
+            "wal_autocheckpoint = 4096",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -215,20 +217,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(writer: sa.Engine, reader: sa.Engine) -> None:
-    settings = Config()
-    settings.set_main_option("script_location", str(_MIGRATIONS))
-    newest = ScriptDirectory.from_config(settings).get_current_head()
+    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
     with reader.begin() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
-            return  # a process that starts need not wait for those that write
+        if sa.inspect(connection).has_table("alembic_version"):
+            at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            if at == newest:
+                return  # a process that starts need not wait for those that write, nor load what migrates
+    from config.migrating import upgrade
+
     with writer.begin() as connection:  # BEGIN IMMEDIATE: of several that start together one migrates, the others wait
-        settings.attributes["connection"] = connection
-        try:
-            command.upgrade(settings, "head")
-        except CommandError as error:
-            raise CatalogError(
-                f"the catalog was made by a newer longshore: {error}; upgrade this installation"
-            ) from error
+        upgrade(connection, _MIGRATIONS)
 
 
 def _translated(error: DBAPIError) -> CatalogError:

@@ -9,14 +9,13 @@ and is read there as a whole.
 from __future__ import annotations
 
 import re
-from binascii import unhexlify
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from string import hexdigits
 
 from config.errors import ProtocolError
 from ingest.model import Entries, Page
+from ingest.s3.names import STRANGE, UnusualError, names
 from ingest.s3.xml import LISTED, SIZE_DIGITS, TAGS_MOST, bare_etag, framed, read_document, read_frame
 
 _SPACE = " \t\r\n"
@@ -47,19 +46,6 @@ _LONG, _BEGUN = 32, 8
 _SAMPLES = 8
 """Rows that are tried before a page is, since half a page in vain is dear."""
 _PLAIN = bytes(sorted(set(range(0x20, 0x7F)) - set(b"<>")))
-
-_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#34;": '"', "&apos;": "'", "&#39;": "'", "&amp;": "&"}
-"""The last one last: what it leaves may look like another."""
-_STRANGE = re.compile("&(?!" + "|".join(name[1:] for name in _ENTITIES) + ")")
-_LONE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_ESCAPED = re.compile(rb"(?:%..)+")
-_ESCAPES = {f"%{a}{b}".encode(): bytes.fromhex(a + b) for a in hexdigits for b in hexdigits}
-_ESCAPES_REPLACED = 8
-"""Different ones in a page; beyond that it is cheaper to go from name to name."""
-
-
-class _UnusualError(Exception):
-    """This is for a real parser."""
 
 
 @dataclass(slots=True)
@@ -105,9 +91,9 @@ def read_page(body: bytes, *, bucket: str, prefix: bytes) -> Page | None:
         encoded = read_frame(root, bucket=bucket, prefix=prefix, body=frame)
         entries = _entries(_columns(body[objects], "Contents"), encoded=encoded) if objects.stop else Entries()
         folded = _columns(body[folders], "CommonPrefixes") if folders.stop else {}
-        common = _names(folded.get("Prefix"), encoded=encoded) if folded else []
+        common = names(folded.get("Prefix"), encoded=encoded) if folded else []
         return framed(root, entries=entries, common_prefixes=common)
-    except (ProtocolError, UnicodeDecodeError, _UnusualError):
+    except (ProtocolError, UnicodeDecodeError, UnusualError):
         return None
 
 
@@ -130,10 +116,10 @@ def _frame(body: bytes, *spans: slice) -> bytes:
         edges += (span.start, span.stop)
     edges.append(len(body))
     if len(edges) == 2 or any(one > other for one, other in pairwise(edges)):
-        raise _UnusualError
+        raise UnusualError
     before, *between, behind = (body[first:stop] for first, stop in zip(edges[::2], edges[1::2], strict=True))
     if not (_BEFORE.fullmatch(before) and _BEHIND.fullmatch(behind) and all(map(_BETWEEN.fullmatch, between))):
-        raise _UnusualError
+        raise UnusualError
     frame = b"".join((before, *between, behind))
     _limit(frame.count(b"<"))
     return frame
@@ -162,26 +148,26 @@ def _columns(listed: bytes, tag: str) -> dict[str, Sequence[str]]:
     first = _fullest(rows, first, opening, closing).replace(_SEVERAL, ",")
     columns = _tiled(rows.replace(_SEVERAL, ",") + gap, _layout(first, gap, fold=False))
     if columns is None:
-        raise _UnusualError
+        raise UnusualError
     return columns
 
 
 def _limit(tags: int) -> None:
     """A third of all that a document may have, for each of the three parts it has. Not counted in what is long."""
     if tags > TAGS_MOST // 3:
-        raise _UnusualError
+        raise UnusualError
 
 
 def _layout(row: str, gap: str, *, fold: bool) -> _Layout:
     """As this row is written. `fold`: what is likely the same in all rows is markup; else it may vary, and be missing."""
     if not _ROW.fullmatch(row) or gap.strip(_SPACE):
-        raise _UnusualError
+        raise UnusualError
     layout, at = _Layout(), 0
     seen: set[str] = set()
     for found in _TEXTS.finditer(row):
         name, text, space = found.groups()
         if name in seen or name.lower() in LISTED:
-            raise _UnusualError
+            raise UnusualError
         seen.add(name)
         if fold and name not in _VARYING and "&" not in text and _is_plain(text):
             layout.constants[name] = text
@@ -233,7 +219,7 @@ def _tiled(rows: str, layout: _Layout) -> dict[str, Sequence[str]] | None:
             texts = {element: element[element.find(">") + 1 : element.rfind("<")] for element in set(column)}
             columns[name] = [texts[element] for element in column]
             joined = "".join(texts.values())
-        if "&" in joined and (name not in _NAMES or _STRANGE.search("\1".join(column))):
+        if "&" in joined and (name not in _NAMES or STRANGE.search("\1".join(column))):
             return None
         if name == _QUOTED and '"' in joined:
             return None
@@ -251,11 +237,11 @@ def _is_plain(text: str) -> bool:
 
 
 def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
-    keys = _names(columns.get("Key"), encoded=encoded)
+    keys = names(columns.get("Key"), encoded=encoded)
     nothing = [""] * len(keys)
     sizes, modified = columns.get("Size", nothing), columns.get("LastModified", nothing)
     if "" in modified or "" in sizes or max(map(len, sizes)) > SIZE_DIGITS or not "".join(sizes).isdigit():
-        raise _UnusualError
+        raise UnusualError
     etags = columns.get(_QUOTED) or [bare_etag(etag) for etag in columns.get("ETag", nothing)]
     return Entries(
         keys,
@@ -266,38 +252,3 @@ def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
         list(columns.get("ChecksumAlgorithm", nothing)),
         list(columns.get("ChecksumType", nothing)),
     )
-
-
-def _names(texts: Sequence[str] | None, *, encoded: bool) -> list[bytes]:
-    """The bytes of keys or prefixes."""
-    if texts is None or "" in texts:
-        raise _UnusualError
-    joined = "\1".join(texts)
-    if "&" in joined:
-        for entity, char in _ENTITIES.items():
-            joined = joined.replace(entity, char)
-    names = joined.encode("ascii")
-    if encoded and (b"%" in names or b"+" in names):
-        return _decoded(names.replace(b"+", b" "))
-    return names.split(b"\1")
-
-
-def _decoded(names: bytes) -> list[bytes]:
-    """Pages have few different escapes, so that each is replaced in all names at once. A decoded percent sign waits as STX."""
-    if _LONE_PERCENT.search(names):
-        raise _UnusualError
-    text = names
-    for _ in range(_ESCAPES_REPLACED):
-        at = text.find(b"%")
-        if at < 0:
-            return text.replace(b"\2", b"%").split(b"\1")
-        escape = text[at : at + 3]
-        byte = _ESCAPES[escape]
-        if byte < b" ":
-            break
-        text = text.replace(escape, b"\2" if byte == b"%" else byte)
-    return [_ESCAPED.sub(_unescaped, name) for name in names.split(b"\1")]
-
-
-def _unescaped(run: re.Match[bytes]) -> bytes:
-    return unhexlify(run[0].replace(b"%", b""))

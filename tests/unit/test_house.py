@@ -24,7 +24,7 @@ MOST_FUNCTION_LINES = 50
 FENCES = {
     "aiobotocore": ("credentials/sts.py",),
     "aiohttp": ("credentials/sts.py", "ingest/s3/*", "worker/*"),
-    "alembic": ("config/database.py", "config/migrations/*"),
+    "alembic": ("config/migrating.py", "config/migrations/*"),
     "arq": ("worker/*",),
     "boto3": ("console/cloud.py",),
     "botocore": ("credentials/sts.py",),
@@ -38,6 +38,7 @@ FENCES = {
     "rich": ("console/*",),
     "sqlalchemy": (
         "config/database.py",
+        "config/migrating.py",
         "config/migrations/*",
         "credentials/registry.py",
         "credentials/tables.py",
