@@ -1,0 +1,146 @@
+"""What the catalog knows, as it comes back: whatever the texts hold, in whatever interval, however many rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from config.database import Database
+from config.settings import Limits
+from ingest.catalog import assets
+from ingest.catalog.assets import Asset, Place, Records, known, records_of
+from ingest.catalog.tables import assets as table
+from ingest.known import Joined, Known, KnownAsset
+from ingest.model import Entries, Entry, Range
+from tests.fakes.running import a_catalog
+
+T = TypeVar("T")
+
+PLACE = Place("c1", "bkt")
+KEYS = st.one_of(st.binary(min_size=1, max_size=3), st.sampled_from([b"a", b"a/", b"a/b", b"\x1f", b"a\0", b"\xff"]))
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3) | st.just("\x1f")
+ENTRIES = st.builds(
+    Entry,
+    KEYS,
+    st.integers(0, 2**50),
+    TEXTS,
+    TEXTS,
+    st.sampled_from(["STANDARD", "GLACIER"]),
+    st.sampled_from(["", "CRC32"]),
+    st.sampled_from(["", "FULL_OBJECT"]),
+)
+SEVERAL = st.dictionaries(KEYS, ENTRIES, max_size=6).map(
+    lambda by_key: Entries.of(by_key[key]._replace(key=key) for key in sorted(by_key))
+)
+
+
+def in_catalog(work: Callable[[sa.Connection], T]) -> T:
+    """What `work` makes of an empty catalog, in one transaction."""
+
+    async def run() -> T:
+        with TemporaryDirectory() as folder:
+            async with a_catalog(Path(folder), Limits()) as (_, database):
+                return await database.transaction(work)
+
+    return asyncio.run(run())
+
+
+def recorded(entries: Entries, *, state: str = "present", depth: str = "list") -> Records:
+    return records_of([Asset(*entry[:5], entry.checksum_kind, state, depth) for entry in entries])
+
+
+def look(tx: sa.Connection, *, within: Range = Range(), prefix: bytes = b"", limit: int = 100) -> Known:
+    return known(tx, PLACE, prefix=prefix, within=within, depth="list", limit=limit)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(SEVERAL, SEVERAL, st.none() | KEYS, st.none() | KEYS, st.sampled_from([b"", b"a", b"a/"]), st.integers(1, 7))
+def test_what_was_written_is_known_again(
+    entries: Entries, others: Entries, lo: bytes | None, hi: bytes | None, prefix: bytes, limit: int
+) -> None:
+    within = Range(lo, hi)
+
+    def write_and_look(tx: sa.Connection) -> tuple[Known, Known]:
+        assets.write(tx, PLACE, "r", [recorded(entries)])
+        assets.write(tx, Place("c2", "bkt"), "r", [recorded(others)])
+        return look(tx, within=within, prefix=prefix, limit=limit), look(tx)
+
+    found, everything = in_catalog(write_and_look)
+    wanted = [entry for entry in entries if entry.key in within and entry.key.startswith(prefix)][:limit]
+    fingerprints = Entries.of(wanted).fingerprints()
+    assert list(found.rows().items()) == [
+        (entry.key, KnownAsset(fingerprint, "present", "list"))
+        for entry, fingerprint in zip(wanted, fingerprints, strict=True)
+    ]
+    assert (found.count, found.last) == (len(wanted), wanted[-1].key if wanted else b"")
+    assert everything.all_settled == bool(entries)
+    # Texts that hold the separator are compared row by row instead.
+    assert everything.says(entries) == (isinstance(everything.columns, Joined) and bool(entries))
+    assert not everything.says(others) or others == entries
+
+
+@pytest.mark.parametrize(("state", "depth"), [("failed", "list"), ("missing", "head")])
+def test_one_asset_that_needs_a_second_look_is_told(state: str, depth: str) -> None:
+    entries = Entries.of(Entry(b"%d" % number, 1, "e", "t", "STANDARD") for number in range(3))
+
+    def write_and_look(tx: sa.Connection) -> Known:
+        assets.write(tx, PLACE, "r", [recorded(entries), recorded(entries[1:2], state=state, depth=depth)])
+        return look(tx)
+
+    assert not in_catalog(write_and_look).all_settled
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 1023, 2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("wide", [False, True])
+def test_any_number_of_rows_is_written_whole(count: int, wide: bool) -> None:
+    every = Entries.of(Entry(b"%05d" % number, number, "e", "t", "STANDARD") for number in range(count))
+    narrow = (every.keys, every.sizes, every.etags, every.modified, every.classes, every.checksum_kinds())
+    narrow += (["present"] * count, ["list"] * count)
+    more = tuple([f"{name} {number}" for number in range(count)] for name in Asset._fields[8:])
+    records = Records((*narrow, *more) if wide else narrow)
+
+    def write_twice(tx: sa.Connection) -> list[Any]:
+        assets.write(tx, PLACE, "r1", [records])
+        tx.execute(sa.update(table).values(first_seen_at=1, media="of its former self"))
+        assets.write(tx, PLACE, "r2", [records])
+        return [tuple(row) for row in tx.execute(sa.select(table).order_by(table.c.key))]
+
+    rows = in_catalog(write_twice)
+    names = [column.name for column in table.c]
+    for number, row in enumerate(rows):
+        told = dict(zip(names, row, strict=True))
+        assert tuple(told[name] for name in Asset._fields[:3]) == (b"%05d" % number, number, "e")
+        assert told["headers"] == (f"headers {number}" if wide else None)
+        assert (told["run_id"], told["first_seen_at"], told["media"]) == ("r2", 1, None)
+    assert len(rows) == count
+
+
+async def test_known_assets_are_searched_from_one_end_to_the_other(tmp_path: Path) -> None:
+    """Not from the beginning of the prefix on, which would make each page of a bucket dearer than the one before."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        asked.append((statement, values))
+
+    async with a_catalog(tmp_path, Limits()) as (_, database):
+        await _plan(database, asked, note)
+        plan = await database.read(
+            lambda tx: [row[-1] for row in tx.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1][0], asked[-1][1])]
+        )
+    assert any("key>? AND key<?" in step for step in plan), plan
+
+
+async def _plan(database: Database, asked: list[tuple[str, Any]], note: Callable[..., None]) -> None:
+    engine = database._reader
+    event.listen(engine, "before_cursor_execute", note)
+    await database.read(lambda tx: look(tx, within=Range(b"a/m", b"a/n"), prefix=b"a/"))
+    event.remove(engine, "before_cursor_execute", note)
