@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -103,7 +103,14 @@ def test_one_asset_that_needs_a_second_look_is_told(state: str, depth: str) -> N
 @pytest.mark.parametrize("wide", [False, True])
 def test_any_number_of_rows_is_written_whole(count: int, wide: bool) -> None:
     every = Entries.of(Entry(b"%05d" % number, number, "e", "t", "STANDARD") for number in range(count))
-    narrow = (every.keys, every.sizes, every.etags, every.modified, every.classes, every.checksum_kinds())
+    narrow: tuple[Sequence[Any], ...] = (
+        every.keys,
+        every.sizes,
+        every.etags,
+        every.modified,
+        every.classes,
+        every.checksum_kinds(),
+    )
     narrow += (["present"] * count, ["list"] * count)
     more = tuple([f"{name} {number}" for number in range(count)] for name in Asset._fields[8:])
     records = Records((*narrow, *more) if wide else narrow)
