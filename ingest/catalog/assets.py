@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, groupby
 from typing import Any, Final, NamedTuple
 
@@ -85,48 +86,60 @@ _COMPARED: Final = ("key", "size", "etag", "last_modified", "storage_class", "li
 
 def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
     """The first `limit` assets of the range that are not removed, to compare with a listing for this depth."""
-    columns = table.c
-    query = (
-        sa.select(*(columns[name] for name in _COMPARED))
-        .where(*_inside(place, prefix, within), columns.version_id == "", columns.state != "removed")
-        .order_by(columns.key)
-        .limit(limit)
-    )
-    count, last, settled, *joined = tx.execute(_joined(query, depth)).one()
+    behind = prefix_end(prefix)
+    from_prefix = within.lo is None or within.lo < prefix
+    to_hi = within.hi is not None and (behind is None or within.hi < behind)
+    lowest, highest = prefix if from_prefix else within.lo, within.hi if to_hi else behind
+    rows, joined = _known_queries(from_prefix, to_hi, highest is None, depth)
+    values = {**place._asdict(), "lowest": lowest, "highest": highest, "limit": limit}
+    count, last, settled, *texts = tx.execute(joined, values).one()
     if not count:
         return NOTHING
-    found = Joined(*joined)
+    found = Joined(*texts)
     if found.splits(count):
         return Known(count=count, last=last, all_settled=settled == count, columns=found)
-    rows = tx.execute(query).all()
-    return known_of({row[0]: KnownAsset(tuple(row[1:6]), row[6], row[7]) for row in rows}, all_settled=settled == count)
+    by_key = {row[0]: KnownAsset(tuple(row[1:6]), row[6], row[7]) for row in tx.execute(rows, values)}
+    return known_of(by_key, all_settled=settled == count)
 
 
-def _joined(query: sa.Select[Any], depth: Depth) -> sa.Select[Any]:
-    """One row about all of them: how many, the last key, how many need no second look, and each column as one text."""
-    rows = query.subquery()
-    separator = sa.literal(SEPARATOR)
-    key, *others = (sa.func.group_concat(sa.cast(rows.c[name], sa.Text), separator) for name in _COMPARED)
-    settled = rows.c.state.in_(SETTLED) & rows.c.depth.in_(covering(depth))
-    return sa.select(
-        sa.func.count(),
-        sa.func.max(rows.c.key),
-        sa.func.sum(sa.case((settled, 1), else_=0)),
-        sa.cast(key, sa.LargeBinary),
-        *others,
-    ).select_from(rows)
+@cache
+def _known_queries(
+    from_prefix: bool,
+    to_hi: bool,
+    endless: bool,
+    depth: Depth,
+) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Of each asset a row; and of all of them one: how many, the last key, how many need no second look, and each column as a text.
 
-
-def _inside(place: Place, prefix: bytes, within: Range) -> list[sa.ColumnElement[bool]]:
-    """One bound at each end: of two, a database may search by the one and walk to the other."""
-    key, behind = table.c.key, prefix_end(prefix)
-    where = [table.c.connection_id == place.connection_id, table.c.bucket == place.bucket]
-    where.append(key >= prefix if within.lo is None or within.lo < prefix else key > within.lo)
-    if within.hi is not None and (behind is None or within.hi < behind):
-        where.append(key <= within.hi)
-    elif behind is not None:
-        where.append(key < behind)
-    return where
+    One bound at each end: of two, a database may search by the one and walk to the other. Made once, since that takes longer than
+    to run them.
+    """
+    lowest, highest = sa.bindparam("lowest", type_=sa.LargeBinary), sa.bindparam("highest", type_=sa.LargeBinary)
+    key = table.c.key
+    bounds = [key >= lowest if from_prefix else key > lowest]
+    if not endless:
+        bounds.append(key <= highest if to_hi else key < highest)
+    rows = (
+        sa.select(*(table.c[name] for name in _COMPARED))
+        .where(
+            table.c.connection_id == sa.bindparam("connection_id"),
+            table.c.bucket == sa.bindparam("bucket"),
+            *bounds,
+            table.c.version_id == "",
+            table.c.state != "removed",
+        )
+        .order_by(key)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+    each = rows.subquery().c
+    separator: sa.ColumnElement[str] = sa.literal_column(f"char({ord(SEPARATOR)})")
+    keys, *others = (sa.func.group_concat(sa.cast(each[name], sa.Text), separator) for name in _COMPARED)
+    settled = each.state.in_(SETTLED) & each.depth.in_(covering(depth))
+    count_settled = sa.func.sum(sa.case((settled, 1), else_=0))
+    joined = sa.select(
+        sa.func.count(each.key), sa.func.max(each.key), count_settled, sa.cast(keys, sa.LargeBinary), *others
+    )
+    return rows, joined
 
 
 def write(tx: sa.Connection, place: Place, run_id: str, records: Iterable[Records]) -> None:
