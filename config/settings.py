@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -63,6 +63,9 @@ class Limits(BaseModel):
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
     connections_per_host: int = Field(128, ge=1, description="sockets open to one endpoint")
+    keep_alive_s: float = Field(15.0, gt=0, description="how long a socket that nobody uses is kept")
+    names: int = Field(1000, ge=1, description="host names whose addresses are kept")
+    names_s: float = Field(60.0, gt=0, description="how long they are kept")
     connect_s: float = Field(5.0, gt=0, description="time to connect, TLS included")
     first_byte_s: float = Field(
         60.0, gt=0, description="time until an answer begins; a LIST may be slow behind delete markers"
@@ -83,6 +86,10 @@ class Limits(BaseModel):
     list_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="size of one LIST answer")
     headers: int = Field(1024, ge=128, description="headers of one answer; an object's own metadata may be hundreds")
     header_bytes: int = Field(64 * 1024, ge=8192, description="size of one header of an answer")
+    headers_bytes: int = Field(256 * 1024, ge=8192, description="size of all headers of an answer together")
+    body_ahead_bytes: int = Field(
+        256 * 1024, ge=1024, description="how much of a body is received before its reader asks for it"
+    )
     error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
 
     # spans
@@ -170,6 +177,9 @@ class Settings(BaseSettings):
     )
     log_format: Annotated[str, AfterValidator(one_of("auto", "json", "console"))] = Field(
         "auto", description="auto: console on a terminal, else JSON"
+    )
+    transport: Literal["lean", "aiohttp"] = Field(
+        "lean", description="what speaks HTTP to the storage: lean is several times faster, aiohttp the fallback"
     )
     limits: Limits = Field(default_factory=Limits, description="LONGSHORE_LIMITS__NAME sets one")
 

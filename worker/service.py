@@ -10,8 +10,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import aiohttp
-
 from config.database import open_database
 from config.errors import LongshoreError
 from config.settings import Settings
@@ -33,6 +31,7 @@ from ingest.events import Observe
 from ingest.job import IngestJob
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
+from ingest.s3.transport import Transport
 from ingest.work import Worker
 
 ObserveAll = Callable[[IngestEvent | CredentialEvent], None]
@@ -68,9 +67,7 @@ class Service:
 class _Storage:
     """Connections, sessions and buckets of one workspace, as `ingest.work` asks for them."""
 
-    def __init__(
-        self, *, settings: Settings, registry: Registry, accesses: Accesses, http: aiohttp.ClientSession
-    ) -> None:
+    def __init__(self, *, settings: Settings, registry: Registry, accesses: Accesses, http: Transport) -> None:
         self._settings, self._registry, self._accesses, self._http = settings, registry, accesses, http
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
 
@@ -119,7 +116,7 @@ async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGener
             AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
         )
         own = OwnIdentity(keys=sts, limits=settings.limits, clock=SystemClock())
-        http = await stack.enter_async_context(open_http(settings.limits))
+        http = await stack.enter_async_context(open_http(settings.limits, settings.transport))
 
         def observe_credentials(event: CredentialEvent) -> None:
             storage.session_asked(event)

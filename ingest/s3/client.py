@@ -7,11 +7,9 @@ import random as randomness
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Literal, TypeVar
-
-import aiohttp
 
 from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError, SessionExpiredError
 from config.settings import Limits
@@ -26,6 +24,7 @@ from ingest.s3.exchange import Call, Exchange
 from ingest.s3.listing import Progress, check_page, cut
 from ingest.s3.retry import Retry
 from ingest.s3.route import Route, still_refused
+from ingest.s3.transport import Transport
 from ingest.s3.xml import check_tags, is_error, read_document, read_listing
 
 __all__ = ["Body", "Location", "S3Client"]
@@ -40,7 +39,7 @@ class S3Client:
     def __init__(
         self,
         *,
-        http: aiohttp.ClientSession,
+        http: Transport,
         access: Access,
         location: Location,
         limits: Limits,
@@ -147,7 +146,7 @@ class S3Client:
         """
         span = Span(first, last)
         call = self._object_call("get", key, if_match=if_match, version_id=version_id, span=span)
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             try:
                 body = await self._run(call, lambda: self._get_once(stack, call, span, if_match))
             except RequestRefusedError as error:
@@ -164,7 +163,7 @@ class S3Client:
     # -- one attempt of each
 
     async def _list_once(self, call: Call, prefix: bytes) -> Page:
-        async with self._exchange.attempt(call, self._route.address) as answered:
+        with await self._exchange.attempt(call, self._route.address) as answered:
             body = await answered.all(most=self._limits.list_body_bytes)
             page = read_page(body, bucket=call.subject.bucket, prefix=prefix)
             if page is not None:
@@ -179,7 +178,7 @@ class S3Client:
             raise self._exchange.refusal(call, answered, body)
 
     async def _head_once(self, call: Call, if_match: str | None) -> ObjectHead:
-        async with self._exchange.attempt(call, self._route.address) as answered:
+        with await self._exchange.attempt(call, self._route.address) as answered:
             check_etag(answered.headers, if_match, call.subject)
             return read_head(answered.headers, size=content_length(answered.headers, call.subject))
 
@@ -198,12 +197,12 @@ class S3Client:
         if call.refreshed or call.moved:
             return  # it is mended, and the HEAD itself will show whether that was all
         with suppress(ObjectArchivedError):  # which is nothing that a HEAD would be refused for
-            async with self._exchange.attempt(call, self._route.address):
+            with await self._exchange.attempt(call, self._route.address):
                 pass
 
-    async def _get_once(self, stack: AsyncExitStack, call: Call, span: Span, if_match: str | None) -> Body:
-        async with AsyncExitStack() as attempt:
-            answered = await attempt.enter_async_context(self._exchange.attempt(call, self._route.address))
+    async def _get_once(self, stack: ExitStack, call: Call, span: Span, if_match: str | None) -> Body:
+        with ExitStack() as attempt:
+            answered = attempt.enter_context(await self._exchange.attempt(call, self._route.address))
             check_etag(answered.headers, if_match, call.subject)
             size, skip = span.answered(answered.status, answered.headers, call.subject)
             length = max(0, span.end(size) - span.first)
@@ -212,7 +211,7 @@ class S3Client:
                 raise explained(RequestRefusedError, call.subject, why, code="RangeIgnored")
             head = read_head(answered.headers, size=size)
             body = Body(head=head, skip=skip, length=length, subject=call.subject, more=answered.some)
-            stack.push_async_exit(attempt.pop_all())
+            stack.push(attempt.pop_all())
             return body
 
     # -- what is common

@@ -1,15 +1,13 @@
-"""One attempt of one request: signed, sent, answered or refused. Hides aiohttp, its errors and the reading of bodies."""
+"""One attempt of one request: signed, sent, answered or refused. Hides places, sessions, and what went wrong below."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import aiohttp
-from yarl import URL
+from types import TracebackType
+from typing import Self
 
 from config.errors import ProtocolError, RequestRefusedError, SourceError, SourceUnavailableError
 from config.settings import Limits
@@ -17,8 +15,8 @@ from credentials.session import Access
 from ingest.events import Observe, RequestMade
 from ingest.s3.address import Address
 from ingest.s3.errors import Refusal, Subject, explained, refused
-from ingest.s3.http import Pool
 from ingest.s3.sign import Signer, encode_path, encode_query
+from ingest.s3.transport import Answer, Code, Transport, TransportError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,47 +50,61 @@ class Call:
 
 
 class Answered:
-    """An answer whose body is still to be read."""
+    """An attempt; inside its `with` block it has an answer, whose body may be read. Its end is told once."""
 
-    def __init__(self, response: aiohttp.ClientResponse, *, subject: Subject, limits: Limits) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.bytes_read = 0
-        self._response = response
+    __slots__ = ("_answer", "_began", "_observe", "_place", "_subject", "headers", "status")
+
+    def __init__(self, subject: Subject, place: asyncio.Semaphore, observe: Observe) -> None:
+        """`place` is held, and released at the end."""
         self._subject = subject
-        self._limits = limits
+        self._place = place
+        self._observe = observe
+        self._began = time.perf_counter()
+        self._answer: Answer | None = None
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    def begin(self, answer: Answer) -> None:
+        self._answer, self.status, self.headers = answer, answer.status, answer.headers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None) -> None:
+        answer = self._answer
+        try:
+            if answer is not None:
+                answer.leave()
+            self._observe(
+                RequestMade(
+                    bucket=self._subject.bucket,
+                    request=self._subject.request,
+                    outcome="ok" if error is None else error.code if isinstance(error, SourceError) else "Cancelled",
+                    seconds=time.perf_counter() - self._began,
+                    bytes_read=answer.bytes_read if answer is not None else 0,
+                )
+            )
+        finally:
+            self._place.release()
 
     async def some(self) -> bytes:
         """The next piece of the body, empty at its end. Raises SourceUnavailableError if it breaks off or stalls."""
+        assert self._answer is not None
         try:
-            async with asyncio.timeout(self._limits.idle_s):
-                part = await self._response.content.readany()
-        except _FAILURES as error:
-            failure = _ours(self._subject, error)
-        else:
-            self.bytes_read += len(part)
-            return part
-        raise failure  # out here, so that aiohttp's error, which holds the request with its token, does not hang on ours
+            return await self._answer.some()
+        except TransportError as error:
+            raise _ours(self._subject, error) from None
 
     async def all(self, *, most: int) -> bytes:
         """The whole body. Raises ProtocolError if it is larger than `most` bytes, and as `some` does."""
-        parts: list[bytes] = []
+        assert self._answer is not None
         try:
-            async with asyncio.timeout(self._limits.request_s):
-                while part := await self.some():
-                    if self.bytes_read > most:
-                        why = f"the answer is larger than {most} bytes"
-                        raise explained(ProtocolError, self._subject, why, code="AnswerTooLarge")
-                    parts.append(part)
-        except TimeoutError as error:
-            failure = _ours(self._subject, error)
-        else:
-            return b"".join(parts)
-        raise failure
-
-    def leave(self) -> None:
-        """Give the connection back, or close it if the body was not read to its end."""
-        self._response.release()
+            return await self._answer.all(most)
+        except TransportError as error:
+            raise _ours(self._subject, error) from None
 
 
 class Exchange:
@@ -101,70 +113,60 @@ class Exchange:
     def __init__(
         self,
         *,
-        http: aiohttp.ClientSession,
+        http: Transport,
         access: Access,
         limits: Limits,
         observe: Observe,
         clock: Callable[[], float],
     ) -> None:
-        if not isinstance(http.connector, Pool):
-            raise TypeError("the HTTP session must come from open_http")
         self._http = http
-        self._pool = http.connector
         self._access = access
         self._limits = limits
         self._observe = observe
         self._clock = clock
         self._signer = Signer()
 
-    @asynccontextmanager
-    async def attempt(self, call: Call, address: Address) -> AsyncIterator[Answered]:
-        """An answer with a good status; its body may be read inside. Ends with one RequestMade.
+    async def attempt(self, call: Call, address: Address) -> Answered:
+        """An answer with a good status, to be used in a `with` block at once. Ends with one RequestMade.
 
         Raises SourceError, and CredentialError when there is no session to sign with (no event then: nothing was sent).
         """
-        async with self._place(call.subject, address), self._signed(call, address) as answered:
-            yield answered
+        place = await self._place(call.subject, address)
+        try:
+            target = _target(call, address)
+            headers = await self._headers(call, address, target)
+        except BaseException:
+            place.release()
+            raise
+        answered = Answered(call.subject, place, self._observe)
+        try:
+            answered.begin(await self._http.send(call.method, address.origin, target, headers))
+            if answered.status not in call.good:
+                raise await self._refused(call, answered)
+        except TransportError as error:
+            failure = _ours(call.subject, error)
+            answered.end(failure)
+            raise failure from None
+        except BaseException as error:
+            answered.end(error)
+            raise
+        return answered
 
-    @asynccontextmanager
-    async def _place(self, subject: Subject, address: Address) -> AsyncIterator[None]:
-        """Wait for a socket to be free before the session is asked for, which might end while a signed request waits."""
-        places = self._pool.places(address.origin)
+    async def _place(self, subject: Subject, address: Address) -> asyncio.Semaphore:
+        """Wait for a socket to be free before the session is asked for, which might end while a signed request waits.
+
+        Whoever gets the place releases it.
+        """
+        places = self._http.places.of(address.origin)
+        if not places.locked():
+            await places.acquire()  # at once
+            return places
         try:
             async with asyncio.timeout(self._limits.request_s):
                 await places.acquire()
-        except TimeoutError as error:
-            raise _ours(subject, error) from None
-        try:
-            yield
-        finally:
-            places.release()
-
-    @asynccontextmanager
-    async def _signed(self, call: Call, address: Address) -> AsyncIterator[Answered]:
-        headers = await self._headers(call, address)
-        began, outcome, answered = time.perf_counter(), "Cancelled", None
-        try:
-            answered = await self._send(call, address, headers)
-            if answered.status not in call.good:
-                raise await self._refused(call, answered)
-            yield answered
-            outcome = "ok"
-        except SourceError as error:
-            outcome = error.code
-            raise
-        finally:
-            if answered is not None:
-                answered.leave()
-            self._observe(
-                RequestMade(
-                    bucket=call.subject.bucket,
-                    request=call.subject.request,
-                    outcome=outcome,
-                    seconds=time.perf_counter() - began,
-                    bytes_read=answered.bytes_read if answered is not None else 0,
-                )
-            )
+        except TimeoutError:
+            raise _ours(subject, TransportError("TimedOut")) from None
+        return places
 
     def refusal(self, call: Call, answered: Answered, body: bytes) -> SourceError:
         """The error that an answer is."""
@@ -174,18 +176,7 @@ class Exchange:
         found = Refusal(status=answered.status, headers=answered.headers, body=body, region=call.region)
         return refused(call.subject, found, now=self._clock())
 
-    async def _send(self, call: Call, address: Address, headers: Mapping[str, str]) -> Answered:
-        url = URL(f"{address.origin}{_target(call, address)}", encoded=True)
-        try:
-            async with asyncio.timeout(self._limits.request_s):
-                response = await self._http.request(call.method, url, headers=headers, allow_redirects=False)
-        except _FAILURES as error:
-            failure = _ours(call.subject, error)
-        else:
-            return Answered(response, subject=call.subject, limits=self._limits)
-        raise failure
-
-    async def _headers(self, call: Call, address: Address) -> dict[str, str]:
+    async def _headers(self, call: Call, address: Address, target: str) -> dict[str, str]:
         call.region = address.region
         if not call.signed:
             return {"host": address.host}
@@ -193,7 +184,7 @@ class Exchange:
         call.access_key_id = session.access_key_id
         call.usable_until = session.usable_until
         call.secrets = tuple(filter(None, (session.token, session.secret_access_key)))
-        path, _, query = _target(call, address).partition("?")
+        path, _, query = target.partition("?")
         return self._signer.sign(
             session,
             region=address.region,
@@ -218,26 +209,15 @@ def _target(call: Call, address: Address) -> str:
     return f"{path}?{encode_query(call.query.items())}" if call.query else path
 
 
-_FAILURES = (aiohttp.ClientError, OSError)
-"""What aiohttp and the sockets raise; TimeoutError is one of the latter."""
+_KINDS: Mapping[Code, type[SourceError]] = {
+    "AddressDenied": RequestRefusedError,
+    "AnswerTooLarge": ProtocolError,
+    "CertificateInvalid": RequestRefusedError,
+    "NotHttp": ProtocolError,
+    "RequestInvalid": RequestRefusedError,
+}
+"""What is not mended by itself; all else is SourceUnavailableError."""
 
 
-def _ours(subject: Subject, error: Exception) -> SourceError:
-    """aiohttp's error as ours. Raise it outside of the `except`."""
-    kind: type[SourceError] = SourceUnavailableError
-    match error:
-        case aiohttp.ClientPayloadError():
-            code, why = "BodyIncomplete", "the connection ended before the answer was complete"
-        case TimeoutError():
-            code, why = "TimedOut", "no answer, or no more of it, in time"
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
-            kind = RequestRefusedError
-            code, why = "CertificateInvalid", f"the server's certificate is not good ({type(error).__name__})"
-        case aiohttp.ClientConnectorError():
-            cause = error.strerror or error.os_error
-            code, why = "Unreachable", f"the server can't be reached ({type(error).__name__}: {cause})"
-        case aiohttp.ClientResponseError():
-            kind, code, why = ProtocolError, "NotHttp", "the answer is not HTTP"
-        case _:
-            code, why = "ConnectionLost", f"the connection was lost ({type(error).__name__})"
-    return explained(kind, subject, why, code=code)
+def _ours(subject: Subject, error: TransportError) -> SourceError:
+    return explained(_KINDS.get(error.code, SourceUnavailableError), subject, error.why, code=error.code)

@@ -66,7 +66,7 @@ class Route:
         subject = Subject(request="head", bucket=self._location.bucket, key=b"")
         call = Call(subject=subject, method="HEAD", good=_ANY_STATUS, signed=False)
         try:
-            async with self._exchange.attempt(call, self.address) as answered:
+            with await self._exchange.attempt(call, self.address) as answered:
                 return answered.headers.get("x-amz-bucket-region", "")
         except SourceError:
             return ""

@@ -20,9 +20,11 @@ from ingest.model import Entry, Range
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
 from tests.fakes.s3 import FakeS3
-from tests.fakes.s3_access import FakeAccess, s3_bench
+from tests.fakes.s3_access import FakeAccess, chosen, s3_bench
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET
 from tests.servers import moto_server
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 BUCKET = "odd-keys"
 ODD = [
@@ -127,7 +129,7 @@ class Place:
 
 @pytest.fixture(params=["moto", "fake"])
 async def place(request: pytest.FixtureRequest, moto: str) -> AsyncIterator[Place]:
-    async with FakeS3() as fake, open_http(Limits()) as http:
+    async with FakeS3() as fake, open_http(Limits(), chosen.kind) as http:
         fake.create_bucket(BUCKET)
         for key in ODD:
             fake.put(BUCKET, key.encode(), _body(key), content_type="text/x-odd")

@@ -18,6 +18,8 @@ from tests.fakes.s3_access import s3_bench
 from tests.fakes.s3_cases import KEYS, ask, keys_of, pages_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 async def test_a_listing_is_followed_to_its_end_in_one_request_per_page() -> None:
     async with ten_objects() as s3, s3_bench(s3, limits=small_limits()) as bench:

@@ -19,6 +19,8 @@ from tests.fakes.s3_access import s3_bench
 from tests.fakes.s3_cases import KEYS, ask, keys_of, pages_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 async def test_a_head_tells_all_that_a_record_keeps() -> None:
     s3 = ten_objects()

@@ -16,8 +16,10 @@ from credentials.session import Session
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
 from tests.fakes.s3 import FakeS3
-from tests.fakes.s3_access import FakeAccess, role_access, s3_bench, session_of
+from tests.fakes.s3_access import FakeAccess, chosen, role_access, s3_bench, session_of
 from tests.fakes.s3_cases import KEYS, ask, small_limits, ten_objects
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 def _ends_after(s3: FakeS3, seconds: float, *, action: str = "s3:*") -> FakeAccess:
@@ -107,7 +109,7 @@ async def _talkative() -> AsyncIterator[tuple[S3Client, asyncio.Event]]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     where = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     limits = Limits(attempts=1, connections_per_host=2)
-    async with server, open_http(limits) as http:
+    async with server, open_http(limits, chosen.kind) as http:
         location = Location(bucket="bkt", region="us-east-1", endpoint=where)
         yield S3Client(http=http, access=FakeAccess(), location=location, limits=limits), speak
 

@@ -19,6 +19,8 @@ from tests.fakes.s3_access import FakeAccess, role_access, s3_bench
 from tests.fakes.s3_cases import KEYS, ask, keys_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 async def test_requester_pays_and_the_expected_owner_are_said_on_every_request() -> None:
     s3 = ten_objects()

@@ -23,6 +23,8 @@ from tests.fakes.s3_access import FakeAccess, role_access, s3_bench, session_of
 from tests.fakes.s3_cases import KEYS, ask, keys_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 @pytest.mark.parametrize("op", ["list", "head", "get"])
 async def test_a_session_that_expired_is_replaced_and_the_request_sent_again_without_a_pause(op: str) -> None:

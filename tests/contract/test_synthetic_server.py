@@ -21,7 +21,9 @@ from ingest.s3.address import Location
 from ingest.s3.client import S3Client
 from ingest.s3.http import open_http
 from tests.fakes.access import FakeAccess
+from tests.fakes.s3_access import chosen
 
+pytestmark = pytest.mark.usefixtures("transport")
 KEYS = 2345
 
 
@@ -42,7 +44,7 @@ def plain() -> Iterator[Running]:
 async def _ours(server: Running, limits: Limits | None = None) -> AsyncIterator[S3Client]:
     limits = limits or Limits()
     where = Location(bucket=server.bucket, region="us-east-1", endpoint=server.url)
-    async with open_http(limits) as http:
+    async with open_http(limits, chosen.kind) as http:
         yield S3Client(http=http, access=FakeAccess(), location=where, limits=limits)
 
 

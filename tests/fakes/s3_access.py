@@ -8,17 +8,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from config.settings import Limits
 from credentials.session import Session
 from ingest.events import Event, RequestMade
 from ingest.s3.client import Location, S3Client
-from ingest.s3.http import open_http
+from ingest.s3.dial import Where
+from ingest.s3.http import Kind, open_http
 from tests.fakes.s3 import FakeS3
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET, Grant, Role
 
+
+@dataclass(slots=True)
+class Chosen:
+    """Which transport the tests at hand run on."""
+
+    kind: Kind = "lean"
+
+
+chosen = Chosen()
+"""Set by the fixture `transport` of the contract tests."""
 OPERATOR = Session(access_key_id=OPERATOR_KEY, secret_access_key=OPERATOR_SECRET)
 
 
@@ -84,17 +92,10 @@ class Bench:
         return [(event.request, event.outcome) for event in self.events if isinstance(event, RequestMade)]
 
 
-class Loopback(AbstractResolver):
+async def loopback(host: str, port: int) -> list[Where]:
     """Every name is this machine."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        flags = socket.AI_NUMERICHOST
-        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": flags}]
-
-    async def close(self) -> None:
-        pass
+    del host
+    return [Where(socket.AF_INET, "127.0.0.1", port)]
 
 
 @asynccontextmanager
@@ -116,9 +117,7 @@ async def s3_bench(
         return bench.elapsed_s if bench is not None else 0.0
 
     where = Location(**{"bucket": bucket, "region": "us-east-1", "endpoint": s3.url, **location})
-    async with open_http(limits) as http:
-        assert isinstance(http.connector, aiohttp.TCPConnector)
-        http.connector._resolver = Loopback()  # names below .s3.test exist only here
+    async with open_http(limits, chosen.kind, look_up=loopback) as http:  # names below .s3.test exist only here
         client = S3Client(
             http=http,
             access=access,

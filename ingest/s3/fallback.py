@@ -1,0 +1,164 @@
+"""The transport over aiohttp: hides its session, its errors, and all that it would do unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from yarl import URL
+
+from config.settings import Limits
+from ingest.s3.dial import Dialer, unreachable
+from ingest.s3.transport import Places, TransportError
+
+if TYPE_CHECKING:
+    from aiohttp.client import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+_FAILURES = (aiohttp.ClientError, OSError)
+"""What aiohttp and the sockets raise; TimeoutError is one of the latter."""
+
+
+class _Pool(aiohttp.TCPConnector):
+    """Sockets to every host, so many to each, and only to addresses that the dialer permits."""
+
+    def __init__(self, limits: Limits, dialer: Dialer) -> None:
+        super().__init__(limit=0, limit_per_host=limits.connections_per_host, keepalive_timeout=limits.keep_alive_s)
+        self._dialer = dialer
+        self._each = limits.connections_per_host
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - so it is called by aiohttp
+    ) -> Connection:
+        """A connection on which nothing has come that nobody asked for: it would be taken for the answer to `req`.
+
+        What comes still later can't be told from the answer.
+        """
+        for _ in range(self._each + 1):  # more than can lie in the pool
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ServerDisconnectedError("the server speaks before it is asked")
+
+    async def _resolve_host(self, host: str, port: int, traces: Sequence[Trace] | None = None) -> list[ResolveResult]:
+        """Unlike a resolver, this is asked about addresses too, and all that it names is what is connected to."""
+        del traces
+        return [
+            {
+                "hostname": host,
+                "host": where.ip,
+                "port": where.port,
+                "family": where.family,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            }
+            for where in await self._dialer.wheres(host, port)
+        ]
+
+
+class AiohttpAnswer:
+    """See `transport.Answer`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, limits: Limits) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers
+        }
+        self.bytes_read = 0
+        self._response = response
+        self._limits = limits
+
+    async def some(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.idle_s):
+                part = await self._response.content.readany()
+        except _FAILURES as error:
+            failure = _neutral(error)
+        else:
+            self.bytes_read += len(part)
+            return part
+        raise failure  # out here, so that aiohttp's error, which holds the request with its token, does not hang on ours
+
+    async def all(self, most: int) -> bytes:
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._limits.request_s):
+                while part := await self.some():
+                    if self.bytes_read > most:
+                        raise TransportError("AnswerTooLarge", f"the answer is larger than {most} bytes")
+                    parts.append(part)
+        except TimeoutError:
+            raise TransportError("TimedOut") from None
+        return b"".join(parts)
+
+    def leave(self) -> None:
+        self._response.release()
+
+
+class AiohttpTransport:
+    """See `transport.Transport`. Make it where a loop runs, and close it there."""
+
+    def __init__(self, limits: Limits, dialer: Dialer) -> None:
+        """A session without redirects, cookies, proxies from the environment or decompression."""
+        self._limits = limits
+        self._dialer = dialer
+        self.places = Places(limits.connections_per_host)
+        self._session = aiohttp.ClientSession(
+            connector=_Pool(limits, dialer),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s
+            ),
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
+            max_headers=limits.headers,
+            trust_env=False,
+            auto_decompress=False,
+            requote_redirect_url=False,
+            raise_for_status=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "longshore", "Accept-Encoding": "identity"},
+        )
+
+    async def send(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> AiohttpAnswer:
+        url = URL(f"{origin}{target}", encoded=True)
+        trust = self._dialer.trust if url.scheme == "https" else True
+        try:
+            async with asyncio.timeout(self._limits.request_s):
+                response = await self._session.request(method, url, headers=headers, allow_redirects=False, ssl=trust)
+        except (*_FAILURES, ValueError) as error:
+            failure = _neutral(error)
+        else:
+            return AiohttpAnswer(response, self._limits)
+        raise failure
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+
+def _neutral(error: Exception) -> TransportError:
+    """aiohttp's error without what hangs on it. Raise it outside of the `except`."""
+    match error:
+        case aiohttp.ClientPayloadError():
+            return TransportError("BodyIncomplete")
+        case TimeoutError():
+            return TransportError("TimedOut")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
+            why = f"the server's certificate is not good ({type(error).__name__})"
+            return TransportError("CertificateInvalid", why)
+        case aiohttp.ClientConnectorError():
+            return unreachable(error)
+        case aiohttp.ClientResponseError():
+            return TransportError("NotHttp")
+        case ValueError():
+            return TransportError("RequestInvalid")
+        case _:
+            return TransportError("ConnectionLost", f"the connection was lost ({type(error).__name__})")

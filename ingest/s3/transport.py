@@ -1,0 +1,97 @@
+"""The seam below the wire client: one request goes down, one answer comes up. What stands behind it knows HTTP, and not S3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal, Protocol
+from weakref import WeakValueDictionary
+
+Code = Literal[
+    "AddressDenied",
+    "AnswerTooLarge",
+    "BodyIncomplete",
+    "CertificateInvalid",
+    "ConnectionLost",
+    "NotHttp",
+    "RequestInvalid",
+    "TimedOut",
+    "Unreachable",
+]
+
+WORDS: Mapping[Code, str] = {
+    "BodyIncomplete": "the connection ended before the answer was complete",
+    "ConnectionLost": "the connection was lost",
+    "NotHttp": "the answer is not HTTP",
+    "RequestInvalid": "the request can't be written as HTTP",
+    "TimedOut": "no answer, or no more of it, in time",
+}
+
+
+class TransportError(Exception):
+    """Whatever goes wrong below the seam. It holds neither the request nor a library's error, since those hold the token."""
+
+    def __init__(self, code: Code, why: str = "") -> None:
+        """`why`: a clause for people; one by the code if there is none."""
+        self.code: Code = code
+        self.why = why or WORDS.get(code, code)
+        super().__init__(self.code, self.why)
+
+
+class Places:
+    """So many at once to each origin; one that nobody holds a place of is forgotten."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._held: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of(self, origin: str) -> asyncio.Semaphore:
+        places = self._held.get(origin)
+        if places is None:
+            places = self._held[origin] = asyncio.Semaphore(self._each)
+        return places
+
+
+class Answer(Protocol):
+    """An answer whose body is still to be read, by one reader. Its errors are TransportErrors."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case; one that came twice is joined by `, `. Bytes that are no UTF-8 stand as surrogates."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the body that were taken so far."""
+        ...
+
+    async def some(self) -> bytes:
+        """The next piece of the body, empty at its end; at most `idle_s` of silence."""
+        ...
+
+    async def all(self, most: int) -> bytes:
+        """The rest of the body, before `request_s` are over since it was asked for; AnswerTooLarge above `most` bytes."""
+        ...
+
+    def leave(self) -> None:
+        """Give the connection back, or close it if the body was not read to its end. May be called twice."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends GETs and HEADs, without a body, to any host. Safe to share between tasks."""
+
+    @property
+    def places(self) -> Places:
+        """One of these is held from before a request is signed until its answer is left: none waits for a socket once signed."""
+        ...
+
+    async def send(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> Answer:
+        """Send one request, whose `headers` include Host, and wait for the headers of its answer. Raises TransportError.
+
+        It is sent once, and once more on a new connection if a kept one was lost before any byte of the answer came.
+        """
+        ...
