@@ -11,21 +11,24 @@ from ingest.model import ObjectHead
 from ingest.s3.errors import Subject, explained
 from ingest.s3.xml import bare_etag
 
-_KEPT = (
-    "content-encoding",
-    "content-language",
-    "content-disposition",
-    "cache-control",
-    "expires",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-restore",
-    "x-amz-archive-status",
-    "x-amz-tagging-count",
-    "x-amz-replication-status",
-    "x-amz-website-redirect-location",
+_KEPT = frozenset(
+    (
+        "content-encoding",
+        "content-language",
+        "content-disposition",
+        "cache-control",
+        "expires",
+        "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-restore",
+        "x-amz-archive-status",
+        "x-amz-tagging-count",
+        "x-amz-replication-status",
+        "x-amz-website-redirect-location",
+    )
 )
 _CHECKSUM = "x-amz-checksum-"
+_NO_SUMS = ("x-amz-checksum-type", "x-amz-checksum-mode")
 _META = "x-amz-meta-"
 _LENGTH_DIGITS = 18
 """More would not fit into the 64 bits of a column; S3 ends at 14."""
@@ -33,35 +36,29 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 
 def read_head(headers: Mapping[str, str], *, size: int) -> ObjectHead:
-    """Headers of a HEAD or GET as a record; `size` is that of the whole object."""
-    lower = {name.lower(): _text(value) for name, value in headers.items()}
-    sums = {
-        name.removeprefix(_CHECKSUM): value
-        for name, value in lower.items()
-        if name.startswith(_CHECKSUM) and name not in {"x-amz-checksum-type", "x-amz-checksum-mode"}
-    }
-    algorithm = min(sums, default="")
+    """Headers of a HEAD or GET, their names in lower case, as a record; `size` is that of the whole object."""
+    said = headers if "".join(headers.values()).isascii() else {name: _text(value) for name, value in headers.items()}
+    amz = [name for name in said if name.startswith("x-amz-")]
+    sums = {name[len(_CHECKSUM) :]: said[name] for name in amz if name.startswith(_CHECKSUM) and name not in _NO_SUMS}
+    algorithm = min(sums) if sums else ""
     return ObjectHead(
         size=size,
-        etag=bare_etag(lower.get("etag", "")),
-        last_modified=lower.get("last-modified", ""),
-        content_type=lower.get("content-type", ""),
-        storage_class=lower.get("x-amz-storage-class") or "STANDARD",
-        version_id=lower.get("x-amz-version-id", ""),
+        etag=bare_etag(said.get("etag", "")),
+        last_modified=said.get("last-modified", ""),
+        content_type=said.get("content-type", ""),
+        storage_class=said.get("x-amz-storage-class") or "STANDARD",
+        version_id=said.get("x-amz-version-id", ""),
         checksum_algorithm=algorithm.upper(),
         checksum=sums.get(algorithm, ""),
-        checksum_type=lower.get("x-amz-checksum-type", ""),
-        metadata={name.removeprefix(_META): value for name, value in lower.items() if name.startswith(_META)},
-        headers={name: lower[name] for name in _KEPT if name in lower},
+        checksum_type=said.get("x-amz-checksum-type", ""),
+        metadata={name[len(_META) :]: said[name] for name in amz if name.startswith(_META)},
+        headers={name: said[name] for name in sorted(said.keys() & _KEPT)},
     )
 
 
 def _text(value: str) -> str:
-    """aiohttp shows bytes that are not UTF-8 as surrogates, which no database takes: they are read as Latin-1."""
-    return value if value.isascii() else _decode(value.encode("utf-8", "surrogateescape"))
-
-
-def _decode(raw: bytes) -> str:
+    """A transport shows bytes that are not UTF-8 as surrogates, which no database takes: they are read as Latin-1."""
+    raw = value.encode("utf-8", "surrogateescape")
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -137,7 +137,7 @@ async def _connect(host: str, where: Where, context: ssl.SSLContext | None, prot
     loop = asyncio.get_running_loop()
     raw = socket.socket(where.family, socket.SOCK_STREAM)
     try:
-        raw.setblocking(False)
+        raw.setblocking(False)  # noqa: FBT003 - its only parameter
         await loop.sock_connect(raw, (where.ip, where.port))
     except BaseException:
         raw.close()

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeGuard
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -20,13 +18,23 @@ _BEGIN = b"HTTP/1."
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n")
 _ALWAYS = "user-agent: longshore\r\naccept: */*\r\naccept-encoding: identity\r\n\r\n"
 _LENGTH_DIGITS = 18
+_USUAL = {
+    name.encode(): name.lower()
+    for name in (
+        *("Accept-Ranges", "Connection", "Content-Length", "Content-Type", "Date", "ETag", "Last-Modified", "Server"),
+        *("x-amz-id-2", "x-amz-request-id", "x-amz-server-side-encryption", "x-amz-version-id", "x-amz-storage-class"),
+        *("x-amz-checksum-crc64nvme", "x-amz-checksum-crc32", "x-amz-checksum-sha256", "x-amz-checksum-type"),
+    )
+}
+"""How S3 writes its headers; any other way is read as well, and costs a little more."""
 
 
 def write_request(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """One request without a body. Raises TransportError for what would break out of its line."""
-    text = f"{method} {target} HTTP/1.1\r\n{''.join([f'{name}: {value}' + _END for name, value in headers.items()])}{_ALWAYS}"
-    lines = len(headers) + 5
-    if text.count("\n") != lines or text.count("\r") != lines or "\0" in text or " " in target or not target:
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    text = f"{method} {target} HTTP/1.1\r\n{''.join(lines)}{_ALWAYS}"
+    ends = len(lines) + 5
+    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text or " " in target or not target:
         raise TransportError("RequestInvalid")
     try:
         return text.encode()
@@ -35,22 +43,21 @@ def write_request(method: str, target: str, headers: Mapping[str, str]) -> bytes
     raise TransportError("RequestInvalid")  # out here: the other error holds the token
 
 
-_END = "\r\n"
-
-
-@dataclass(slots=True)
 class Head:
     """What stands before the body of an answer."""
 
-    status: int
-    headers: dict[str, str]
-    lasting: bool
-    """The connection may be used again afterwards."""
-    length: int | None
-    """Bytes of the body; None if its chunks or the end of the connection say so."""
-    chunks: Chunks | None
-    ending: bool
-    """The server said that it ends the connection, which may end a body without a length."""
+    __slots__ = ("chunks", "headers", "lasting", "length", "status")
+
+    def __init__(
+        self, status: int, headers: dict[str, str], length: int | None, chunks: Chunks | None, *, lasting: bool
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
+        """Bytes of the body; None if its chunks or, failing them, the end of the connection say so."""
+        self.chunks = chunks
+        self.lasting = lasting
+        """The connection may be used again afterwards."""
 
 
 class Chunks:
@@ -58,7 +65,8 @@ class Chunks:
 
     __slots__ = ("_bound", "_parser", "_parts", "_trailers", "_waste", "ended", "extra")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, block: bytes, limits: Limits) -> None:
+        """`block`: the header block before them."""
         self.ended = False
         self.extra = False
         """Something came behind the last chunk."""
@@ -67,9 +75,8 @@ class Chunks:
         self._trailers = 0
         self._waste = 0
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-
-    def begin(self, block: bytes) -> None:
         self._feed(block)
+        self._trailers = 0
 
     def take(self, data: bytes) -> bytes:
         """The part of the body that is in `data`. Raises TransportError for broken chunks."""
@@ -127,56 +134,63 @@ def may_begin(data: bytes | bytearray) -> bool:
 def read_head(block: bytes, limits: Limits, *, bodiless: bool) -> Head:
     """A header block, its empty line included. `bodiless`: it answers a HEAD. Raises TransportError for what is not HTTP."""
     line = _STATUS.match(block)
-    if line is None or b"\r\n " in block or b"\r\n\t" in block or b"\0" in block:
+    if line is None:
         raise TransportError("NotHttp")
+    old, status = line[1] == b"0", int(line[2])
+    headers = _headers(block, limits)
+    said = headers.get("connection")
+    tokens = [token.strip() for token in said.lower().split(",")] if said is not None else ()
+    ending = "close" in tokens or (old and "keep-alive" not in tokens)
+    length = _length(headers, old=old)
+    if bodiless or status < 200 or status in {204, 304}:
+        return Head(status, headers, 0, None, lasting=not ending)
+    if length is not None:
+        return Head(status, headers, length, None, lasting=not ending)
+    if "transfer-encoding" in headers:
+        return Head(status, headers, None, Chunks(block, limits), lasting=not ending)
+    if not ending:
+        raise TransportError("NotHttp", "the answer does not say where it ends")
+    return Head(status, headers, None, None, lasting=False)
+
+
+def _headers(block: bytes, limits: Limits) -> dict[str, str]:
     pairs = _Pairs()
     try:
         HttpResponseParser(pairs).feed_data(block)
+        broken = False
     except (HttpParserError, HttpParserUpgrade):
-        pairs.all = [(b"", b"")]
-    headers = _joined(pairs.all, limits)
-    status = int(line[2])
-    said = headers.get("connection")
-    tokens = () if said is None else [token.strip() for token in said.lower().split(",")]
-    ending = "close" in tokens or (line[1] == b"0" and "keep-alive" not in tokens)
-    length, chunks = _framing(headers, old=line[1] == b"0", limits=limits)
-    if bodiless or status < 200 or status in {204, 304}:
-        length, chunks = 0, None
-    elif chunks is not None:
-        chunks.begin(block)
-    elif length is None and not ending:
-        raise TransportError("NotHttp", "the answer does not say where it ends")
-    return Head(status, headers, not ending and (length is not None or chunks is not None), length, chunks, ending)
-
-
-def _joined(pairs: list[tuple[bytes, bytes]], limits: Limits) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    most = limits.header_bytes
-    if len(pairs) > limits.headers:
+        broken = True
+    if broken:
+        raise TransportError("NotHttp")  # out here: the parser's error quotes the answer
+    if len(pairs.all) > limits.headers:
         raise TransportError("NotHttp", f"the answer has more than {limits.headers} headers")
+    if len(block) > limits.header_bytes and any(len(n) + len(v) > limits.header_bytes for n, v in pairs.all):
+        raise TransportError("NotHttp", f"a header of the answer has more than {limits.header_bytes} bytes")
+    if block.isascii() and b" \r\n" not in block and b"\t\r\n" not in block:
+        headers = {_USUAL.get(n) or n.decode("ascii").lower(): v.decode() for n, v in pairs.all}
+        if len(headers) == len(pairs.all):
+            return headers
+    return _joined(pairs.all)
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
     for raw, value in pairs:
-        if not raw or len(raw) + len(value) > most:
-            raise TransportError(
-                "NotHttp", f"a header of the answer is empty or has more than {most} bytes" if raw else ""
-            )
-        name = raw.decode("ascii").lower()  # the parser takes nothing else for a name
-        text = value.decode("utf-8", "surrogateescape").strip(" \t")
+        name = raw.decode("latin-1").lower()
+        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     return headers
 
 
-def _framing(headers: Mapping[str, str], *, old: bool, limits: Limits) -> tuple[int | None, Chunks | None]:
+def _length(headers: Mapping[str, str], *, old: bool) -> int | None:
+    """What frames the body must be one thing, and one number. None: chunks, or nothing."""
     length, coding = headers.get("content-length"), headers.get("transfer-encoding")
     if coding is not None:
         if length is not None or old or coding.lower() != "chunked":
             raise TransportError("NotHttp", "the answer's length can be read in two ways")
-        return None, Chunks(limits)
+        return None
     if length is None:
-        return None, None
-    if not _is_length(length):
+        return None
+    if not (length.isascii() and length.isdigit()) or len(length) > _LENGTH_DIGITS:
         raise TransportError("NotHttp", "the answer's length is no number")
-    return int(length), None
-
-
-def _is_length(text: str) -> TypeGuard[str]:
-    return text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS
+    return int(length)

@@ -32,10 +32,11 @@ def encode_query(pairs: Iterable[tuple[str, bytes]]) -> str:
 
 
 class Signer:
-    """Signs for one client. Keeps derived keys, not sessions."""
+    """Signs for one client. Keeps derived keys, not sessions, and how the second at hand is written."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._second, self._text = -1, ""
 
     def sign(
         self,
@@ -49,26 +50,34 @@ class Signer:
         headers: Mapping[str, str],
         now: float,
     ) -> dict[str, str]:
-        """All headers to send: those given, and Host, x-amz-date, x-amz-content-sha256, the token and Authorization.
+        """All headers to send: those given, spaces folded, and Host, x-amz-date, x-amz-content-sha256, the token and Authorization.
 
         `path` and `query` are percent-encoded as sent; `headers` have lower-case names; `now` is Unix time in seconds.
         """
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        signed = {**headers, "host": host, "x-amz-content-sha256": EMPTY_BODY_SHA256, "x-amz-date": stamp}
+        stamp = self._stamp(int(now))
+        signed = {name: " ".join(value.split()) for name, value in headers.items()}
+        signed["host"] = host
+        signed["x-amz-content-sha256"] = EMPTY_BODY_SHA256
+        signed["x-amz-date"] = stamp
         if session.token is not None:
             signed["x-amz-security-token"] = session.token
         names = sorted(signed)
         listed = ";".join(names)
-        lines = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
+        lines = "".join([f"{name}:{signed[name]}\n" for name in names])
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{EMPTY_BODY_SHA256}"
         scope = f"{stamp[:8]}/{region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         key = self._key(session.secret_access_key, stamp[:8], region)
-        signature = hmac.new(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode(), hashlib.sha256).hexdigest()
+        signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode(), "sha256").hex()
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={session.access_key_id}/{scope}, SignedHeaders={listed}, Signature={signature}"
         )
         return signed
+
+    def _stamp(self, second: int) -> str:
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        return self._text
 
     def _key(self, secret: str, date: str, region: str) -> bytes:
         kept = self._keys.get((secret, date, region))

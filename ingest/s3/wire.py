@@ -65,18 +65,22 @@ class Wire(asyncio.Protocol):
         """Send, and wait for the head of the answer. Raises TransportError; then, or when cancelled, it is closed."""
         if self._transport is None or self._error is not None:
             raise self._failure()
-        self._asked, self._bodiless, self._ended, self.untouched = True, bodiless, False, True
-        self.head, self._interim = None, 0
+        self._asked, self._bodiless, self._ended = True, bodiless, False
+        self.head, self.untouched, self._interim = None, True, 0
         self._transport.write(request)
         now = self._loop.time()
         self._whole_due = now + self._limits.request_s
         try:
             await self._until(min(now + self._limits.first_byte_s, self._whole_due))
-            if self.head is None:
-                raise self._failure()
         except BaseException:
             self.abort()
             raise
+        return self._answered()
+
+    def _answered(self) -> Head:
+        if self.head is None:
+            self.abort()
+            raise self._failure()
         return self.head
 
     async def some(self) -> bytes:
@@ -127,15 +131,11 @@ class Wire(asyncio.Protocol):
 
     # -- time
 
-    async def _until(self, due: float) -> None:
-        """Wait for bytes, an end or a failure; an error is set when it is `due`."""
-        waiter = self._waiter = self._loop.create_future()
+    def _until(self, due: float) -> asyncio.Future[None]:
+        """Ends with bytes, an end or a failure, which is set when it is `due`."""
+        self._waiter = self._loop.create_future()
         self._watch(due)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            self._due = math.inf
+        return self._waiter
 
     def _watch(self, due: float) -> None:
         self._due = due
@@ -287,8 +287,10 @@ class Wire(asyncio.Protocol):
         return TransportError(*(self._error or ("ConnectionLost", "")))
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            self._due = math.inf
+            waiter.set_result(None)
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
