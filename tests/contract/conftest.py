@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 
 from tests.fakes.s3_access import chosen
 
@@ -15,3 +17,13 @@ def transport(request: pytest.FixtureRequest) -> Iterator[str]:
     before, chosen.kind = chosen.kind, request.param
     yield request.param
     chosen.kind = before
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Sockets behave differently on uvloop, which production runs on: a module that says ON_BOTH_LOOPS is run on each."""
+    del config
+    plain = {"asyncio": asyncio.new_event_loop}
+    both = isinstance(item, pytest.Function) and getattr(item.module, "ON_BOTH_LOOPS", False)
+    return {**plain, "uvloop": uvloop.new_event_loop} if both else plain
