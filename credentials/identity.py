@@ -12,6 +12,10 @@ from credentials.session import Session
 from credentials.windows import doubling_s
 
 
+_LOOK_S = 1.0
+"""How often the chain is looked through: a look costs more than to sign a request."""
+
+
 class OwnKeys(Protocol):
     """Whoever knows our own credentials; AwsSts does."""
 
@@ -38,12 +42,16 @@ class OwnIdentity:
         self._error: CredentialError | None = None
         self._failures = 0
         self._rest_until = float("-inf")
+        self._look_again_at = float("-inf")
 
     async def session(self, *, min_remaining_s: float = 0.0) -> Session:
         """Our credentials of the moment. Raises IdentityError, StsUnavailableError, or SessionRefusedError if they end too soon.
 
         While the chain fails, those known last serve to their end.
         """
+        last = self._last
+        if last is not None and self._clock.monotonic() < self._look_again_at and self._left(last) > min_remaining_s:
+            return last
         async with self._one_at_a_time:
             session = await self._current()
         left = self._left(session)
@@ -59,11 +67,12 @@ class OwnIdentity:
         """The storage refused this key: look through the chain anew, and never hand it out again."""
         if self._last is not None and self._last.access_key_id == access_key_id:
             self._rejected_id = access_key_id
-            self._look_anew = True
+            await self.renew()
 
     async def renew(self) -> None:
         """Look through the chain anew at the next request."""
         self._look_anew = True
+        self._look_again_at = float("-inf")
 
     async def _current(self) -> Session:
         if self._error is None or self._clock.monotonic() >= self._rest_until:
@@ -94,6 +103,7 @@ class OwnIdentity:
             self._look_anew = fresh
             raise
         self._last = session
+        self._look_again_at = self._clock.monotonic() + _LOOK_S
         self._error = None
         self._failures = 0
         return session

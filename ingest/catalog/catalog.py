@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, endings, finding, runs, shards, spans
+from ingest.catalog import assets, endings, finding, knowing, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
@@ -128,8 +128,8 @@ class Catalog:
         await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
 
     async def known(self, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
-        """See `assets.known`."""
-        find = partial(assets.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
+        """See `knowing.known`."""
+        find = partial(knowing.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
         return await self._database.read(find)
 
     async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:

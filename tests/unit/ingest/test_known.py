@@ -17,7 +17,8 @@ from sqlalchemy import event
 from config.database import Database
 from config.settings import Limits
 from ingest.catalog import assets
-from ingest.catalog.assets import Asset, Place, Records, known, records_of
+from ingest.catalog.assets import Asset, Place, Records, records_of
+from ingest.catalog.knowing import known
 from ingest.catalog.tables import assets as table
 from ingest.known import Joined, Known, KnownAsset
 from ingest.model import Entries, Entry, Range
