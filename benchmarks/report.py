@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 
+from benchmarks import targets
 from benchmarks.results import Result, memory_over_time, round_trips_s
 from benchmarks.works import STREAMS, Work
 
@@ -16,19 +17,22 @@ checks and commits to a fresh SQLite catalog, whose rows are then compared with 
 server, over the fewest that can do the work (a LIST for each 1,000 keys, at head depth also a HEAD for each). CPU is user and
 system time of the process per million objects; memory its highest resident size. `floor` asks for known pages with {STREAMS} streams
 and reads bytes without looking: what server and sockets cost, and what nobody here can beat. A slow peer may do a part of a
-work, and is compared by its rate.
+work, and is compared by its rate. `bare` is our wire client with nothing around it (listing: the same lister, compare off), over its
+lean transport; `bare_aiohttp` the same over the fallback.
 """
 
 
 def page(results: Sequence[Result], *, command: str, load: float) -> str:
     """The whole of RESULTS.md. `load`: of the machine when the first run began."""
     lines = ["# Results", "", f"Printed by `{command}`.", "", _machine(load), _NOTES]
+    if reached := list(targets.lines(results)):
+        lines += ["## Targets", "", *_table(("", "wanted", "seen", "reached"), reached), ""]
     for work in dict.fromkeys(result.work.name for result in results):
         lines += _section([result for result in results if result.work.name == work])
     versions = {
         f"{result.tool} {result.version}"
         for result in results
-        if result.version and result.tool not in ("floor", "bare")
+        if result.version and not result.tool.startswith(("floor", "bare"))
     }
     lines += ["## Versions", "", ", ".join(sorted(versions)) + f", Python {platform.python_version()}", ""]
     return "\n".join(lines)

@@ -105,7 +105,7 @@ class Bench:
             most=most,
             streams=STREAMS,
         )
-        python = Path(sys.executable) if tool in (OURS, BARE, FLOOR) else self._python
+        python = Path(sys.executable) if tool in (OURS, *BARE, FLOOR) else self._python
         printed = self._folder / "printed"
         server.reset()
         usage = run_measured(
@@ -127,10 +127,11 @@ def measure(
     chosen: Sequence[Work], *, python: Path, only: frozenset[str] | None = None, timeout_s: float = 1800.0
 ) -> list[Result]:
     """Run the works one after the other. `python`: where the peers are installed; `only`: names of the tools to run."""
-    everyone = {tool.name: (tool, version(tool, python)) for tool in (OURS, BARE, FLOOR, *PEERS)}
+    everyone = {tool.name: (tool, version(tool, python)) for tool in (OURS, *BARE, FLOOR, *PEERS)}
     results: list[Result] = []
     for work in chosen:
-        names = [name for name in (OURS.name, *work.peers) if only is None or name in only]
+        taking_part = (OURS.name, *work.peers) if work.ours else work.peers
+        names = [name for name in taking_part if only is None or name in only]
         tools = [everyone[name] for name in names if work.kind in everyone[name][0].works]
         with TemporaryDirectory(prefix="bench-") as folder:
             results += Bench(work, python=python, folder=Path(folder), timeout_s=timeout_s).run(tools)
@@ -140,7 +141,9 @@ def measure(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few keys and one run of each: does everything work?")
-    parser.add_argument("--work", default="", help="list,latency,head,rerun,limit,shape,memory; everything if not said")
+    parser.add_argument(
+        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,memory; everything if not said"
+    )
     parser.add_argument("--tools", default="", help="names, comma-separated; everyone if not said")
     parser.add_argument("--repeat", type=int, help="runs of each tool")
     parser.add_argument("--keys", type=int, help="keys in every bucket")

@@ -25,6 +25,8 @@ class Work:
     repeat: int = 3
     latency_ms: float = 0.0
     limit: float = 0.0
+    ours: bool = True
+    """Whether longshore itself takes part."""
     unchanged: bool = False
     """Ours starts with a catalog that has seen the bucket."""
 
@@ -50,6 +52,15 @@ def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
             peers=("floor", "aiobotocore", "obstore", "s5cmd", "rclone"),
         ),
         Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=heads, peers=everyone),
+        Work(
+            name="wire",
+            title="HEADs alone: what each client's wire costs",
+            kind="head",
+            shape="hash",
+            keys=heads,
+            peers=("bare", "bare_aiohttp", "floor", "aiobotocore", "obstore"),
+            ours=False,
+        ),
         Work(
             name="rerun",
             title="unchanged re-run",

@@ -1,16 +1,21 @@
-"""Bare listing: our own wire client, one stream, every page signed, parsed and checked, and then dropped."""
+"""Our own wire client with nothing around it: signed, checked, and dropped. Listing goes by the same lister, with the compare off."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+
+import uvloop
 
 from benchmarks.peers.process import CLIENT_KEYS, REGION, Asked, run
+from benchmarks.shapes import SHAPES
 from config.settings import Limits
 from credentials.session import Session
+from ingest.lister import Lister
+from ingest.model import Range
 from ingest.s3.address import Location
 from ingest.s3.client import S3Client
-from ingest.s3.http import open_http
+from ingest.s3.http import Kind, open_http
+from worker.interpreter import settle
 
 
 class _Keys:
@@ -31,18 +36,39 @@ class _Keys:
         raise AssertionError("this server never asks for a new session")
 
 
-async def _work(asked: Asked) -> int:
-    limits, count = Limits(), 0
+async def _work(asked: Asked, kind: Kind) -> int:
+    limits = Limits()
     where = Location(bucket=asked.bucket, region=REGION, endpoint=asked.endpoint)
-    async with open_http(limits) as http:
+    async with open_http(limits, kind) as http:
         client = S3Client(http=http, access=_Keys(), location=where, limits=limits)
-        async with aclosing(client.pages(prefix=b"")) as pages:
-            async for page in pages:
-                count += len(page.entries)
-                if count >= asked.most:
-                    break
+        settle()
+        return await (_list(client, limits) if asked.work == "list" else _heads(client, asked))
+
+
+async def _list(client: S3Client, limits: Limits) -> int:
+    count = 0
+    lister = Lister(source=client, prefix=b"", todo=[Range()], streams=limits.list_streams, ahead=limits.list_ahead)
+    async with lister.started():
+        while (piece := await lister.next()) is not None:
+            count += len(piece.entries)
     return count
 
 
+async def _heads(client: S3Client, asked: Asked) -> int:
+    left, count = iter(SHAPES[asked.shape](asked.keys).keys(0, asked.most)), 0
+
+    async def hand() -> None:
+        nonlocal count
+        for key in left:
+            count += bool((await client.head(key)).etag)
+
+    await asyncio.gather(*(hand() for _ in range(asked.streams)))
+    return count
+
+
+def main(kind: Kind) -> None:
+    run(lambda asked: uvloop.run(_work(asked, kind)))
+
+
 if __name__ == "__main__":
-    run(lambda asked: asyncio.run(_work(asked)))
+    main("lean")

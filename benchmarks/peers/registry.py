@@ -104,7 +104,10 @@ OURS: Final = Tool(
     read=_json_listed,
     whole=True,
 )
-BARE: Final = _python("bare", "list", package="longshore", whole=True)
+BARE: Final = (
+    _python("bare", "list", "head", package="longshore", whole=True),
+    _python("bare_aiohttp", "list", "head", package="longshore", whole=True),
+)
 FLOOR: Final = _python("floor", "list", "head", package="uvloop")
 PEERS: Final = (
     _python("aiobotocore", "list", "head", head=10_000),
@@ -121,7 +124,7 @@ _VERSION: Final = "import importlib.metadata as m, sys; print(m.version(sys.argv
 
 def version(tool: Tool, python: Path) -> str | None:
     """Its version; None if it is not here."""
-    where = Path(sys.executable) if tool in (OURS, BARE, FLOOR) else python
+    where = Path(sys.executable) if tool in (OURS, *BARE, FLOOR) else python
     asked = subprocess.run([where, "-c", _VERSION, tool.package], capture_output=True, text=True, check=False)
     return asked.stdout.strip() or None if asked.returncode == 0 else None
 
