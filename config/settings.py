@@ -80,6 +80,12 @@ class Limits(BaseModel):
     retry_budget: float = Field(0.2, gt=0, description="retries allowed per request sent, over the life of a client")
     retry_reserve: int = Field(100, ge=1, description="retries that the budget holds at first")
     retry_s: float = Field(300.0, gt=0, description="no attempt begins later than this after the first")
+    gate_first: int = Field(
+        64, ge=1, description="requests in flight at first, of one class (list, read) and bucket in one process"
+    )
+    gate_most: int = Field(512, ge=1, description="... and at most, while more of them bring more")
+    gate_slowest: float = Field(5.0, gt=0, description="requests per second that are sent however much is refused")
+    gates: int = Field(1_000, ge=1, description="buckets and classes whose pace one process remembers")
     range_skip_bytes: int = Field(
         1024 * 1024, ge=0, description="how much is read past when a server ignores the range that was asked for"
     )

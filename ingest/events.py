@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 RequestClass = Literal["list", "head", "get"]
+GateClass = Literal["list", "read"]
+"""What storage counts apart: HEADs and GETs are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,18 @@ class RequestMade:
     """`ok`, or the code of the error: bounded (S3's own codes, or names of our error classes)."""
     seconds: float
     bytes_read: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateChanged:
+    """One bucket takes more or fewer requests of a class than before. At most about four times per second and gate."""
+
+    bucket: str
+    request: GateClass
+    places: int
+    """In flight at once."""
+    rate: float | None
+    """Per second; None: as many as there are places for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +64,7 @@ class RunEnded:
     seconds: float
 
 
-Event = RequestMade | SpanCommitted | SliceEnded | RunEnded
+Event = RequestMade | GateChanged | SpanCommitted | SliceEnded | RunEnded
 Observe = Callable[[Event], None]
 
 

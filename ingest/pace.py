@@ -1,0 +1,201 @@
+"""How many requests one bucket takes, per second and at once: hides windows, cuts and growth. Knows no loop and no clock.
+
+Without refusals there is no rate. A refusal that is more than noise sets one, a little below what was answered well; from there
+it grows as CUBIC does (RFC 9438): flat around what was last refused, ever faster the longer nothing is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from config.settings import Limits
+
+Verdict = Literal["ok", "throttled", "failed"]
+"""`throttled`: 503 or 429. `failed`: another 5xx. `ok`: any other answer, a 404 too: the storage had the time to give it."""
+
+_WINDOW_S: Final = 0.25
+"""At least this long is measured: a server's bucket that fills in 0.1 s would make less look like far more than it gives."""
+_WINDOW_MOST_S: Final = 5.0
+_ANSWERS: Final = 10
+"""A window is not closed with fewer, so that two refusals in a row are also seen at a few requests per second."""
+_NOISE: Final = 0.01
+"""Up to this share, S3 refuses now and then whatever is asked of it."""
+_BURST: Final = 0.1
+"""Share of other 5xx above which they are overload, not accidents; and never fewer than `_BURST_OF`."""
+_BURST_OF: Final = 5
+_BELOW: Final = 0.05
+"""How far below the measured limit a cut goes: enough for the server's bucket to fill again, little enough not to be missed."""
+_KNEE_S: Final = 2.0
+"""Time from a cut back to the limit. Twice of it passes before the limit is exceeded by 5 %, six times before by 500 %."""
+_FUTILE_MOST_S: Final = 3 * _KNEE_S
+"""Longest pause between cuts that changed nothing. In it the rate grows by 40 %: what is refused at random never stops it."""
+_SEARCH: Final = 1.5
+"""Growth per window while the limit has not been measured."""
+_USED: Final = 0.8
+"""Share of the rate that must have been used for it to grow."""
+QUIET_S: Final = 60.0
+"""Without a cut for so long the rate is forgotten. Learning it again costs some hundred refusals."""
+
+_MORE: Final = 1.25
+"""Growth of the places per window."""
+_LENGTHENED: Final = 1.5
+"""Answers that take this many times as long as at best: no more places. A queue of half the work in service loses no throughput."""
+_INFLATED: Final = 2.0
+"""From here places are taken away."""
+
+
+@dataclass(slots=True)
+class _Window:
+    began: float
+    ok: int = 0
+    throttled: int = 0
+    failed: int = 0
+    """Refusals count only if they were asked for after the last cut."""
+    seconds: float = 0.0
+    """Time of the good answers, together."""
+    paced: bool = False
+    """Somebody waited for the rate,"""
+    crowded: bool = False
+    """... for a place."""
+
+
+class Pace:
+    """Is told every answer, and says what may be sent: `rate` per second, if not None, and `places` in flight."""
+
+    def __init__(self, limits: Limits, *, now: float) -> None:
+        self.rate: float | None = None
+        self.places = limits.gate_first
+        self._first = limits.gate_first
+        self._most = max(limits.gate_most, limits.gate_first)
+        self._floor = limits.gate_slowest
+        self._window = _Window(now)
+        self._before: _Window | None = None
+        self._closes_at = now + _WINDOW_S
+        self._heard_at = now
+        self._least_s = _WINDOW_S
+        self._cut_at = float("-inf")
+        self._deaf_until = float("-inf")
+        self._refused_share = 0.0
+        self._futile = 0
+        """Cuts in a row that changed nothing."""
+        self._limit: float | None = None
+        """Per second, where it was measured."""
+        self._grown_s = 0.0
+        """Time since the cut in which the rate was used."""
+        self._best_s: float | None = None
+        self._shrunk: tuple[int, float] | None = None
+        """Places before they were taken away, and how long answers took then."""
+
+    def paced(self) -> None:
+        """Somebody waits for the rate."""
+        self._window.paced = True
+
+    def crowded(self) -> None:
+        """Somebody waits for a place."""
+        self._window.crowded = True
+
+    def saw(self, verdict: Verdict, *, admitted: float, seconds: float, now: float) -> bool:
+        """An answer came, `seconds` after it was asked for. Whether the rate or the places changed."""
+        lull = now - self._heard_at
+        self._heard_at = now
+        if lull > self._least_s:  # nothing was asked for meanwhile: that time says nothing of what may be
+            self._window.began += lull
+            self._closes_at += lull
+        changed = now >= self._closes_at and self._close(now)
+        window = self._window
+        if verdict == "ok":
+            window.ok += 1
+            window.seconds += seconds
+        elif admitted > self._cut_at:  # what was sent before the cut says nothing of it
+            if verdict == "throttled":
+                window.throttled += 1
+            else:
+                window.failed += 1
+            if now >= self._deaf_until and self._is_refused():
+                self._cut(now)
+                return True
+        return changed
+
+    def quiet_for(self, now: float) -> float:
+        """Seconds since the last cut."""
+        return now - self._cut_at
+
+    def forget(self) -> None:
+        """There is no rate any more."""
+        self.rate = self._limit = None
+
+    def _is_refused(self) -> bool:
+        """More than noise, in this window and the one before."""
+        answers, throttled, failed = self._counts()
+        return (throttled >= 2 and throttled > _NOISE * answers) or (failed >= _BURST_OF and failed > _BURST * answers)
+
+    def _counts(self) -> tuple[int, int, int]:
+        windows = (self._window,) if self._before is None else (self._before, self._window)
+        throttled, failed = sum(w.throttled for w in windows), sum(w.failed for w in windows)
+        return throttled + failed + sum(w.ok for w in windows), throttled, failed
+
+    def _cut(self, now: float) -> None:
+        answers, throttled, failed = self._counts()
+        good = answers - throttled - failed
+        began = self._window.began if self._before is None else self._before.began
+        measured_s = max(now - began, self._least_s)
+        given = good / measured_s if self.rate is None else min(good / measured_s, self.rate)
+        # Less than a window at the very beginning, or an outage: what was given is a lower bound, to search up from.
+        self._limit = given if now - began >= self._least_s and given > self._floor else None
+        self.rate = max(given * (1 - _BELOW), self._floor)
+        self._grown_s = 0.0
+        share = (throttled + failed) / answers
+        self._futile = self._futile + 1 if share > self._refused_share / 2 and self._refused_share else 0
+        self._refused_share = share
+        self._cut_at = now
+        self._deaf_until = now + max(self._least_s, min(self._least_s * 2.0 ** min(self._futile, 10), _FUTILE_MOST_S))
+        self._before = None
+        self._open(now)
+
+    def _close(self, now: float) -> bool:
+        window = self._window
+        answers = window.ok + window.throttled + window.failed
+        lasted_s = now - window.began
+        if answers < _ANSWERS and lasted_s < _WINDOW_MOST_S:
+            return False
+        refused = self._is_refused()
+        if not refused:
+            self._futile, self._refused_share = 0, 0.0
+        before = self.rate, self.places
+        if self.rate is not None and window.paced and answers >= _USED * self.rate * lasted_s:
+            self._grow(lasted_s)
+        if window.ok:
+            self._least_s = min(max(_WINDOW_S, 2 * window.seconds / window.ok), _WINDOW_MOST_S)
+            if window.crowded and not refused:
+                self._resize(window.seconds / window.ok)
+        self._before = window
+        self._open(now)
+        return before != (self.rate, self.places)
+
+    def _open(self, now: float) -> None:
+        self._window = _Window(now)
+        self._closes_at = now + self._least_s
+
+    def _grow(self, used_s: float) -> None:
+        assert self.rate is not None
+        if self._limit is None:
+            self.rate *= _SEARCH
+            return
+        self._grown_s += used_s
+        self.rate = max(self._limit * (1 + _BELOW * (self._grown_s / _KNEE_S - 1) ** 3), self._floor)
+
+    def _resize(self, took_s: float) -> None:
+        """Everybody waits for a place: more of them, unless answers take longer and longer."""
+        if self._shrunk is not None:
+            places, then_s = self._shrunk
+            self._shrunk = None
+            if took_s > 0.9 * then_s:  # not our queue made them slow
+                self.places, self._best_s = places, took_s
+        if self._best_s is None or took_s < self._best_s:
+            self._best_s = took_s
+        if took_s <= _LENGTHENED * self._best_s:
+            self.places = min(int(self.places * _MORE) + 1, self._most)
+        elif took_s > _INFLATED * self._best_s and self.places > self._first:
+            self._shrunk = self.places, took_s
+            self.places = max(int(self.places * _LENGTHENED * self._best_s / took_s), self._first)
