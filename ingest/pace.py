@@ -6,6 +6,7 @@ it grows as CUBIC does (RFC 9438): flat around what was last refused, ever faste
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -20,16 +21,17 @@ _WINDOW_MOST_S: Final = 5.0
 _ANSWERS: Final = 10
 """A window is not closed with fewer, so that two refusals in a row are also seen at a few requests per second."""
 _NOISE: Final = 0.01
-"""Up to this share, S3 refuses now and then whatever is asked of it."""
-_BURST: Final = 0.1
-"""Share of other 5xx above which they are overload, not accidents; and never fewer than `_BURST_OF`."""
-_BURST_OF: Final = 5
+"""Share of 503s that S3 gives now and then, whatever is asked of it,"""
+_ACCIDENTS: Final = 0.05
+"""... and of other 5xx. More than this, and than chance makes of it, is meant."""
+_FUTILE: Final = 3
+"""After so many cuts in a row at a rate that was already below the limit, refusals have nothing to do with it: they are noise."""
 _BELOW: Final = 0.05
 """How far below the measured limit a cut goes: enough for the server's bucket to fill again, little enough not to be missed."""
 _KNEE_S: Final = 2.0
 """Time from a cut back to the limit. Twice of it passes before the limit is exceeded by 5 %, six times before by 500 %."""
-_FUTILE_MOST_S: Final = 3 * _KNEE_S
-"""Longest pause between cuts that changed nothing. In it the rate grows by 40 %: what is refused at random never stops it."""
+_OUTAGE: Final = 0.95
+"""Share of refusals from which what was answered well is no measure of anything."""
 _SEARCH: Final = 1.5
 """Growth per window while the limit has not been measured."""
 _USED: Final = 0.8
@@ -76,9 +78,10 @@ class Pace:
         self._least_s = _WINDOW_S
         self._cut_at = float("-inf")
         self._deaf_until = float("-inf")
-        self._refused_share = 0.0
         self._futile = 0
-        """Cuts in a row that changed nothing."""
+        """Cuts in a row below the limit."""
+        self._below = [0, 0]
+        """Answers and refusals below the limit, since the last cut above it."""
         self._limit: float | None = None
         """Per second, where it was measured."""
         self._grown_s = 0.0
@@ -124,34 +127,54 @@ class Pace:
     def forget(self) -> None:
         """There is no rate any more."""
         self.rate = self._limit = None
+        self._futile, self._below = 0, [0, 0]
 
     def _is_refused(self) -> bool:
-        """More than noise, in this window and the one before."""
+        """More than chance makes of noise, in this window and the one before."""
         answers, throttled, failed = self._counts()
-        return (throttled >= 2 and throttled > _NOISE * answers) or (failed >= _BURST_OF and failed > _BURST * answers)
+        noise = self._noise()
+        return _exceeds(throttled, answers * max(_NOISE, noise)) or _exceeds(failed, answers * max(_ACCIDENTS, noise))
 
     def _counts(self) -> tuple[int, int, int]:
         windows = (self._window,) if self._before is None else (self._before, self._window)
         throttled, failed = sum(w.throttled for w in windows), sum(w.failed for w in windows)
         return throttled + failed + sum(w.ok for w in windows), throttled, failed
 
+    def _noise(self) -> float:
+        """Share of refusals that no cut has changed."""
+        return self._below[1] / self._below[0] if self._futile >= _FUTILE else 0.0
+
+    def _is_below(self) -> bool:
+        return self.rate is not None and self._limit is not None and self.rate < self._limit
+
     def _cut(self, now: float) -> None:
         answers, throttled, failed = self._counts()
-        good = answers - throttled - failed
+        refused = throttled + failed
+        if self._is_below():
+            self._count_below()
+            self._futile += 1
+        else:
+            self._futile, self._below = 0, [0, 0]
         began = self._window.began if self._before is None else self._before.began
         measured_s = max(now - began, self._least_s)
-        given = good / measured_s if self.rate is None else min(good / measured_s, self.rate)
+        given = (answers - refused) / (1 - self._noise()) / measured_s
+        if self.rate is not None:
+            given = min(given, self.rate)
         # Less than a window at the very beginning, or an outage: what was given is a lower bound, to search up from.
-        self._limit = given if now - began >= self._least_s and given > self._floor else None
+        known = now - began >= self._least_s and refused < _OUTAGE * answers
+        self._limit = max(given, self._floor) if known else None
         self.rate = max(given * (1 - _BELOW), self._floor)
         self._grown_s = 0.0
-        share = (throttled + failed) / answers
-        self._futile = self._futile + 1 if share > self._refused_share / 2 and self._refused_share else 0
-        self._refused_share = share
         self._cut_at = now
-        self._deaf_until = now + max(self._least_s, min(self._least_s * 2.0 ** min(self._futile, 10), _FUTILE_MOST_S))
+        self._deaf_until = now + self._least_s
         self._before = None
         self._open(now)
+
+    def _count_below(self) -> None:
+        window = self._window
+        refused = window.throttled + window.failed
+        self._below[0] += window.ok + refused
+        self._below[1] += refused
 
     def _close(self, now: float) -> bool:
         window = self._window
@@ -160,8 +183,8 @@ class Pace:
         if answers < _ANSWERS and lasted_s < _WINDOW_MOST_S:
             return False
         refused = self._is_refused()
-        if not refused:
-            self._futile, self._refused_share = 0, 0.0
+        if self._is_below():
+            self._count_below()
         before = self.rate, self.places
         if self.rate is not None and window.paced and answers >= _USED * self.rate * lasted_s:
             self._grow(lasted_s)
@@ -199,3 +222,8 @@ class Pace:
         elif took_s > _INFLATED * self._best_s and self.places > self._first:
             self._shrunk = self.places, took_s
             self.places = max(int(self.places * _LENGTHENED * self._best_s / took_s), self._first)
+
+
+def _exceeds(count: int, expected: float) -> bool:
+    """More than chance makes of what was expected: three times the deviation of a Poisson process."""
+    return count >= 2 + expected + 3 * math.sqrt(expected)
