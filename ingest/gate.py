@@ -175,7 +175,7 @@ class Gate:
     def _calmed(self) -> None:
         self._calm = None
         left = QUIET_S - self._pace.quiet_for(self._clock())
-        if left > 0:
+        if left > _TICK_S:
             self._calm = self._later(left, self._calmed)
             return
         log.info("the storage refuses no more; requests are not paced", bucket=self._bucket, request=self._request)

@@ -28,8 +28,11 @@ _FUTILE: Final = 3
 """After so many cuts in a row at a rate that was already below the limit, refusals have nothing to do with it: they are noise."""
 _BELOW: Final = 0.05
 """How far below the measured limit a cut goes: enough for the server's bucket to fill again, little enough not to be missed."""
-_KNEE_S: Final = 2.0
-"""Time from a cut back to the limit. Twice of it passes before the limit is exceeded by 5 %, six times before by 500 %."""
+_CURVE: Final = 12.5
+"""Growth by the cube of time, requests/s per s^3, the same for all who share a limit: so the small ones catch up with the large.
+At 2,000/s it takes 2 s from a cut back to the limit, 4 s to exceed it by 5 %, and 9 s to double."""
+_KNEE_S: Final = 1.5
+"""Least time back to the limit, so that a small one is not exceeded all the time."""
 _OUTAGE: Final = 0.95
 """Share of refusals from which what was answered well is no measure of anything."""
 _SEARCH: Final = 1.5
@@ -45,6 +48,8 @@ _LENGTHENED: Final = 1.5
 """Answers that take this many times as long as at best: no more places. A queue of half the work in service loses no throughput."""
 _INFLATED: Final = 2.0
 """From here places are taken away."""
+_STEADY: Final = 0.2
+"""Two windows that differ by less are the same."""
 
 
 @dataclass(slots=True)
@@ -87,6 +92,8 @@ class Pace:
         self._grown_s = 0.0
         """Time since the cut in which the rate was used."""
         self._best_s: float | None = None
+        self._took_s = 0.0
+        """The mean of the last crowded window."""
         self._shrunk: tuple[int, float] | None = None
         """Places before they were taken away, and how long answers took then."""
 
@@ -206,19 +213,22 @@ class Pace:
             self.rate *= _SEARCH
             return
         self._grown_s += used_s
-        self.rate = max(self._limit * (1 + _BELOW * (self._grown_s / _KNEE_S - 1) ** 3), self._floor)
+        knee_s = max(_KNEE_S, (_BELOW * self._limit / _CURVE) ** (1 / 3))
+        self.rate = max(self._limit * (1 + _BELOW * (self._grown_s / knee_s - 1) ** 3), self._floor)
 
     def _resize(self, took_s: float) -> None:
         """Everybody waits for a place: more of them, unless answers take longer and longer."""
-        if self._shrunk is not None:
-            places, then_s = self._shrunk
-            self._shrunk = None
-            if took_s > 0.9 * then_s:  # not our queue made them slow
-                self.places, self._best_s = places, took_s
+        steady = abs(took_s - self._took_s) <= _STEADY * took_s
+        self._took_s = took_s
         if self._best_s is None or took_s < self._best_s:
             self._best_s = took_s
+        shrunk = self._shrunk
         if took_s <= _LENGTHENED * self._best_s:
-            self.places = min(int(self.places * _MORE) + 1, self._most)
+            self.places, self._shrunk = min(int(self.places * _MORE) + 1, self._most), None
+        elif not steady:
+            return  # the queue is still filling, or draining
+        elif shrunk is not None and took_s > 0.9 * shrunk[1]:  # it was not our queue that made them slow
+            self.places, self._best_s, self._shrunk = shrunk[0], took_s, None
         elif took_s > _INFLATED * self._best_s and self.places > self._first:
             self._shrunk = self.places, took_s
             self.places = max(int(self.places * _LENGTHENED * self._best_s / took_s), self._first)

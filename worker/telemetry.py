@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from credentials.events import Event as CredentialEvent
 from credentials.events import SessionRefreshed, SessionServed
 from ingest.events import Event as IngestEvent
-from ingest.events import RequestMade, RunEnded, SliceEnded, SpanCommitted
+from ingest.events import GateChanged, RequestMade, RunEnded, SliceEnded, SpanCommitted
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _OTHER: Final = "other"
@@ -78,10 +78,12 @@ class Telemetry:
         self._gauge("build_info", "Constant 1, labelled with the version.", "version").labels(version).set(1)
         connection, bucket, code, fixed = _Few(500), _Few(200), _Few(100), _Few(50)
         self._ingest(connection, bucket, code, fixed)
+        self._gates(bucket, fixed)
         self._sessions(connection, code, fixed)
         self._process()
         self._observers: dict[type[Any], Callable[[Any], None]] = {
             RequestMade: self._request_made,
+            GateChanged: self._gate_changed,
             SpanCommitted: self._span_committed,
             SliceEnded: self._slice_ended,
             RunEnded: self._run_ended,
@@ -160,6 +162,22 @@ class Telemetry:
             counter("read_bytes", "Bytes of answers read from the storage.", "bucket", "class"), bucket, fixed
         )
 
+    def _gates(self, bucket: _Few, fixed: _Few) -> None:
+        rate = self._gauge(
+            "gate_rate",
+            "Requests per second that a bucket is sent at most, by class (list, read); 0 while it refuses none.",
+            "bucket",
+            "class",
+        )
+        self._gate_rate = _By(rate, bucket, fixed)
+        places = self._gauge(
+            "gate_in_flight_limit",
+            "Requests that may be in flight to a bucket at once, by class (list, read); moves when it is reached.",
+            "bucket",
+            "class",
+        )
+        self._gate_places = _By(places, bucket, fixed)
+
     def _sessions(self, connection: _Few, code: _Few, fixed: _Few) -> None:
         served = self._counter(
             "sessions_served",
@@ -193,6 +211,10 @@ class Telemetry:
         self._requests(event.bucket, event.request, event.outcome).inc()
         self._request_s(event.request, event.outcome).observe(event.seconds)
         self._bytes(event.bucket, event.request).inc(event.bytes_read)
+
+    def _gate_changed(self, event: GateChanged) -> None:
+        self._gate_rate(event.bucket, event.request).set(event.rate or 0.0)
+        self._gate_places(event.bucket, event.request).set(event.places)
 
     def _span_committed(self, event: SpanCommitted) -> None:
         for outcome, count in event.outcomes.items():

@@ -13,6 +13,10 @@ T = TypeVar("T")
 _NOT_HERE = (ClockSkewError, SessionExpiredError)
 """Transient, but not by asking again in a moment."""
 
+_THROTTLED = frozenset({429, 503})
+"""Statuses that spend no budget: the gate, which every attempt passes, keeps their storm away (ingest/gate.py). Were it spent on
+them, a bucket that refuses a few hundred at once would fail objects that it gives a second later."""
+
 
 class Retry:
     """Full jitter under a budget that all requests of a client share, so that an outage is not answered with a storm.
@@ -50,7 +54,8 @@ class Retry:
                 pause = self._pause(failures, error)
                 if not self._may(failures, error, self._monotonic() - began + pause):
                     raise
-            self._budget -= 1
+                if not _is_throttled(error):
+                    self._budget -= 1
             await self._sleep(pause)
 
     def _may(self, failures: int, error: SourceError, after_s: float) -> bool:
@@ -59,7 +64,7 @@ class Retry:
             and not isinstance(error, _NOT_HERE)
             and failures < self._limits.attempts
             and after_s < self._limits.retry_s
-            and self._budget >= 1
+            and (self._budget >= 1 or _is_throttled(error))
         )
 
     def _pause(self, failures: int, error: SourceError) -> float:
@@ -67,3 +72,7 @@ class Retry:
         jittered = self._random() * min(self._limits.backoff_first_s * 2.0 ** min(failures - 1, 60), most)
         asked = error.fields.get("retry_after_s", 0.0)
         return max(jittered, min(float(asked), most))
+
+
+def _is_throttled(error: SourceError) -> bool:
+    return error.fields.get("status") in _THROTTLED

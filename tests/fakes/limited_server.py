@@ -47,7 +47,11 @@ class Server:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.limit(self.rate)
-        self._free = asyncio.Semaphore(self.at_once) if self.at_once else None
+        self.work_at_once(self.at_once)
+
+    def work_at_once(self, at_once: int) -> None:
+        """From now on; those who wait still count as before."""
+        self._free = asyncio.Semaphore(at_once) if at_once else None
 
     def limit(self, rate: float) -> None:
         """From now on."""

@@ -106,3 +106,20 @@ async def test_an_outage_spends_the_budget_and_then_each_request_is_sent_once() 
             await script.run([SourceUnavailableError()] * 8)
         sent += script.attempts
     assert 110 <= sent <= 130
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_what_is_throttled_spends_no_budget_and_needs_none(status: int) -> None:
+    """A bucket that refuses many at once must not fail them: the gate slows them down, attempts and deadline still bound them."""
+    script = Script(Limits(attempts=8, retry_reserve=10, retry_budget=0.2))
+    throttled = [SourceUnavailableError(status=status)] * 7
+    for _ in range(20):
+        assert await script.run(throttled) == "done"
+    with pytest.raises(SourceUnavailableError):
+        await script.run([*throttled, SourceUnavailableError(status=status)])
+    assert script.attempts == 8
+    for _ in range(20):
+        with pytest.raises(SourceUnavailableError):
+            await script.run([SourceUnavailableError(status=500)] * 8)
+    assert script.attempts == 1
+    assert await script.run(throttled) == "done"

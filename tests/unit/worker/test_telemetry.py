@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.events import SessionRefreshed, SessionServed
-from ingest.events import RequestMade, RunEnded, SliceEnded, SpanCommitted
+from ingest.events import GateChanged, RequestMade, RunEnded, SliceEnded, SpanCommitted
 from worker.telemetry import Telemetry
 
 
@@ -42,6 +42,17 @@ def test_requests_are_counted_by_class_and_outcome_with_their_time_and_bytes() -
     assert value(telemetry, "request_seconds_count", class_="head", outcome="ok") == 2
     assert value(telemetry, "request_seconds_bucket", class_="list", outcome="ok", le="0.25") == 0
     assert value(telemetry, "request_seconds_bucket", class_="list", outcome="ok", le="0.5") == 1
+
+
+def test_the_pace_of_a_bucket_is_shown_by_class() -> None:
+    telemetry = Telemetry(version="1")
+    telemetry.observe(GateChanged(bucket="b", request="list", places=80, rate=None))
+    telemetry.observe(GateChanged(bucket="b", request="read", places=64, rate=1900.5))
+    assert value(telemetry, "gate_rate", bucket="b", class_="list") == 0
+    assert value(telemetry, "gate_rate", bucket="b", class_="read") == 1900.5
+    assert value(telemetry, "gate_in_flight_limit", bucket="b", class_="list") == 80
+    telemetry.observe(GateChanged(bucket="b", request="read", places=64, rate=None))
+    assert value(telemetry, "gate_rate", bucket="b", class_="read") == 0
 
 
 def test_objects_rows_and_commits_are_counted() -> None:
@@ -92,10 +103,12 @@ def test_the_number_of_series_is_bounded_whatever_a_server_answers() -> None:
     for number in range(2_000):
         telemetry.observe(head(outcome=f"Code{number}", bucket=f"bucket-{number}"))
         telemetry.observe(RunEnded(connection=f"c{number}", state="complete", seconds=1))
+        telemetry.observe(GateChanged(bucket=f"bucket-{number}", request="read", places=64, rate=5.0))
     names = [name for name, _ in values(telemetry)]
     assert names.count("longshore_requests_total") <= 201
     assert names.count("longshore_request_seconds_count") <= 101
     assert names.count("longshore_runs_total") == 501
+    assert names.count("longshore_gate_rate") <= 201
     assert value(telemetry, "runs_total", connection="other", state="complete") == 1_500
 
 
