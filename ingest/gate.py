@@ -147,6 +147,8 @@ class Gate:
 
     def _let_in(self, now: float) -> None:
         self._in_flight += 1
+        if self._in_flight >= self._pace.places:
+            self._pace.crowded()
         if self._pace.rate is not None:
             self._free_at = max(self._free_at, now - _BEHIND_S) + 1 / self._pace.rate
 
@@ -159,14 +161,15 @@ class Gate:
             elif self._is_open(now):
                 self._let_in(now)
                 self._waiting.popleft().set_result(now)
-            elif self._in_flight >= self._pace.places:
-                self._pace.crowded()
-                return
             else:
-                self._pace.paced()
-                if self._wake is None:
-                    self._wake = self._later(max(self._free_at - now, _TICK_S), self._woken)
+                if self._in_flight < self._pace.places:
+                    self._wait_for_the_rate(now)
                 return
+
+    def _wait_for_the_rate(self, now: float) -> None:
+        self._pace.paced()
+        if self._wake is None:
+            self._wake = self._later(max(self._free_at - now, _TICK_S), self._woken)
 
     def _woken(self) -> None:
         self._wake = None

@@ -62,9 +62,9 @@ class _Window:
     seconds: float = 0.0
     """Time of the good answers, together."""
     paced: bool = False
-    """Somebody waited for the rate,"""
+    """Somebody waited for the rate."""
     crowded: bool = False
-    """... for a place."""
+    """All places were taken."""
 
 
 class Pace:
@@ -102,7 +102,7 @@ class Pace:
         self._window.paced = True
 
     def crowded(self) -> None:
-        """Somebody waits for a place."""
+        """All places are taken."""
         self._window.crowded = True
 
     def saw(self, verdict: Verdict, *, admitted: float, seconds: float, now: float) -> bool:
