@@ -211,17 +211,18 @@ def test_two_buckets_do_not_disturb_each_other() -> None:
 
 
 @pytest.mark.acceptance("LS-14")
-def test_whoever_comes_later_to_a_shared_limit_gets_a_share() -> None:
+@pytest.mark.parametrize("seed", [2, 3])
+def test_whoever_comes_later_to_a_shared_limit_gets_a_share(seed: int) -> None:
     """Two processes, each with a gate of its own, and one bucket that gives 5,500/s."""
 
     async def run() -> tuple[list[float], float]:
-        server = Server(rate=5500, latency_s=0.03, sigma=0.3)
+        server = Server(rate=5500, latency_s=0.03, sigma=0.3, seed=seed)
         good = [0, 0]
 
         async def caller(number: int, gate: Gate) -> None:
             while loop_time() < 60:
                 status = await Crowd(gate, server, 0).once()
-                good[number] += status == 200 and loop_time() >= 40
+                good[number] += status == 200 and loop_time() >= 50
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(2):
@@ -229,11 +230,11 @@ def test_whoever_comes_later_to_a_shared_limit_gets_a_share() -> None:
                 for _ in range(256):
                     tasks.create_task(caller(number, gate))
                 await asyncio.sleep(10)
-        return [count / 20 for count in good], server.refused
+        return [count / 10 for count in good], server.refused
 
     (first, second), refused = simulated(run())
     assert first + second > 0.95 * 5500
-    assert min(first, second) > 0.2 * 5500
+    assert min(first, second) > 0.3 * 5500
     assert refused < 0.015
 
 
