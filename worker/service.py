@@ -28,6 +28,7 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.events import Event as IngestEvent
 from ingest.events import Observe
+from ingest.gate import Gates
 from ingest.job import IngestJob
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
@@ -67,8 +68,11 @@ class Service:
 class _Storage:
     """Connections, sessions and buckets of one workspace, as `ingest.work` asks for them."""
 
-    def __init__(self, *, settings: Settings, registry: Registry, accesses: Accesses, http: Transport) -> None:
-        self._settings, self._registry, self._accesses, self._http = settings, registry, accesses, http
+    def __init__(
+        self, *, settings: Settings, registry: Registry, accesses: Accesses, http: Transport, gates: Gates
+    ) -> None:
+        self._settings, self._registry, self._accesses = settings, registry, accesses
+        self._http, self._gates = http, gates
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
 
     async def connection(self, name: str) -> Connection:
@@ -89,8 +93,9 @@ class _Storage:
             requester_pays=connection.spec.requester_pays,
             expected_owner=connection.spec.expected_owner,
         )
+        limits = self._settings.limits
         return S3Client(
-            http=self._http, access=access, location=location, limits=self._settings.limits, observe=observe
+            http=self._http, gates=self._gates, access=access, location=location, limits=limits, observe=observe
         )
 
     def session_asked(self, event: CredentialEvent) -> None:
@@ -117,6 +122,7 @@ async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGener
         )
         own = OwnIdentity(keys=sts, limits=settings.limits, clock=SystemClock())
         http = await stack.enter_async_context(open_http(settings.limits, settings.transport))
+        gates = Gates(settings.limits, observe=observe)
 
         def observe_credentials(event: CredentialEvent) -> None:
             storage.session_asked(event)
@@ -125,7 +131,7 @@ async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGener
         sessions = SessionCache(sts=sts, limits=settings.limits, clock=SystemClock(), observe=observe_credentials)
         stack.push_async_callback(sessions.aclose)
         accesses = Accesses(registry=registry, sessions=sessions, own=own, settings=settings)
-        storage = _Storage(settings=settings, registry=registry, accesses=accesses, http=http)
+        storage = _Storage(settings=settings, registry=registry, accesses=accesses, http=http, gates=gates)
         worker = Worker(owner=worker_name(), catalog=catalog, storage=storage, limits=settings.limits, observe=observe)
         yield Service(settings=settings, catalog=catalog, registry=registry, worker=worker, sts=sts)
 

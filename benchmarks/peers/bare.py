@@ -10,6 +10,7 @@ from benchmarks.peers.process import CLIENT_KEYS, REGION, Asked, run
 from benchmarks.shapes import SHAPES
 from config.settings import Limits
 from credentials.session import Session
+from ingest.gate import Gates
 from ingest.lister import Lister
 from ingest.model import Range
 from ingest.s3.address import Location
@@ -40,7 +41,7 @@ async def _work(asked: Asked, kind: Kind) -> int:
     limits = Limits()
     where = Location(bucket=asked.bucket, region=REGION, endpoint=asked.endpoint)
     async with open_http(limits, kind) as http:
-        client = S3Client(http=http, access=_Keys(), location=where, limits=limits)
+        client = S3Client(http=http, gates=Gates(limits), access=_Keys(), location=where, limits=limits)
         settle()
         return await (_list(client, limits) if asked.work == "list" else _heads(client, asked))
 

@@ -15,6 +15,7 @@ from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedErro
 from config.settings import Limits
 from credentials.session import Access
 from ingest.events import Observe, ignore
+from ingest.gate import Gates
 from ingest.model import ObjectHead, Page, Range
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
@@ -40,6 +41,7 @@ class S3Client:
         self,
         *,
         http: Transport,
+        gates: Gates,
         access: Access,
         location: Location,
         limits: Limits,
@@ -49,13 +51,13 @@ class S3Client:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = randomness.random,
     ) -> None:
-        """`http` comes from `open_http` and stays the caller's. `clock` gives Unix time, `random` numbers in [0, 1).
+        """`http` comes from `open_http` and stays the caller's; `gates` are the process's. `clock` gives Unix time, `random` numbers in [0, 1).
 
         Raises RequestRefusedError, RegionError or SettingsError for a location that can't be.
         """
         self._location = location
         self._limits = limits
-        self._exchange = Exchange(http=http, access=access, limits=limits, observe=observe, clock=clock)
+        self._exchange = Exchange(http=http, gates=gates, access=access, limits=limits, observe=observe, clock=clock)
         self._route = Route(location, access=access, exchange=self._exchange)
         self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
 

@@ -13,6 +13,7 @@ from config.errors import ProtocolError, RequestRefusedError, SourceError, Sourc
 from config.settings import Limits
 from credentials.session import Access
 from ingest.events import Observe, RequestMade
+from ingest.gate import Gate, Gates, verdict
 from ingest.s3.address import Address
 from ingest.s3.errors import Refusal, Subject, explained, refused
 from ingest.s3.sign import Signer, encode_path, encode_query
@@ -49,17 +50,30 @@ class Call:
     """Another region was looked for."""
 
 
+class _Turn:
+    """A request may be sent: the bucket's gate let it in, and there is a socket for it."""
+
+    __slots__ = ("_gate", "_place", "began")
+
+    def __init__(self, gate: Gate, place: asyncio.Semaphore) -> None:
+        self._gate, self._place = gate, place
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        self._place.release()
+        self._gate.leave()
+
+
 class Answered:
     """An attempt; inside its `with` block it has an answer, whose body may be read. Its end is told once."""
 
-    __slots__ = ("_answer", "_began", "_observe", "_place", "_subject", "headers", "status")
+    __slots__ = ("_answer", "_observe", "_subject", "_turn", "headers", "status")
 
-    def __init__(self, subject: Subject, place: asyncio.Semaphore, observe: Observe) -> None:
-        """`place` is held, and released at the end."""
+    def __init__(self, subject: Subject, turn: _Turn, observe: Observe) -> None:
+        """`turn` is ended with it."""
         self._subject = subject
-        self._place = place
+        self._turn = turn
         self._observe = observe
-        self._began = time.perf_counter()
         self._answer: Answer | None = None
         self.status = 0
         self.headers: Mapping[str, str] = {}
@@ -83,12 +97,12 @@ class Answered:
                     bucket=self._subject.bucket,
                     request=self._subject.request,
                     outcome="ok" if error is None else error.code if isinstance(error, SourceError) else "Cancelled",
-                    seconds=time.perf_counter() - self._began,
+                    seconds=time.perf_counter() - self._turn.began,
                     bytes_read=answer.bytes_read if answer is not None else 0,
                 )
             )
         finally:
-            self._place.release()
+            self._turn.end()
 
     async def some(self) -> bytes:
         """The next piece of the body, empty at its end. Raises SourceUnavailableError if it breaks off or stalls."""
@@ -114,12 +128,14 @@ class Exchange:
         self,
         *,
         http: Transport,
+        gates: Gates,
         access: Access,
         limits: Limits,
         observe: Observe,
         clock: Callable[[], float],
     ) -> None:
         self._http = http
+        self._gates = gates
         self._access = access
         self._limits = limits
         self._observe = observe
@@ -131,16 +147,19 @@ class Exchange:
 
         Raises SourceError, and CredentialError when there is no session to sign with (no event then: nothing was sent).
         """
-        place = await self._place(call.subject, address)
+        gate = self._gates.of(address.origin, call.subject.bucket, "list" if call.subject.request == "list" else "read")
+        admitted = await gate.enter()
+        turn = await self._turn(call.subject, address, gate)
         try:
             target = _target(call, address)
             headers = await self._headers(call, address, target)
         except BaseException:
-            place.release()
+            turn.end()
             raise
-        answered = Answered(call.subject, place, self._observe)
+        answered = Answered(call.subject, turn, self._observe)
         try:
             answered.begin(await self._http.send(call.method, address.origin, target, headers))
+            gate.saw(verdict(answered.status), admitted=admitted, seconds=time.perf_counter() - turn.began)
             if answered.status not in call.good:
                 raise await self._refused(call, answered)
         except TransportError as error:
@@ -152,21 +171,22 @@ class Exchange:
             raise
         return answered
 
-    async def _place(self, subject: Subject, address: Address) -> asyncio.Semaphore:
-        """Wait for a socket to be free before the session is asked for, which might end while a signed request waits.
-
-        Whoever gets the place releases it.
-        """
+    async def _turn(self, subject: Subject, address: Address, gate: Gate) -> _Turn:
+        """Wait for a socket to be free before the session is asked for, which might end while a signed request waits."""
         places = self._http.places.of(address.origin)
-        if not places.locked():
-            await places.acquire()  # at once
-            return places
         try:
-            async with asyncio.timeout(self._limits.request_s):
-                await places.acquire()
+            if places.locked():
+                async with asyncio.timeout(self._limits.request_s):
+                    await places.acquire()
+            else:
+                await places.acquire()  # at once
         except TimeoutError:
+            gate.leave()
             raise _ours(subject, TransportError("TimedOut")) from None
-        return places
+        except BaseException:
+            gate.leave()
+            raise
+        return _Turn(gate, places)
 
     def refusal(self, call: Call, answered: Answered, body: bytes) -> SourceError:
         """The error that an answer is."""

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import Limits
+from ingest.gate import Gates
 from ingest.model import Entry, Range
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
@@ -135,7 +136,9 @@ async def place(request: pytest.FixtureRequest, moto: str) -> AsyncIterator[Plac
             fake.put(BUCKET, key.encode(), _body(key), content_type="text/x-odd")
         url = moto if request.param == "moto" else fake.url
         location = Location(bucket=BUCKET, region="us-east-1", endpoint=url)
-        ours = S3Client(http=http, access=FakeAccess(), location=location, limits=Limits(page_keys=10))
+        ours = S3Client(
+            http=http, gates=Gates(Limits()), access=FakeAccess(), location=location, limits=Limits(page_keys=10)
+        )
         async with _oracle(url) as oracle:
             yield Place(ours, oracle, request.param == "moto")
 

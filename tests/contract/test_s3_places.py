@@ -13,6 +13,7 @@ import pytest
 from config.errors import AccessDeniedError, SourceUnavailableError
 from config.settings import Limits
 from credentials.session import Session
+from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
 from tests.fakes.s3 import FakeS3
@@ -111,7 +112,7 @@ async def _talkative() -> AsyncIterator[tuple[S3Client, asyncio.Event]]:
     limits = Limits(attempts=1, connections_per_host=2)
     async with server, open_http(limits, chosen.kind) as http:
         location = Location(bucket="bkt", region="us-east-1", endpoint=where)
-        yield S3Client(http=http, access=FakeAccess(), location=location, limits=limits), speak
+        yield S3Client(http=http, gates=Gates(Limits()), access=FakeAccess(), location=location, limits=limits), speak
 
 
 async def test_a_late_body_of_a_head_does_not_answer_the_next_request() -> None:

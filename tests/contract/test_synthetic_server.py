@@ -16,6 +16,7 @@ from benchmarks.objects import content, describe
 from benchmarks.running import Running, synthetic_server
 from benchmarks.shapes import SHAPES
 from config.settings import Limits
+from ingest.gate import Gates
 from ingest.model import Range
 from ingest.s3.address import Location
 from ingest.s3.client import S3Client
@@ -45,7 +46,7 @@ async def _ours(server: Running, limits: Limits | None = None) -> AsyncIterator[
     limits = limits or Limits()
     where = Location(bucket=server.bucket, region="us-east-1", endpoint=server.url)
     async with open_http(limits, chosen.kind) as http:
-        yield S3Client(http=http, access=FakeAccess(), location=where, limits=limits)
+        yield S3Client(http=http, gates=Gates(Limits()), access=FakeAccess(), location=where, limits=limits)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from config.settings import Limits
 from credentials.session import Session
 from ingest.events import Event, RequestMade
+from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client
 from ingest.s3.dial import Where
 from ingest.s3.http import Kind, open_http
@@ -120,6 +121,7 @@ async def s3_bench(
     async with open_http(limits, chosen.kind, look_up=loopback) as http:  # names below .s3.test exist only here
         client = S3Client(
             http=http,
+            gates=Gates(limits),
             access=access,
             location=where,
             limits=limits,
