@@ -61,7 +61,8 @@ async def _heads(client: S3Client, asked: Asked) -> int:
     async def hand() -> None:
         nonlocal count
         for key in left:
-            count += bool((await client.head(key)).etag)
+            head = await client.head(key)
+            count += bool(head.etag)
 
     await asyncio.gather(*(hand() for _ in range(asked.streams)))
     return count
