@@ -8,12 +8,8 @@ from dataclasses import dataclass, field
 from itertools import compress, islice
 from typing import Final, NamedTuple
 
-from ingest.job import DEPTHS, Depth
 from ingest.known import Known
 from ingest.model import Entries, Range
-
-SETTLED: Final = ("present", "archived")
-"""States in which a known asset needs no second look."""
 
 _UNCHANGED, _CHANGED, _ADDED, _FILTERED, _FILTERED_KNOWN, _SEEN_AGAIN = range(6)
 """What was found of each entry, one byte for each. The last one: filtered, but an earlier run missed it."""
@@ -45,19 +41,12 @@ class Merged:
 Keep = Callable[[bytes], bool] | None
 
 
-def covering(depth: Depth) -> tuple[Depth, ...]:
-    """The depths that leave nothing to do for this one."""
-    return DEPTHS[DEPTHS.index(depth) :]
-
-
-def merge(
-    entries: Entries, known: Known, *, within: Range, depth: Depth, keep: Keep = None, most: int
-) -> Iterator[Merged]:
+def merge(entries: Entries, known: Known, *, within: Range, keep: Keep = None, most: int) -> Iterator[Merged]:
     """Compare, in as many spans as it takes for each to hold at most `most` changes; they tile `within` in key order.
 
     `entries` and `known` lie in `within`. `keep` filters after the merge: what it drops is not missing.
     """
-    walked = _walk(entries, known, depth, keep)
+    walked = _walk(entries, known, keep)
     changes = [place for place, is_change in enumerate(walked.verdicts.translate(_IS_CHANGE)) if is_change]
     first, lo, gone = 0, within.lo, 0
     for stop in [*islice(changes, most, None, most), None]:
@@ -75,6 +64,9 @@ class _Walked(NamedTuple):
     def span(self, entries: Entries, part: slice, within: Range, missing: list[bytes]) -> Merged:
         """One span, made of this part of the entries."""
         verdicts, listed = self.verdicts[part], entries[part]
+        if not any(verdicts):
+            same = len(verdicts)
+            return Merged(within, listed=same, unchanged=same, known=same + len(missing), missing=missing)
         is_change = verdicts.translate(_IS_CHANGE)
         changed = is_change.count(1)
         count = {verdict: verdicts.count(verdict) for verdict in range(_SEEN_AGAIN + 1)}
@@ -90,22 +82,21 @@ class _Walked(NamedTuple):
         return merged
 
 
-def _walk(entries: Entries, known: Known, depth: Depth, keep: Keep) -> _Walked:
+def _walk(entries: Entries, known: Known, keep: Keep) -> _Walked:
     if keep is None and not known.count:
         return _Walked(bytes([_ADDED]) * len(entries), [])
-    if keep is None and known.all_settled and known.says(entries):
-        return _Walked(bytes(len(entries)), [])
-    settled, enough = frozenset(SETTLED), frozenset(covering(depth))
+    if keep is None and known.settles(entries):
+        return _Walked(bytes([_UNCHANGED]) * len(entries), [])
     rows = known.rows()
     verdicts = bytearray()
     for key, fingerprint in zip(entries.keys, entries.fingerprints(), strict=True):
         row = rows.pop(key, None)
         if keep is not None and not keep(key):
-            again = row is not None and row.state == "missing"
+            again = row is not None and row.missing
             verdicts.append(_SEEN_AGAIN if again else _FILTERED if row is None else _FILTERED_KNOWN)
         elif row is None:
             verdicts.append(_ADDED)
         else:
-            same = row.fingerprint == fingerprint and row.state in settled and row.depth in enough
+            same = row.fingerprint == fingerprint and not row.unsettled
             verdicts.append(_UNCHANGED if same else _CHANGED)
     return _Walked(bytes(verdicts), list(rows))

@@ -1,31 +1,33 @@
 """What the catalog knows of an interval, as far as comparing needs it; hides that it comes as whole columns of text.
 
-A database that hands over row by row takes the interpreter's lock for each, beside a loop that parses: a million rows come two
-hundred times faster as a few long texts. And if they are the very texts that the page makes, nothing of it has changed.
+A database that hands over row by row takes the interpreter's lock for each, beside a loop that parses: a few long texts come many
+times faster. And if they are the very texts that the page makes, nothing of it has changed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
-from ingest.job import Depth
 from ingest.model import Entries, Fingerprint
 
 SEPARATOR: Final = "\x1f"
-"""Between the texts of a column."""
+"""Behind each text of a column."""
+_KEY_SEPARATOR: Final = SEPARATOR.encode()
 
 
 class KnownAsset(NamedTuple):
     """What is known of one object. Never a removed one."""
 
     fingerprint: Fingerprint
-    state: str
-    depth: Depth
+    unsettled: bool = False
+    """It is in a state, or of a depth, that needs a second look even if it is unchanged."""
+    missing: bool = False
+    """An earlier run did not see it."""
 
 
 class Joined(NamedTuple):
-    """Columns of known assets in key order; in each, the texts stand one behind the other with SEPARATOR between them."""
+    """Columns of known assets in key order; in each, the texts stand one behind the other, and SEPARATOR behind each."""
 
     keys: bytes
     sizes: str
@@ -33,13 +35,14 @@ class Joined(NamedTuple):
     modified: str
     classes: str
     checksums: str
-    states: str
-    depths: str
+    unsettled: bytes | None
+    """Keys of those that need a second look; None if there are none."""
+    missing: bytes | None
+    """The same, of those that an earlier run did not see."""
 
     def splits(self, count: int) -> bool:
-        """Whether what stands between separators are the texts of so many assets: none of them holds one itself."""
-        counts = {self.keys.count(SEPARATOR.encode()), *(text.count(SEPARATOR) for text in self[1:])}
-        return counts == {count - 1}
+        """Whether these are the texts of so many assets: none of them holds a separator itself."""
+        return self.keys.count(_KEY_SEPARATOR) == count and all(text.count(SEPARATOR) == count for text in self[1:6])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +52,22 @@ class Known:
     count: int = 0
     last: bytes = b""
     """The last one's key, if there are any."""
-    all_settled: bool = False
-    """Whether all are in a state and of a depth that need no second look."""
     columns: Joined | dict[bytes, KnownAsset]
-    """Columns that split; else assets by key."""
+    """Columns that split; else assets by key, in key order."""
 
-    def says(self, entries: Entries) -> bool:
-        """Whether exactly these are known, each with the same fingerprint."""
+    def settles(self, entries: Entries) -> bool:
+        """Whether exactly these are known, with the same fingerprints, and none needs a second look. False if that is not plain."""
         known = self.columns
         return (
             isinstance(known, Joined)
+            and known.unsettled is None
             and len(entries) == self.count
-            and known.keys == SEPARATOR.encode().join(entries.keys)
-            and known.etags == SEPARATOR.join(entries.etags)
-            and known.modified == SEPARATOR.join(entries.modified)
-            and known.sizes == SEPARATOR.join(map(str, entries.sizes))
-            and known.classes == SEPARATOR.join(entries.classes)
-            and known.checksums == SEPARATOR.join(entries.checksum_kinds())
+            and known.keys == _joined_keys(entries.keys)
+            and known.etags == _joined(entries.etags)
+            and known.modified == _joined(entries.modified)
+            and known.sizes == _joined(entries.sizes)
+            and known.classes == _joined(entries.classes)
+            and known.checksums == _joined(entries.checksum_kinds())
         )
 
     def rows(self) -> dict[bytes, KnownAsset]:
@@ -73,18 +75,30 @@ class Known:
         known = self.columns
         if not isinstance(known, Joined):
             return dict(known)
-        if not self.count:
-            return {}
-        sizes, *texts = (column.split(SEPARATOR) for column in known[1:6])
-        fingerprints = zip(map(int, sizes), *texts, strict=True)
-        depths = cast("list[Depth]", known.depths.split(SEPARATOR))
-        assets = map(KnownAsset, cast("zip[Fingerprint]", fingerprints), known.states.split(SEPARATOR), depths)
-        return dict(zip(known.keys.split(SEPARATOR.encode()), assets, strict=True))
+        sizes, etags, modified, classes, checksums = (column.split(SEPARATOR)[:-1] for column in known[1:6])
+        fingerprints = zip(map(int, sizes), etags, modified, classes, checksums, strict=True)
+        rows = dict(zip(_split(known.keys), map(KnownAsset, fingerprints), strict=True))
+        missing = frozenset(_split(known.missing or b""))
+        for key in _split(known.unsettled or b""):
+            rows[key] = KnownAsset(rows[key].fingerprint, unsettled=True, missing=key in missing)
+        return rows
 
 
-def known_of(rows: dict[bytes, KnownAsset], *, all_settled: bool = False) -> Known:
+def _joined(texts: list[str]) -> str:
+    return SEPARATOR.join((*texts, ""))
+
+
+def _joined_keys(keys: list[bytes]) -> bytes:
+    return _KEY_SEPARATOR.join((*keys, b""))
+
+
+def _split(keys: bytes) -> list[bytes]:
+    return keys.split(_KEY_SEPARATOR)[:-1]
+
+
+def known_of(rows: dict[bytes, KnownAsset]) -> Known:
     """Of assets by key, in key order."""
-    return Known(count=len(rows), last=next(reversed(rows), b""), all_settled=all_settled, columns=rows)
+    return Known(count=len(rows), last=next(reversed(rows), b""), columns=rows)
 
 
 NOTHING: Final = known_of({})

@@ -49,7 +49,8 @@ class Entries(Sequence[Entry]):
     """
 
     keys: list[bytes] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)
+    """As listed; whole numbers."""
     etags: list[str] = field(default_factory=list)
     modified: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
@@ -59,11 +60,11 @@ class Entries(Sequence[Entry]):
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Self:
         columns = [list(column) for column in zip(*entries, strict=True)]
-        return cls(*columns)
+        return cls(columns[0], [str(size) for size in columns[1]], *columns[2:]) if columns else cls()
 
     @property
-    def columns(self) -> tuple[list[bytes], list[int], list[str], list[str], list[str], list[str], list[str]]:
-        """In the order of an Entry's fields."""
+    def columns(self) -> tuple[list[bytes], list[str], list[str], list[str], list[str], list[str], list[str]]:
+        """In the order of an Entry's fields, sizes as listed."""
         return self.keys, self.sizes, self.etags, self.modified, self.classes, self.algorithms, self.types
 
     def checksum_kinds(self) -> list[str]:
@@ -75,7 +76,7 @@ class Entries(Sequence[Entry]):
 
     def fingerprints(self) -> Iterator[Fingerprint]:
         """Of each entry, in order."""
-        return zip(self.sizes, self.etags, self.modified, self.classes, self.checksum_kinds(), strict=True)
+        return zip(map(int, self.sizes), self.etags, self.modified, self.classes, self.checksum_kinds(), strict=True)
 
     def where(self, wanted: Sequence[int]) -> Entries:
         """Those at whose place stands no 0."""
@@ -85,7 +86,7 @@ class Entries(Sequence[Entry]):
         return len(self.keys)
 
     def __iter__(self) -> Iterator[Entry]:
-        return map(Entry, *self.columns)
+        return map(Entry, self.keys, map(int, self.sizes), *self.columns[2:])
 
     @overload
     def __getitem__(self, place: int) -> Entry: ...
@@ -96,7 +97,8 @@ class Entries(Sequence[Entry]):
     def __getitem__(self, place: int | slice) -> Entry | Entries:
         if isinstance(place, slice):
             return Entries(*(column[place] for column in self.columns))  # type: ignore[arg-type]  # as they were
-        return Entry(*(column[place] for column in self.columns))  # type: ignore[arg-type]  # the fields of an Entry
+        key, size, *texts = (column[place] for column in self.columns)
+        return Entry(key, int(size), *texts)  # type: ignore[arg-type]  # the fields of an Entry
 
     def __eq__(self, other: object) -> bool:
         return self.columns == other.columns if isinstance(other, Entries) else NotImplemented

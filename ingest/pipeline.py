@@ -143,7 +143,7 @@ class Slice:
             # If more is known of this interval than one span may hold, the span ends at the last row read.
             within = Range(left.lo, known.last) if full else left
             inside = bisect_right(entries.keys, known.last) if full else len(entries)
-            for merged in merge(entries[:inside], known, within=within, depth=depth, keep=self._keep, most=most):
+            for merged in merge(entries[:inside], known, within=within, keep=self._keep, most=most):
                 yield merged
             if not full:
                 return

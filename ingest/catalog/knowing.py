@@ -8,13 +8,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ingest.catalog.assets import Place, prefix_end
-from ingest.catalog.tables import assets as table
-from ingest.compare import SETTLED, covering
-from ingest.job import Depth
+from ingest.job import DEPTHS, Depth
 from ingest.known import NOTHING, SEPARATOR, Joined, Known, KnownAsset, known_of
 from ingest.model import Range
 
-_COMPARED: Final = ("key", "size", "etag", "last_modified", "storage_class", "listed_checksum", "state", "depth")
+_SETTLED: Final = ("present", "archived")
+"""States in which a known asset needs no second look."""
+_COMPARED: Final = ("size", "etag", "last_modified", "storage_class", "listed_checksum")
 
 
 def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
@@ -23,48 +23,54 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, dept
     from_prefix = within.lo is None or within.lo < prefix
     to_hi = within.hi is not None and (behind is None or within.hi < behind)
     lowest, highest = prefix if from_prefix else within.lo, within.hi if to_hi else behind
-    rows, joined = _queries(from_prefix=from_prefix, to_hi=to_hi, endless=highest is None, depth=depth)
-    values = {**place._asdict(), "lowest": lowest, "highest": highest, "limit": limit}
-    count, last, settled, *texts = tx.execute(joined, values).one()
+    bounds = "key >= ?" if from_prefix else "key > ?"
+    if highest is not None:
+        bounds += " AND key <= ?" if to_hi else " AND key < ?"
+    joined, each = _statements(bounds, depth)
+    values = (*place, *(bound for bound in (lowest, highest) if bound is not None), limit)
+    count, last, *texts = _rows(tx, joined, values)[0]
     if not count:
         return NOTHING
     found = Joined(*texts)
     if found.splits(count):
-        return Known(count=count, last=last, all_settled=settled == count, columns=found)
-    by_key = {row[0]: KnownAsset(tuple(row[1:6]), row[6], row[7]) for row in tx.execute(rows, values)}
-    return known_of(by_key, all_settled=settled == count)
+        return Known(count=count, last=last, columns=found)
+    return known_of({row[0]: KnownAsset(row[1:6], bool(row[6]), bool(row[7])) for row in _rows(tx, each, values)})
+
+
+def _rows(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
+    """As the driver's own tuples: this is asked for each page of each bucket, and costs SQLite less than it costs SQLAlchemy."""
+    return list(tx.exec_driver_sql(statement, values).cursor.fetchall())
 
 
 @cache
-def _queries(*, from_prefix: bool, to_hi: bool, endless: bool, depth: Depth) -> tuple[sa.Select[Any], sa.Select[Any]]:
-    """Of each asset a row; and of all of them one: how many, the last key, how many need no second look, and each column as a text.
+def _statements(bounds: str, depth: Depth) -> tuple[str, str]:
+    """Of all assets together one row: how many, the last key, keys that need a second look and keys that are missing (None: no
+    such), and each column as one text. And a row of each.
 
-    One bound at each end: of two, a database may search by the one and walk to the other. Made once, since that takes longer than
-    to run them.
+    One bound at each end: of two, a database may search by the one and walk to the other.
     """
-    lowest, highest = sa.bindparam("lowest", type_=sa.LargeBinary), sa.bindparam("highest", type_=sa.LargeBinary)
-    key = table.c.key
-    bounds = [key >= lowest if from_prefix else key > lowest]
-    if not endless:
-        bounds.append(key <= highest if to_hi else key < highest)
+    enough = DEPTHS[DEPTHS.index(depth) :]
+    unsettled = f"NOT ({_among('state', _SETTLED)} AND {_among('depth', enough)})"
     rows = (
-        sa.select(*(table.c[name] for name in _COMPARED))
-        .where(
-            table.c.connection_id == sa.bindparam("connection_id"),
-            table.c.bucket == sa.bindparam("bucket"),
-            *bounds,
-            table.c.version_id == "",
-            table.c.state != "removed",
-        )
-        .order_by(key)
-        .limit(sa.bindparam("limit", type_=sa.Integer))
+        f"SELECT key, {', '.join(_COMPARED)}, {unsettled} AS unsettled, state = 'missing' AS missing FROM assets "  # noqa: S608 - names and words of our own
+        f"WHERE connection_id = ? AND bucket = ? AND {bounds} AND version_id = '' AND state <> 'removed' "
+        "ORDER BY key LIMIT ?"
     )
-    each = rows.subquery().c
-    separator: sa.ColumnElement[str] = sa.literal_column(f"char({ord(SEPARATOR)})")
-    keys, *others = (sa.func.group_concat(sa.cast(each[name], sa.Text), separator) for name in _COMPARED)
-    settled = each.state.in_(SETTLED) & each.depth.in_(covering(depth))
-    count_settled = sa.func.sum(sa.case((settled, 1), else_=0))
-    joined = sa.select(
-        sa.func.count(each.key), sa.func.max(each.key), count_settled, sa.cast(keys, sa.LargeBinary), *others
+    joined = (
+        f"SELECT count(*), max(key), {_keys('key')}, {', '.join(_text(name) for name in _COMPARED)}, "  # noqa: S608 - the same
+        f"{_keys('CASE WHEN unsettled THEN key END')}, {_keys('CASE WHEN missing THEN key END')} FROM ({rows})"
     )
-    return rows, joined
+    return joined, rows
+
+
+def _among(name: str, words: tuple[str, ...]) -> str:
+    return f"({' OR '.join(f'{name} = {word!r}' for word in words)})"
+
+
+def _text(what: str) -> str:
+    return f"group_concat({what} || char({ord(SEPARATOR)}), '')"
+
+
+def _keys(what: str) -> str:
+    """Keys are no text: as such they are joined byte by byte, and the result is none either."""
+    return f"CAST({_text(f'CAST({what} AS TEXT)')} AS BLOB)"

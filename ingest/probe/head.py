@@ -55,7 +55,14 @@ class Probed:
 def unprobed(merged: Merged) -> tuple[Records, Counter[str]]:
     """Depth `list`: what the listing says is all there is. Returns the records, and the changes by outcome."""
     changes, count, new = merged.changes, len(merged.changes), merged.new.count(1)
-    plain = (changes.keys, changes.sizes, changes.etags, changes.modified, changes.classes, changes.checksum_kinds())
+    plain = (
+        changes.keys,
+        list(map(int, changes.sizes)),
+        changes.etags,
+        changes.modified,
+        changes.classes,
+        changes.checksum_kinds(),
+    )
     archived = [name in ARCHIVED for name in changes.classes]
     if not any(archived):
         return Records((*plain, ["present"] * count, ["list"] * count)), Counter(added=new, changed=count - new)

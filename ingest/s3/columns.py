@@ -45,6 +45,8 @@ _LONG, _BEGUN = 32, 8
 """Characters of markup from which on it is compared as a whole, and how many are matched all the same, to find the place."""
 _SAMPLES = 8
 """Rows that are tried before a page is, since half a page in vain is dear."""
+_PADDED = re.compile(r"\b0[0-9]")
+"""A number that another text would say, too."""
 _PLAIN = bytes(sorted(set(range(0x20, 0x7F)) - set(b"<>")))
 
 
@@ -242,10 +244,12 @@ def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
     sizes, modified = columns.get("Size", nothing), columns.get("LastModified", nothing)
     if "" in modified or "" in sizes or max(map(len, sizes)) > SIZE_DIGITS or not "".join(sizes).isdigit():
         raise UnusualError
+    if _PADDED.search(" ".join(sizes)):
+        raise UnusualError
     etags = columns.get(_QUOTED) or [bare_etag(etag) for etag in columns.get("ETag", nothing)]
     return Entries(
         keys,
-        list(map(int, sizes)),
+        list(sizes),
         list(etags),
         list(modified),
         [one or "STANDARD" for one in columns.get("StorageClass", nothing)],

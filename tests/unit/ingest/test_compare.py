@@ -10,29 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.compare import Keep, Merged, merge
-from ingest.job import Depth
 from ingest.known import Known, KnownAsset, known_of
 from ingest.model import Entries, Entry, Range
 
 KEYS = st.binary(max_size=3)
-STATES = st.sampled_from(["present", "archived", "missing", "failed"])
+STATES = st.sampled_from(["settled", "unsettled", "missing"])
 
 
 def entry(key: bytes, etag: str = "e") -> Entry:
     return Entry(key, 1, etag, "2026-01-01T00:00:00.000Z", "STANDARD")
 
 
-def asset(*, etag: str = "e", state: str = "present", depth: Depth = "head") -> KnownAsset:
+def asset(*, etag: str = "e", unsettled: bool = False, missing: bool = False) -> KnownAsset:
     (fingerprint,) = Entries.of([entry(b"", etag)]).fingerprints()
-    return KnownAsset(fingerprint, state, depth)
+    return KnownAsset(fingerprint, unsettled or missing, missing)
 
 
 def known(**rows: KnownAsset) -> Known:
     return known_of({key.encode(): rows[key] for key in sorted(rows)})
 
 
-def whole(entries: list[Entry], rows: Known, *, depth: Depth = "head", keep: Keep = None) -> Merged:
-    (merged,) = merge(Entries.of(entries), rows, within=Range(), depth=depth, keep=keep, most=1000)
+def whole(entries: list[Entry], rows: Known, *, keep: Keep = None) -> Merged:
+    (merged,) = merge(Entries.of(entries), rows, within=Range(), keep=keep, most=1000)
     return merged
 
 
@@ -44,10 +43,15 @@ def whole(entries: list[Entry], rows: Known, *, depth: Depth = "head", keep: Kee
 def test_the_walk_finds_what_two_dictionaries_find(
     listed: dict[bytes, str], had: dict[bytes, tuple[str, str]], unwanted: set[bytes]
 ) -> None:
-    rows = known_of({key: asset(etag=had[key][0], state=had[key][1]) for key in sorted(had)})
+    rows = known_of(
+        {
+            key: asset(etag=had[key][0], unsettled=had[key][1] == "unsettled", missing=had[key][1] == "missing")
+            for key in sorted(had)
+        }
+    )
     merged = whole([entry(key, listed[key]) for key in sorted(listed)], rows, keep=lambda key: key not in unwanted)
 
-    settled = {key: etag for key, (etag, state) in had.items() if state in ("present", "archived")}
+    settled = {key: etag for key, (etag, state) in had.items() if state == "settled"}
     assert merged.missing == sorted(set(had) - set(listed))
     assert merged.changes.keys == [key for key in sorted(set(listed) - unwanted) if settled.get(key) != listed[key]]
     assert merged.new == bytes(key not in had for key in merged.changes.keys)
@@ -67,14 +71,14 @@ def test_spans_of_few_changes_tile_the_range_and_say_the_same(
 ) -> None:
     entries, rows = (
         Entries.of(entry(key) for key in sorted(listed)),
-        known_of({key: asset(state="missing" if key[:1] > b"\x80" else "present") for key in sorted(had)}),
+        known_of({key: asset(missing=key[:1] > b"\x80") for key in sorted(had)}),
     )
 
     def keep(key: bytes) -> bool:
         return key not in unwanted
 
     one = whole(list(entries), rows, keep=keep)
-    spans = list(merge(entries, rows, within=Range(), depth="head", keep=keep, most=most))
+    spans = list(merge(entries, rows, within=Range(), keep=keep, most=most))
 
     assert [span.within.lo for span in spans[1:]] == [span.within.hi for span in spans[:-1]]
     assert (spans[0].within.lo, spans[-1].within.hi) == (None, None)
@@ -98,27 +102,16 @@ def test_a_filter_is_asked_once_for_each_key_however_many_spans_there_are() -> N
         asked.append(key)
         return True
 
-    assert len(list(merge(entries, known(), within=Range(), depth="head", keep=keep, most=2))) == 150
+    assert len(list(merge(entries, known(), within=Range(), keep=keep, most=2))) == 150
     assert asked == entries.keys
 
 
 @pytest.mark.parametrize(
-    ("row", "depth", "unchanged"),
-    [
-        (asset(), "head", True),
-        (asset(), "list", True),
-        (asset(depth="list"), "list", True),
-        (asset(depth="list"), "head", False),
-        (asset(state="archived"), "head", True),
-        (asset(state="failed"), "head", False),
-        (asset(state="missing"), "head", False),
-        (asset(etag="other"), "head", False),
-    ],
+    ("row", "unchanged"),
+    [(asset(), True), (asset(unsettled=True), False), (asset(missing=True), False), (asset(etag="other"), False)],
 )
-def test_unchanged_is_the_same_fingerprint_a_settled_state_and_a_depth_that_covers(
-    row: KnownAsset, depth: Depth, unchanged: bool
-) -> None:
-    assert whole([entry(b"k")], known(k=row), depth=depth).unchanged == int(unchanged)
+def test_unchanged_is_the_same_fingerprint_and_no_need_for_a_second_look(row: KnownAsset, unchanged: bool) -> None:
+    assert whole([entry(b"k")], known(k=row)).unchanged == int(unchanged)
 
 
 @pytest.mark.parametrize(

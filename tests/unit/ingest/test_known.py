@@ -20,6 +20,7 @@ from ingest.catalog import assets
 from ingest.catalog.assets import Asset, Place, Records, records_of
 from ingest.catalog.knowing import known
 from ingest.catalog.tables import assets as table
+from ingest.job import Depth
 from ingest.known import Joined, Known, KnownAsset
 from ingest.model import Entries, Entry, Range
 from tests.fakes.running import a_catalog
@@ -59,8 +60,10 @@ def recorded(entries: Entries, *, state: str = "present", depth: str = "list") -
     return records_of([Asset(*entry[:5], entry.checksum_kind, state, depth) for entry in entries])
 
 
-def look(tx: sa.Connection, *, within: Range = Range(), prefix: bytes = b"", limit: int = 100) -> Known:
-    return known(tx, PLACE, prefix=prefix, within=within, depth="list", limit=limit)
+def look(
+    tx: sa.Connection, *, within: Range = Range(), prefix: bytes = b"", limit: int = 100, depth: Depth = "list"
+) -> Known:
+    return known(tx, PLACE, prefix=prefix, within=within, depth=depth, limit=limit)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -79,25 +82,54 @@ def test_what_was_written_is_known_again(
     wanted = [entry for entry in entries if entry.key in within and entry.key.startswith(prefix)][:limit]
     fingerprints = Entries.of(wanted).fingerprints()
     assert list(found.rows().items()) == [
-        (entry.key, KnownAsset(fingerprint, "present", "list"))
-        for entry, fingerprint in zip(wanted, fingerprints, strict=True)
+        (entry.key, KnownAsset(fingerprint)) for entry, fingerprint in zip(wanted, fingerprints, strict=True)
     ]
     assert (found.count, found.last) == (len(wanted), wanted[-1].key if wanted else b"")
-    assert everything.all_settled == bool(entries)
     # Texts that hold the separator are compared row by row instead.
-    assert everything.says(entries) == (isinstance(everything.columns, Joined) and bool(entries))
-    assert not everything.says(others) or others == entries
+    assert everything.settles(entries) == isinstance(everything.columns, Joined)
+    assert isinstance(everything.columns, Joined) == (bool(entries) and not any(map(_holds_separator, entries)))
+    assert not everything.settles(others) or others == entries
 
 
-@pytest.mark.parametrize(("state", "depth"), [("failed", "list"), ("missing", "head")])
-def test_one_asset_that_needs_a_second_look_is_told(state: str, depth: str) -> None:
+def _holds_separator(entry: Entry) -> bool:
+    return b"\x1f" in entry.key or "\x1f" in entry.etag + entry.last_modified
+
+
+@pytest.mark.parametrize(
+    ("state", "depth", "asked", "unsettled", "missing"),
+    [
+        ("present", "head", "head", False, False),
+        ("present", "head", "list", False, False),
+        ("present", "list", "list", False, False),
+        ("present", "list", "head", True, False),
+        ("archived", "head", "head", False, False),
+        ("failed", "head", "head", True, False),
+        ("missing", "head", "list", True, True),
+    ],
+)
+@pytest.mark.parametrize("odd", [b"", b"\x1f"])
+def test_a_state_and_a_depth_say_whether_a_second_look_is_needed(
+    state: str, depth: str, asked: Depth, unsettled: bool, missing: bool, odd: bytes
+) -> None:
+    entries = Entries.of(Entry(b"%d" % number + odd, 1, "", "t", "STANDARD") for number in range(3))
+
+    def write_and_look(tx: sa.Connection) -> Known:
+        assets.write(tx, PLACE, "r", [recorded(entries, depth=asked), recorded(entries[1:2], state=state, depth=depth)])
+        return look(tx, depth=asked)
+
+    found = in_catalog(write_and_look)
+    assert [row[1:] for row in found.rows().values()] == [(False, False), (unsettled, missing), (False, False)]
+    assert found.settles(entries) == (not unsettled and not odd)
+
+
+def test_a_removed_asset_is_not_known() -> None:
     entries = Entries.of(Entry(b"%d" % number, 1, "e", "t", "STANDARD") for number in range(3))
 
     def write_and_look(tx: sa.Connection) -> Known:
-        assets.write(tx, PLACE, "r", [recorded(entries), recorded(entries[1:2], state=state, depth=depth)])
+        assets.write(tx, PLACE, "r", [recorded(entries), recorded(entries[1:2], state="removed")])
         return look(tx)
 
-    assert not in_catalog(write_and_look).all_settled
+    assert list(in_catalog(write_and_look).rows()) == [b"0", b"2"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 1023, 2047, 2048, 2049, 5000])
