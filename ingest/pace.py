@@ -48,8 +48,6 @@ _LENGTHENED: Final = 1.5
 """Answers that take this many times as long as at best: no more places. A queue of half the work in service loses no throughput."""
 _INFLATED: Final = 2.0
 """From here places are taken away."""
-_STEADY: Final = 0.2
-"""Two windows that differ by less are the same."""
 
 
 @dataclass(slots=True)
@@ -92,8 +90,6 @@ class Pace:
         self._grown_s = 0.0
         """Time since the cut in which the rate was used."""
         self._best_s: float | None = None
-        self._took_s = 0.0
-        """The mean of the last crowded window."""
         self._shrunk: tuple[int, float] | None = None
         """Places before they were taken away, and how long answers took then."""
 
@@ -164,7 +160,7 @@ class Pace:
             self._futile, self._below = 0, [0, 0]
         began = self._window.began if self._before is None else self._before.began
         measured_s = max(now - began, self._least_s)
-        given = (answers - refused) / (1 - self._noise()) / measured_s
+        given = (answers - refused) / measured_s
         if self.rate is not None:
             given = min(given, self.rate)
         # Less than a window at the very beginning, or an outage: what was given is a lower bound, to search up from.
@@ -218,15 +214,11 @@ class Pace:
 
     def _resize(self, took_s: float) -> None:
         """Everybody waits for a place: more of them, unless answers take longer and longer."""
-        steady = abs(took_s - self._took_s) <= _STEADY * took_s
-        self._took_s = took_s
         if self._best_s is None or took_s < self._best_s:
             self._best_s = took_s
         shrunk = self._shrunk
         if took_s <= _LENGTHENED * self._best_s:
             self.places, self._shrunk = min(int(self.places * _MORE) + 1, self._most), None
-        elif not steady:
-            return  # the queue is still filling, or draining
         elif shrunk is not None and took_s > 0.9 * shrunk[1]:  # it was not our queue that made them slow
             self.places, self._best_s, self._shrunk = shrunk[0], took_s, None
         elif took_s > _INFLATED * self._best_s and self.places > self._first:

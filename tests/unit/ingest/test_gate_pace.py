@@ -194,6 +194,17 @@ def test_a_rate_that_is_not_used_does_not_grow() -> None:
     assert after == pytest.approx(before, rel=0.02)
 
 
+def test_time_in_which_nothing_was_asked_for_is_not_taken_for_slowness() -> None:
+    async def run() -> float:
+        gate, server = a_gate(), Server(rate=2000)
+        await Crowd(gate, server, 100).run()
+        await asyncio.sleep(600)
+        await Crowd(gate, server, 20_000).run()
+        return server.per_second(600)
+
+    assert simulated(run()) > 0.9 * 2000
+
+
 def test_two_buckets_do_not_disturb_each_other() -> None:
     async def run() -> tuple[Server, Server, float | None]:
         gates = Gates(Limits(), clock=loop_time)
