@@ -78,7 +78,6 @@ class Pace:
         self._before: _Window | None = None
         self._closes_at = now + _WINDOW_S
         self._heard_at = now
-        self._least_s = _WINDOW_S
         self._cut_at = float("-inf")
         self._deaf_until = float("-inf")
         self._futile = 0
@@ -105,7 +104,7 @@ class Pace:
         """An answer came, `seconds` after it was asked for. Whether the rate or the places changed."""
         lull = now - self._heard_at
         self._heard_at = now
-        if lull > self._least_s:  # nothing was asked for meanwhile: that time says nothing of what may be
+        if lull > _WINDOW_S:  # nothing was asked for meanwhile: that time says nothing of what may be
             self._window.began += lull
             self._closes_at += lull
         changed = now >= self._closes_at and self._close(now)
@@ -159,17 +158,17 @@ class Pace:
         else:
             self._futile, self._below = 0, [0, 0]
         began = self._window.began if self._before is None else self._before.began
-        measured_s = max(now - began, self._least_s)
+        measured_s = max(now - began, _WINDOW_S)
         given = (answers - refused) / measured_s
         if self.rate is not None:
             given = min(given, self.rate)
         # Less than a window at the very beginning, or an outage: what was given is a lower bound, to search up from.
-        known = now - began >= self._least_s and refused < _OUTAGE * answers
+        known = now - began >= _WINDOW_S and refused < _OUTAGE * answers
         self._limit = max(given, self._floor) if known else None
         self.rate = max(given * (1 - _BELOW), self._floor)
         self._grown_s = 0.0
         self._cut_at = now
-        self._deaf_until = now + self._least_s
+        self._deaf_until = now + _WINDOW_S
         self._before = None
         self._open(now)
 
@@ -191,17 +190,15 @@ class Pace:
         before = self.rate, self.places
         if self.rate is not None and window.paced and answers >= _USED * self.rate * lasted_s:
             self._grow(lasted_s)
-        if window.ok:
-            self._least_s = min(max(_WINDOW_S, 2 * window.seconds / window.ok), _WINDOW_MOST_S)
-            if window.crowded and not refused:
-                self._resize(window.seconds / window.ok)
+        if window.ok and window.crowded and not refused:
+            self._resize(window.seconds / window.ok)
         self._before = window
         self._open(now)
         return before != (self.rate, self.places)
 
     def _open(self, now: float) -> None:
         self._window = _Window(now)
-        self._closes_at = now + self._least_s
+        self._closes_at = now + _WINDOW_S
 
     def _grow(self, used_s: float) -> None:
         assert self.rate is not None
