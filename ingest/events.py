@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 RequestClass = Literal["list", "head", "get"]
 GateClass = Literal["list", "read"]
 """What storage counts apart: HEADs and GETs are one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestMade:
-    """One attempt of one request to the storage ended."""
+class RequestMade(NamedTuple):
+    """One attempt of one request to the storage ended. The one event that comes for every object."""
 
     bucket: str
     request: RequestClass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from types import MappingProxyType
 from typing import NamedTuple, Self, overload
 
 ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
@@ -130,8 +131,7 @@ class Range:
         return (self.lo is None or key > self.lo) and (self.hi is None or key <= self.hi)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectHead:
+class ObjectHead(NamedTuple):
     """What a HEAD, or the headers of a GET, say of one object. Absent headers are empty or None."""
 
     size: int
@@ -146,9 +146,9 @@ class ObjectHead:
     checksum: str = ""
     """Base64, as sent."""
     checksum_type: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
     """x-amz-meta-*, names in lower case without that prefix."""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Further headers worth keeping: content-encoding, content-language, content-disposition, cache-control, expires,
     x-amz-server-side-encryption, x-amz-server-side-encryption-aws-kms-key-id, x-amz-restore, x-amz-archive-status,
     x-amz-tagging-count, x-amz-replication-status, x-amz-website-redirect-location."""

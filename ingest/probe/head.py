@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from config.errors import (
@@ -40,8 +41,7 @@ class Change(NamedTuple):
     """1 if the catalog does not know it, else 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class Probed(NamedTuple):
     """One change, looked at."""
 
     outcome: str
@@ -81,9 +81,7 @@ async def head(source: ObjectSource, change: Change) -> Probed:
     more than this object: CredentialError, and SourceError of the kinds that speak of bucket, region or clock.
     """
     entry: Entry | None = change.entry
-    error: SourceError = ObjectChangedError(
-        f"the object changed {_RELISTED_MOST} times while it was being read", code="ObjectChanged"
-    )
+    error: SourceError | None = None
     for _ in range(_RELISTED_MOST):
         if entry is None:
             return Probed(outcome="vanished", asset=None)
@@ -102,7 +100,8 @@ async def head(source: ObjectSource, change: Change) -> Probed:
             return Probed(outcome="vanished", asset=None) if await _is_gone(source, entry) else failed(change, denied)
         except (ObjectArchivedError, RequestRefusedError) as refused:
             return failed(change, refused)
-    return failed(change, error)
+    why = f"the object changed {_RELISTED_MOST} times while it was being read"
+    return failed(change, error or ObjectChangedError(why, code="ObjectChanged"))
 
 
 async def _is_gone(source: ObjectSource, entry: Entry) -> bool:
@@ -127,15 +126,19 @@ def failed(change: Change, error: SourceError) -> Probed:
 def _seen(change: Change, entry: Entry, answer: ObjectHead) -> Probed:
     archived = entry.storage_class in ARCHIVED or "x-amz-archive-status" in answer.headers
     outcome = "archived" if archived else "added" if change.new else "changed"
-    asset = _listed(entry, "archived" if archived else "present")._replace(
-        depth="head",
-        content_type=_text(answer.content_type),
-        checksum_algorithm=_text(answer.checksum_algorithm),
-        checksum=_text(answer.checksum),
-        checksum_type=_text(answer.checksum_type),
-        probed_version_id=_text(answer.version_id),
-        metadata=_json(answer.metadata),
-        headers=_json(answer.headers),
+    asset = Asset(
+        *entry[:5],
+        entry.checksum_kind,
+        "archived" if archived else "present",
+        "head",
+        None,
+        _text(answer.content_type),
+        _text(answer.checksum_algorithm),
+        _text(answer.checksum),
+        _text(answer.checksum_type),
+        _text(answer.version_id),
+        _json(answer.metadata),
+        _json(answer.headers),
     )
     return Probed(outcome=outcome, asset=asset)
 
@@ -146,12 +149,19 @@ def _listed(entry: Entry, state: str) -> Asset:
 
 def _text(value: str) -> str | None:
     """As text that every database takes: without NUL; bytes of a header that are no UTF-8 are taken for Latin-1."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        value = value.encode("utf-8", "surrogateescape").decode("latin-1")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            value = value.encode("utf-8", "surrogateescape").decode("latin-1")
     return value.replace("\0", "") or None
 
 
-def _json(values: dict[str, str]) -> str | None:
-    return json.dumps({_text(name): _text(value) for name, value in values.items()}, sort_keys=True) if values else None
+def _json(values: Mapping[str, str]) -> str | None:
+    return _json_of(tuple(values.items())) if values else None
+
+
+@lru_cache(maxsize=256)
+def _json_of(items: tuple[tuple[str, str], ...]) -> str:
+    """Many objects of a bucket say the same."""
+    return json.dumps({_text(name): _text(value) for name, value in items}, sort_keys=True)
