@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -14,19 +15,18 @@ from ingest.s3.transport import Places, TransportError
 from ingest.s3.wire import Wire
 
 _PORTS = {"http": 80, "https": 443}
+_CLOSING_S = 5.0
+"""More than the loop takes to tell of sockets that were closed at once."""
 
 
 class _Origin:
     """One server, and the sockets to it that nobody uses, the last used on top. Forgotten with its last socket."""
 
-    def __init__(
-        self, text: str, limits: Limits, *, lost: Callable[[Wire], None], made: Callable[[Wire], None]
-    ) -> None:
+    def __init__(self, text: str, limits: Limits, lost: Callable[[Wire], None]) -> None:
         parts = urlsplit(text)
         self.scheme, self.host = parts.scheme, parts.hostname or ""
         self.port = parts.port or _PORTS[parts.scheme]
         self.idle: list[Wire] = []
-        self.made = made
         self._lost = lost
         self._most = limits.connections_per_host
 
@@ -106,28 +106,34 @@ class LeanTransport:
             except TransportError as error:
                 if error.code != "ConnectionLost" or not wire.untouched:
                     raise
-        wire = await self._dialer.dial(server.scheme, server.host, server.port, lambda: Wire(self._limits, server))
+        wire = await self._connect(server)
         return LeanAnswer(wire, server, await wire.ask(request, bodiless=bodiless))
+
+    async def _connect(self, server: _Origin) -> Wire:
+        wire = await self._dialer.dial(server.scheme, server.host, server.port, lambda: Wire(self._limits, server.lost))
+        # not in connection_made: uvloop forgets to tell a protocol of its end when the dialling is cancelled just then
+        if wire.open:
+            self._open.add(wire)
+        if self._closed:
+            wire.abort()
+        return wire
 
     async def aclose(self) -> None:
         """Close every socket, and wait until they are."""
         self._closed = True
-        for wire in self._open:
+        for wire in list(self._open):
             wire.abort()
-        while self._open:
-            self._lost_one.clear()
-            await self._lost_one.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while self._open:
+                    self._lost_one.clear()
+                    await self._lost_one.wait()
 
     def _origin(self, text: str) -> _Origin:
         origin = self._origins.get(text)
         if origin is None:
-            origin = self._origins[text] = _Origin(text, self._limits, made=self._made, lost=self._lost)
+            origin = self._origins[text] = _Origin(text, self._limits, self._lost)
         return origin
-
-    def _made(self, wire: Wire) -> None:
-        self._open.add(wire)
-        if self._closed:
-            wire.abort()
 
     def _lost(self, wire: Wire) -> None:
         self._open.discard(wire)

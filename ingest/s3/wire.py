@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 from config.settings import Limits
 from ingest.s3.http1 import BLOCK_END, Chunks, Head, may_begin, read_head
@@ -15,24 +16,13 @@ _INTERIM = 8
 """Answers below 200 that may come before the real one."""
 
 
-class Owner(Protocol):
-    """Whoever keeps wires."""
-
-    def made(self, wire: Wire) -> None:
-        """It is connected."""
-        ...
-
-    def lost(self, wire: Wire) -> None:
-        """It was connected, and its socket is gone."""
-        ...
-
-
 class Wire(asyncio.Protocol):
     """Asked by its pool, then read through an answer until that is left. One task at a time."""
 
-    def __init__(self, limits: Limits, owner: Owner) -> None:
+    def __init__(self, limits: Limits, lost: Callable[[Wire], None]) -> None:
+        """`lost` is called when it was connected and its socket is gone."""
         self._limits = limits
-        self._owner = owner
+        self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -58,6 +48,11 @@ class Wire(asyncio.Protocol):
         self._most: int | None = None
         self._ended = False
         self._paused = False
+
+    @property
+    def open(self) -> bool:
+        """There is a socket."""
+        return self._transport is not None
 
     # -- what its pool and an answer do
 
@@ -162,7 +157,6 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self.usable = True
-        self._owner.made(self)
 
     def data_received(self, data: bytes) -> None:
         if not self._asked:
@@ -194,7 +188,7 @@ class Wire(asyncio.Protocol):
             self._wake()
         elif not self._ended:
             self._fail("BodyIncomplete")
-        self._owner.lost(self)
+        self._lost(self)
 
     # -- the answer
 
