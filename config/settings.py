@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -184,7 +185,7 @@ class Settings(BaseSettings):
     log_format: Annotated[str, AfterValidator(one_of("auto", "json", "console"))] = Field(
         "auto", description="auto: console on a terminal, else JSON"
     )
-    transport: Literal["lean", "aiohttp"] = Field(
+    transport: Annotated[Literal["lean", "aiohttp"], BeforeValidator(one_of("lean", "aiohttp"))] = Field(
         "lean", description="what speaks HTTP to the storage: lean is several times faster, aiohttp the fallback"
     )
     limits: Limits = Field(default_factory=Limits, description="LONGSHORE_LIMITS__NAME sets one")

@@ -11,7 +11,6 @@ from credentials.clock import Clock
 from credentials.session import Session
 from credentials.windows import doubling_s
 
-
 _LOOK_S = 1.0
 """How often the chain is looked through: a look costs more than to sign a request."""
 

@@ -199,8 +199,7 @@ class S3Client:
         if call.refreshed or call.moved:
             return  # it is mended, and the HEAD itself will show whether that was all
         with suppress(ObjectArchivedError):  # which is nothing that a HEAD would be refused for
-            with await self._exchange.attempt(call, self._route.address):
-                pass
+            (await self._exchange.attempt(call, self._route.address)).end(None)
 
     async def _get_once(self, stack: ExitStack, call: Call, span: Span, if_match: str | None) -> Body:
         with ExitStack() as attempt:

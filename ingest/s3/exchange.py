@@ -160,8 +160,6 @@ class Exchange:
         try:
             answered.begin(await self._http.send(call.method, address.origin, target, headers))
             gate.saw(verdict(answered.status), admitted=admitted, seconds=time.perf_counter() - turn.began)
-            if answered.status not in call.good:
-                raise await self._refused(call, answered)
         except TransportError as error:
             failure = _ours(call.subject, error)
             answered.end(failure)
@@ -169,6 +167,9 @@ class Exchange:
         except BaseException as error:
             answered.end(error)
             raise
+        if answered.status not in call.good:
+            with answered:
+                raise await self._refused(call, answered)
         return answered
 
     async def _turn(self, subject: Subject, address: Address, gate: Gate) -> _Turn:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from config.settings import Limits
 from ingest.s3.dial import Dialer, unreachable
-from ingest.s3.transport import Places, TransportError
+from ingest.s3.transport import Code, Places, TransportError
 
 if TYPE_CHECKING:
     from aiohttp.client import ClientRequest
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _FAILURES = (aiohttp.ClientError, OSError)
 """What aiohttp and the sockets raise; TimeoutError is one of the latter."""
+_CODES: tuple[tuple[type[Exception], Code], ...] = (
+    (aiohttp.ClientPayloadError, "BodyIncomplete"),
+    (TimeoutError, "TimedOut"),
+    (aiohttp.ClientResponseError, "NotHttp"),
+    (ValueError, "RequestInvalid"),
+)
 
 
 class _Pool(aiohttp.TCPConnector):
@@ -146,19 +152,12 @@ class AiohttpTransport:
 
 def _neutral(error: Exception) -> TransportError:
     """aiohttp's error without what hangs on it. Raise it outside of the `except`."""
-    match error:
-        case aiohttp.ClientPayloadError():
-            return TransportError("BodyIncomplete")
-        case TimeoutError():
-            return TransportError("TimedOut")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
-            why = f"the server's certificate is not good ({type(error).__name__})"
-            return TransportError("CertificateInvalid", why)
-        case aiohttp.ClientConnectorError():
-            return unreachable(error)
-        case aiohttp.ClientResponseError():
-            return TransportError("NotHttp")
-        case ValueError():
-            return TransportError("RequestInvalid")
-        case _:
-            return TransportError("ConnectionLost", f"the connection was lost ({type(error).__name__})")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch):
+        why = f"the server's certificate is not good ({type(error).__name__})"
+        return TransportError("CertificateInvalid", why)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return unreachable(error)
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return TransportError(code)
+    return TransportError("ConnectionLost", f"the connection was lost ({type(error).__name__})")

@@ -30,6 +30,7 @@ FENCES = {
     "botocore": ("credentials/sts.py",),
     "click": ("console/*",),
     "cryptography": ("credentials/vault.py",),
+    "httptools": ("ingest/s3/*",),
     "moto": ("console/cloud.py",),
     "PIL": ("console/media.py",),
     "prometheus_client": ("worker/telemetry.py",),

@@ -83,6 +83,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_METRICS_PORT": ("0", 0),
     "LONGSHORE_LOG_LEVEL": ("DEBUG", "DEBUG"),
     "LONGSHORE_LOG_FORMAT": ("json", "json"),
+    "LONGSHORE_TRANSPORT": ("aiohttp", "aiohttp"),
     "LONGSHORE_LIMITS": ('{"lease_s": 30}', Limits(lease_s=30)),
     "AWS_REGION": ("eu-west-1", "eu-west-1"),
     "AWS_ENDPOINT_URL_S3": ("http://s3", "http://s3"),
@@ -165,6 +166,7 @@ def test_awss_own_names_are_honoured(
         ("LONGSHORE_WORKSPACE", CANARY),
         ("LONGSHORE_METRICS_PORT", "-1"),
         ("LONGSHORE_LOG_FORMAT", CANARY),
+        ("LONGSHORE_TRANSPORT", CANARY),
         ("LONGSHORE_QUEUE", f"{CANARY} with a space"),
         ("LONGSHORE_WORKSPACE", "Main"),
         ("LONGSHORE_LIMITS", f"{{{CANARY}"),
@@ -191,6 +193,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_never_shown(
     [
         ("LONGSHORE_LOG_LEVEL", "chatty", "LONGSHORE_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR"),
         ("LONGSHORE_LOG_FORMAT", "xml", "LONGSHORE_LOG_FORMAT: must be one of auto, json, console"),
+        ("LONGSHORE_TRANSPORT", "http", "LONGSHORE_TRANSPORT: must be one of lean, aiohttp"),
         ("LONGSHORE_WORKSPACE", "Main", "LONGSHORE_WORKSPACE: must have 1 to 63 lower-case letters"),
         ("LONGSHORE_DEFAULT_CONNECTION", "no spaces", "LONGSHORE_DEFAULT_CONNECTION: must have 1 to 63 lower-case"),
         ("LONGSHORE_LIMITS__LEASES", "3", "no such limit; did you mean LONGSHORE_LIMITS__LEASE_S?"),
