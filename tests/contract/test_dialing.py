@@ -12,6 +12,7 @@ import pytest
 
 from config.errors import RequestRefusedError
 from config.settings import Limits
+from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client
 from ingest.s3.dial import Where
 from ingest.s3.http import open_http
@@ -106,7 +107,9 @@ async def test_of_several_addresses_only_permitted_ones_are_tried_and_a_dead_one
 async def test_a_client_is_told_in_its_own_words() -> None:
     async with open_http(Limits(attempts=1), chosen.kind, permit=only(), look_up=Names(["10.1.2.3"])) as http:
         where = Location(bucket="bkt", region="us-east-1", endpoint="http://storage.test:9000")
-        client = S3Client(http=http, access=FakeAccess(), location=where, limits=Limits(attempts=1))
+        client = S3Client(
+            http=http, gates=Gates(Limits()), access=FakeAccess(), location=where, limits=Limits(attempts=1)
+        )
         with pytest.raises(RequestRefusedError, match=r"HEAD s3://bkt/k: storage\.test is at 10\.1\.2\.3") as caught:
             await client.head(b"k")
         assert caught.value.code == "AddressDenied"
