@@ -292,9 +292,7 @@ class Wire(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        if self._paused and (
-            self._most is not None or not self._unread or self._unread <= self._limits.body_ahead_bytes
-        ):
+        if self._paused and (self._most is not None or self._unread <= self._limits.body_ahead_bytes):
             self._paused = False
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
