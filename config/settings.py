@@ -186,7 +186,8 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, else JSON"
     )
     transport: Annotated[Literal["lean", "aiohttp"], BeforeValidator(one_of("lean", "aiohttp"))] = Field(
-        "lean", description="what speaks HTTP to the storage: lean makes more than twice the requests, aiohttp is the fallback"
+        "lean",
+        description="what speaks HTTP to the storage: lean makes more than twice the requests, aiohttp is the fallback",
     )
     limits: Limits = Field(default_factory=Limits, description="LONGSHORE_LIMITS__NAME sets one")
 
