@@ -102,6 +102,9 @@ class Limits(BaseModel):
     # spans
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
+    remembered_spans: int = Field(
+        100_000, ge=0, description="spans of the run before that are remembered; beyond, rows are compared one by one"
+    )
     known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
     pieces_at_once: int = Field(8, ge=1, description="pages of one shard that are compared and probed at the same time")
     spans_per_commit: int = Field(

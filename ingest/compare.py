@@ -36,6 +36,8 @@ class Merged:
     """Keys of live assets that are not listed any more."""
     seen_again: list[bytes] = field(default_factory=list)
     """Keys that an earlier run missed and that are listed now, but filtered, so that nobody looks at them."""
+    digest: bytes | None = None
+    """Of what was listed, if that is a whole page, and the span ends where that does."""
 
 
 Keep = Callable[[bytes], bool] | None
@@ -57,6 +59,16 @@ def merge(entries: Entries, known: Known, *, within: Range, keep: Keep = None, m
         first, lo, gone = stop or 0, hi, missing
 
 
+def unchanged(entries: Entries, within: Range) -> Merged:
+    """A span of which is known that the catalog holds exactly this."""
+    count = len(entries)
+    return Merged(within, listed=count, unchanged=count, known=count, digest=_digest(entries, within))
+
+
+def _digest(entries: Entries, within: Range) -> bytes | None:
+    return entries.digest if entries and entries.last == within.hi else None
+
+
 class _Walked(NamedTuple):
     verdicts: bytes
     missing: list[bytes]
@@ -65,12 +77,15 @@ class _Walked(NamedTuple):
         """One span, made of this part of the entries."""
         verdicts, listed = self.verdicts[part], entries[part]
         if not any(verdicts):
-            same = len(verdicts)
-            return Merged(within, listed=same, unchanged=same, known=same + len(missing), missing=missing)
+            merged = unchanged(listed, within)
+            merged.missing, merged.known = missing, merged.known + len(missing)
+            return merged
         is_change = verdicts.translate(_IS_CHANGE)
         changed = is_change.count(1)
         count = {verdict: verdicts.count(verdict) for verdict in range(_SEEN_AGAIN + 1)}
-        merged = Merged(within, listed=len(verdicts), missing=missing, unchanged=count[_UNCHANGED])
+        merged = Merged(
+            within, listed=len(verdicts), missing=missing, unchanged=count[_UNCHANGED], digest=_digest(listed, within)
+        )
         merged.changes = listed if changed == len(verdicts) else listed.where(is_change)
         merged.new = bytes(compress(verdicts.translate(_IS_NEW), is_change))
         merged.filtered = count[_FILTERED] + count[_FILTERED_KNOWN] + count[_SEEN_AGAIN]

@@ -62,12 +62,7 @@ class Known:
             isinstance(known, Joined)
             and known.unsettled is None
             and len(entries) == self.count
-            and known.keys == _joined_keys(entries.keys)
-            and known.etags == _joined(entries.etags)
-            and known.modified == _joined(entries.modified)
-            and known.sizes == _joined(entries.sizes)
-            and known.classes == _joined(entries.classes)
-            and known.checksums == _joined(entries.checksum_kinds())
+            and [known.keys, *(text.encode() for text in known[1:6])] == _columns(entries)
         )
 
     def rows(self) -> dict[bytes, KnownAsset]:
@@ -84,12 +79,11 @@ class Known:
         return rows
 
 
-def _joined(texts: list[str]) -> str:
-    return SEPARATOR.join((*texts, ""))
-
-
-def _joined_keys(keys: list[bytes]) -> bytes:
-    return _KEY_SEPARATOR.join((*keys, b""))
+def _columns(entries: Entries) -> list[bytes]:
+    """As the catalog joins them."""
+    texts = (entries.sizes, entries.etags, entries.modified, entries.classes, entries.checksum_kinds())
+    joined = [SEPARATOR.join((*column, "")).encode("utf-8", "surrogatepass") for column in texts]
+    return [_KEY_SEPARATOR.join((*entries.keys, b"")), *joined]
 
 
 def _split(keys: bytes) -> list[bytes]:

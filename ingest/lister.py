@@ -15,7 +15,8 @@ from typing import Protocol
 
 from config.errors import ListingError, RequestRefusedError, SourceError
 from ingest.cutting import cut
-from ingest.model import Entries, Page, Range
+from ingest.model import Entries, Page, Range, Recall
+from ingest.remembered import NOTHING, Remembered
 from ingest.territory import Part, Territory
 
 _WAIT_PAGES = 3
@@ -25,7 +26,9 @@ _WAIT_PAGES = 3
 class Pages(Protocol):
     """What a lister asks. `ingest.s3.client.S3Client` is one."""
 
-    def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]: ...
+    def pages(
+        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+    ) -> AsyncGenerator[Page]: ...
 
     async def list_page(self, *, prefix: bytes, start_after: bytes | None = None, delimiter: bytes = b"") -> Page: ...
 
@@ -41,10 +44,19 @@ class Piece:
 class Lister:
     """Ranges are disjoint, and so are pieces; pieces come as they come. A key that is there throughout comes exactly once."""
 
-    def __init__(self, *, source: Pages, prefix: bytes, todo: Sequence[Range], streams: int, ahead: int) -> None:
+    def __init__(
+        self,
+        *,
+        source: Pages,
+        prefix: bytes,
+        todo: Sequence[Range],
+        streams: int,
+        ahead: int,
+        remembered: Remembered = NOTHING,
+    ) -> None:
         """At most `streams` requests are in flight, and `ahead` pieces wait to be taken."""
-        self._source, self._prefix = source, prefix
-        self._territory = Territory(prefix=prefix, todo=todo)
+        self._source, self._prefix, self._remembered = source, prefix, remembered
+        self._territory = Territory(prefix=prefix, todo=todo, cuts=remembered.cuts)
         self._streams = streams
         self._mapping = False
         self._listed: asyncio.Queue[Piece | None] = asyncio.Queue(ahead)
@@ -102,7 +114,7 @@ class Lister:
 
     async def _stream(self, part: Part, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
         start = part.lo
-        pages = self._source.pages(prefix=self._prefix, within=Range(start, None))
+        pages = self._source.pages(prefix=self._prefix, within=Range(start, None), recall=self._remembered.pages.get)
         async with AsyncExitStack() as stack:
             await (kept if start is None else stack).enter_async_context(aclosing(pages))
             while not part.done and not self._in_turn:
@@ -126,7 +138,8 @@ class Lister:
             if start is None or (isinstance(error, ListingError) and error.code != "UnorderedListing"):
                 raise
             return None
-        ignored = start is not None and bool(page.entries) and page.entries.keys[0] <= start
+        began = page.entries.keys[0] if page.entries and page.entries.is_read else None
+        ignored = start is not None and began is not None and began <= start
         return None if ignored else page
 
     async def _list_in_turn(self) -> None:
@@ -144,7 +157,7 @@ class Lister:
         if page.next_token is not None:
             if not entries:
                 return left
-            upto = entries.keys[-1]
+            upto = entries.last
         while left and (upto is None or left[0].lo is None or left[0].lo < upto):
             part = left.pop(0)
             whole = upto is None or (part.hi is not None and part.hi <= upto)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from types import MappingProxyType
@@ -42,38 +42,93 @@ Fingerprint = tuple[int, str, str, str, str]
 """What decides whether an object is unchanged: size, ETag, time, storage class and checksum kind, all as listed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Columns = tuple[list[bytes], list[str], list[str], list[str], list[str], list[str], list[str]]
+"""Of entries, in the order of an Entry's fields; sizes as listed."""
+
+
+class Seen(NamedTuple):
+    """A whole page as an earlier run saw it."""
+
+    hi: bytes
+    """Its last key."""
+    listed: int
+    digest: bytes
+    """See `Entries.digest`."""
+
+
+Recall = Callable[[bytes | None], Seen | None]
+"""The page that was seen behind this key, or from the beginning."""
+
+
 class Entries(Sequence[Entry]):
-    """Entries as columns of one length, since lists of a page are some forty times fewer things than its entries' fields.
+    """Entries as columns of one length, since lists of a page are some hundred times fewer things than its entries' fields.
 
     Reads as a sequence of `Entry`.
     """
 
-    keys: list[bytes] = field(default_factory=list)
-    sizes: list[str] = field(default_factory=list)
-    """As listed; whole numbers."""
-    etags: list[str] = field(default_factory=list)
-    modified: list[str] = field(default_factory=list)
-    classes: list[str] = field(default_factory=list)
-    algorithms: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
+    __slots__ = ("_columns", "_read", "_seen", "digest")
+
+    def __init__(self, columns: Columns | None = None, *, digest: bytes | None = None) -> None:
+        self._columns = columns or ([], [], [], [], [], [], [])
+        self._seen: Seen | None = None
+        self._read: Callable[[], Columns] | None = None
+        self.digest = digest
+        """Of the bytes in which they were listed, if they are a whole page: it comes again only if all of them do."""
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Self:
-        columns = [list(column) for column in zip(*entries, strict=True)]
-        return cls(columns[0], [str(size) for size in columns[1]], *columns[2:]) if columns else cls()
+        keys, sizes, *texts = [list(column) for column in zip(*entries, strict=True)] or [[]] * 7
+        return cls((keys, [str(size) for size in sizes], *texts))  # type: ignore[arg-type]  # the columns of an Entry, in its order
+
+    @classmethod
+    def recalled(cls, seen: Seen, read: Callable[[], Columns]) -> Self:
+        """A page that came again as it was seen: it is read only if somebody looks at more than its number and its end."""
+        entries = cls(digest=seen.digest)
+        entries._seen, entries._read = seen, read
+        return entries
 
     @property
-    def columns(self) -> tuple[list[bytes], list[str], list[str], list[str], list[str], list[str], list[str]]:
-        """In the order of an Entry's fields, sizes as listed."""
-        return self.keys, self.sizes, self.etags, self.modified, self.classes, self.algorithms, self.types
+    def columns(self) -> Columns:
+        if self._read is not None:
+            self._columns, self._read = self._read(), None
+        return self._columns
+
+    @property
+    def is_read(self) -> bool:
+        return self._read is None
+
+    @property
+    def keys(self) -> list[bytes]:
+        return self.columns[0]
+
+    @property
+    def sizes(self) -> list[str]:
+        return self.columns[1]
+
+    @property
+    def etags(self) -> list[str]:
+        return self.columns[2]
+
+    @property
+    def modified(self) -> list[str]:
+        return self.columns[3]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.columns[4]
+
+    @property
+    def last(self) -> bytes:
+        """The last key. There must be one."""
+        return self.columns[0][-1] if self._seen is None else self._seen.hi
 
     def checksum_kinds(self) -> list[str]:
         """The checksum kind of each."""
-        kinds = {pair: checksum_kind(*pair) for pair in set(zip(self.algorithms, self.types, strict=True))}
+        algorithms, types = self.columns[5:]
+        kinds = {pair: checksum_kind(*pair) for pair in set(zip(algorithms, types, strict=True))}
         if len(kinds) == 1:
-            return [*kinds.values()] * len(self.keys)
-        return [kinds[pair] for pair in zip(self.algorithms, self.types, strict=True)]
+            return [*kinds.values()] * len(algorithms)
+        return [kinds[pair] for pair in zip(algorithms, types, strict=True)]
 
     def fingerprints(self) -> Iterator[Fingerprint]:
         """Of each entry, in order."""
@@ -81,13 +136,14 @@ class Entries(Sequence[Entry]):
 
     def where(self, wanted: Sequence[int]) -> Entries:
         """Those at whose place stands no 0."""
-        return Entries(*(list(compress(column, wanted)) for column in self.columns))  # type: ignore[arg-type]  # as they were
+        return Entries(tuple(list(compress(column, wanted)) for column in self.columns))  # type: ignore[arg-type]  # as they were
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self._columns[0]) if self._seen is None else self._seen.listed
 
     def __iter__(self) -> Iterator[Entry]:
-        return map(Entry, self.keys, map(int, self.sizes), *self.columns[2:])
+        keys, sizes, *texts = self.columns
+        return map(Entry, keys, map(int, sizes), *texts)
 
     @overload
     def __getitem__(self, place: int) -> Entry: ...
@@ -97,7 +153,9 @@ class Entries(Sequence[Entry]):
 
     def __getitem__(self, place: int | slice) -> Entry | Entries:
         if isinstance(place, slice):
-            return Entries(*(column[place] for column in self.columns))  # type: ignore[arg-type]  # as they were
+            if place.indices(len(self)) == (0, len(self), 1):
+                return self
+            return Entries(tuple(column[place] for column in self.columns))  # type: ignore[arg-type]  # as they were
         key, size, *texts = (column[place] for column in self.columns)
         return Entry(key, int(size), *texts)  # type: ignore[arg-type]  # the fields of an Entry
 

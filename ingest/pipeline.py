@@ -21,7 +21,7 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
-from ingest.compare import Merged, merge
+from ingest.compare import Merged, merge, unchanged
 from ingest.denials import Denials
 from ingest.events import Observe, SpanCommitted
 from ingest.filters import key_filter
@@ -33,6 +33,7 @@ from ingest.model import Range
 from ingest.probe import head
 from ingest.probe.hands import Hands
 from ingest.probe.head import Change, ObjectSource, Probed
+from ingest.remembered import NOTHING, Remembered
 
 _LOST = (SourceUnavailableError, ProtocolError)
 """A probe that ended so says nothing of the object."""
@@ -94,15 +95,21 @@ class Slice:
         place = Place(self._run.connection_id, source.bucket)
         bucket = self._tools.open_bucket(source.bucket)
         limits = self._tools.limits
+        remembered = await self._tools.catalog.remembered(self._run, number) if self._keep is None else NOTHING
         lister = Lister(
-            source=bucket, prefix=source.prefix, todo=todo, streams=limits.list_streams, ahead=limits.list_ahead
+            source=bucket,
+            prefix=source.prefix,
+            todo=todo,
+            streams=limits.list_streams,
+            ahead=limits.list_ahead,
+            remembered=remembered,
         )
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(self._commit_as_they_come(bucket, done, place))
             async with lister.started(), asyncio.TaskGroup() as looking:
                 hands = Hands(looking, partial(self._probe, bucket), most=limits.probes_at_once)
-                at = _Where(number, source.prefix, place, hands)
+                at = _Where(number, source.prefix, place, hands, remembered)
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
                     looked_at = looking.create_task(self._look(at, piece, done))
@@ -135,6 +142,9 @@ class Slice:
         limits, depth = self._tools.limits, self._depth
         most = limits.page_keys if depth == "list" else limits.span_probes
         entries, left = piece.entries, piece.within
+        if at.remembered.settles(entries, left):
+            yield unchanged(entries, left)
+            return
         while True:
             known = await self._tools.catalog.known(
                 at.place, prefix=at.prefix, within=left, depth=depth, limit=limits.known_rows
@@ -160,10 +170,12 @@ class Slice:
             for key, new, result in zip(merged.changes.keys, merged.new, results, strict=True)
             if result.asset is None and not new
         )
+        assets = [result.asset for result in results if result.asset is not None]
+        as_listed = all(map(head.is_as_listed, assets, merged.changes))  # if one vanished, nothing is remembered anyway
         return Span(
             source=at.number,
             merged=merged,
-            records=records_of([result.asset for result in results if result.asset is not None]),
+            records=records_of(assets, as_listed=as_listed),
             outcomes=Counter(result.outcome for result in results),
         )
 
@@ -243,3 +255,4 @@ class _Where(NamedTuple):
     prefix: bytes
     place: Place
     hands: Hands[Change, Probed]
+    remembered: Remembered

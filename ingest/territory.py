@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ingest.model import Entries, Page, Range
+from ingest.remembered import Cuts
 from ingest.splitting import KEY_BYTES, Line, common, cut_point
 
 _SAMPLES = 256
@@ -49,10 +50,11 @@ class Part:
 class Territory:
     """The ranges to do, as parts: `waiting` for a stream, or `live` with one. They are disjoint; with what was taken they tile."""
 
-    def __init__(self, *, prefix: bytes, todo: Sequence[Range]) -> None:
+    def __init__(self, *, prefix: bytes, todo: Sequence[Range], cuts: Cuts = Cuts()) -> None:
         self.prefix = prefix
         self._starts = {part.lo for part in todo}
-        self.waiting = deque(Part(lo=part.lo, hi=part.hi, loose=part.hi is None) for part in todo)
+        apart = (piece for part in todo for piece in cuts.apart(part))
+        self.waiting = deque(Part(lo=part.lo, hi=part.hi, loose=part.hi is None) for part in apart)
         self.live: list[Part] = []
         self.pages = 0.0
         """Full pages' worth of keys taken so far."""
@@ -62,8 +64,9 @@ class Territory:
         self.tried, self.wasted = 0, 0
         """Parts that have answered, and those of them that began with nothing."""
         self.samples: deque[bytes] = deque(maxlen=_SAMPLES)
-        self.folders: list[bytes] = []
-        self.mapped: bytes | None = None
+        self.folders = list(cuts.ends)
+        """Where it is good to cut: where folders begin, or pages ended the last time."""
+        self.mapped: bytes | None = _BEYOND if cuts.ends else None
         """Up to here the folders are known."""
         self._passed, self._maps = 0, 0
 
@@ -91,25 +94,26 @@ class Territory:
         entries, hi = page.entries, part.hi
         self.page_keys = max(self.page_keys, len(entries))
         if not part.answered:
-            self._answered(part, entries.keys)
-        beyond = hi is not None and bool(entries) and entries.keys[-1] >= hi
-        if hi is not None and beyond:
+            self._answered(part, entries)
+        beyond = hi is not None and bool(entries) and entries.last >= hi
+        if hi is not None and beyond and entries.last > hi:
             entries = entries[: bisect_right(entries.keys, hi)]
         part.done = beyond or page.next_token is None
-        self._learn(part, entries.keys)
+        self._learn(part, entries)
         if not entries and not part.done:
             return None
-        claimed = Range(part.lo, hi if part.done else entries.keys[-1])
+        claimed = Range(part.lo, hi if part.done else entries.last)
         part.lo = claimed.hi
         if part.done:
             self.live.remove(part)
         return claimed, entries
 
-    def _answered(self, part: Part, keys: list[bytes]) -> None:
+    def _answered(self, part: Part, entries: Entries) -> None:
         """The first page behind a cut tells whether keys reach up to it."""
         part.answered = True
         self.tried += 1
         start = part.lo
+        keys = entries.keys if entries.is_read else [entries.last]
         if not keys or (part.hi is not None and keys[0] > part.hi):
             self.wasted += 1
         left = next((one for one in [*self.live, *self.waiting] if one.hi == start and one.loose is None), None)
@@ -122,17 +126,21 @@ class Territory:
             at = line.number(first)
             left.loose = at - line.number(start) > line.number(last) - at
 
-    def _learn(self, part: Part, keys: list[bytes]) -> None:
-        kept = len(keys)
+    def _learn(self, part: Part, entries: Entries) -> None:
+        """Of a page that nobody has read, its end is all that is known, and cuts go by what is remembered."""
+        kept = len(entries)
         self.pages += kept / self.page_keys
         self.excess += 1 - kept / self.page_keys
-        if not keys:
+        if not entries:
             return
-        last = keys[-1]
+        last = entries.last
         self._passed += len(self.folders_in(part.lo, last))
         part.kept = kept
-        part.marks = (*(keys[kept * place // _MARKS] for place in range(min(kept, _MARKS))), last)
-        self.samples += (keys[kept // 2], last)
+        part.marks = (last,)
+        if entries.is_read:
+            keys = entries.keys
+            part.marks = (*(keys[kept * place // _MARKS] for place in range(min(kept, _MARKS))), last)
+            self.samples += (keys[kept // 2], last)
 
     # -- folders
 
@@ -158,7 +166,7 @@ class Territory:
         """What a LIST with a delimiter said of everything behind `after`."""
         self.excess += 1
         self.folders = sorted({*self.folders, *(name for name in page.common_prefixes if name > after)})
-        ends = page.entries.keys[-1:] + page.common_prefixes[-1:]
+        ends = ([page.entries.last] if page.entries else []) + page.common_prefixes[-1:]
         self.mapped = _BEYOND if page.next_token is None else max([after, *ends])
 
     def no_folders(self) -> None:

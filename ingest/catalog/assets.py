@@ -52,14 +52,16 @@ class Records:
 
     columns: Sequence[Sequence[Any]]
     """The columns of `Asset` from the first one on, as many as are known; the rest is None in all."""
+    as_listed: bool = True
+    """Whether they say of each object what the listing said: a probe may have met a newer one."""
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
 
-def records_of(assets: Sequence[Asset]) -> Records:
+def records_of(assets: Sequence[Asset], *, as_listed: bool = True) -> Records:
     """Of assets in key order."""
-    return Records(list(zip(*assets, strict=True))) if assets else NO_RECORDS
+    return Records(list(zip(*assets, strict=True)), as_listed) if assets else NO_RECORDS
 
 
 NO_RECORDS: Final = Records([()])

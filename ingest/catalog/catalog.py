@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, endings, finding, knowing, runs, shards, spans
+from ingest.catalog import assets, endings, finding, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
@@ -21,6 +21,7 @@ from ingest.catalog.spans import Span
 from ingest.job import Depth, IngestJob
 from ingest.known import Known
 from ingest.model import Range
+from ingest.remembered import Remembered, remember
 
 _COMMIT_ATTEMPTS = 5
 _COMMIT_PAUSE_S = 0.2
@@ -131,6 +132,12 @@ class Catalog:
         """See `knowing.known`."""
         find = partial(knowing.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
         return await self._database.read(find)
+
+    async def remembered(self, run: Run, source: int) -> Remembered:
+        """What the run before this one saw of a source; see `remembering.last_seen`."""
+        limits = self._limits
+        find = partial(remembering.last_seen, run=run, source=source, limit=limits.remembered_spans)
+        return remember(await self._database.read(find), page_keys=limits.page_keys)
 
     async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:
         """Commit spans of one place, all or none; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""

@@ -33,6 +33,12 @@ class Span:
         merged = {"filtered": self.merged.filtered, "unchanged": self.merged.unchanged}
         return {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
 
+    def digest(self) -> bytes | None:
+        """Of what was listed, if after the commit the catalog holds exactly that for this interval, and nothing needs a second look."""
+        merged = self.merged
+        left = merged.missing or merged.filtered or self.outcomes.get("failed") or self.outcomes.get("vanished")
+        return None if left or not self.records.as_listed else merged.digest
+
 
 def commit(
     tx: sa.Connection, shard: Shard, spans: Sequence[Span], *, place: Place, usage: Usage, lease_s: float
@@ -57,6 +63,7 @@ def commit(
                 "listed": span.merged.listed,
                 "known": span.merged.known,
                 "missing": len(span.merged.missing),
+                "digest": span.digest(),
                 **span.counts(),
             }
             for seq, span in enumerate(spans, start=shard.seq + 1)

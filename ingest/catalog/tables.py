@@ -71,6 +71,9 @@ spans = sa.Table(
     *(sa.Column(outcome, sa.BigInteger, nullable=False) for outcome in OUTCOMES),
     sa.Column("known", sa.BigInteger, nullable=False),  # live assets that it was compared with
     sa.Column("missing", sa.BigInteger, nullable=False),  # of those, not listed any more
+    sa.Column(
+        "digest", sa.LargeBinary
+    ),  # of what was listed, if the catalog holds exactly that and nothing is left to do
     sa.Column("committed_at", sa.BigInteger, nullable=False),
     sa.Index("spans_of_run", "run_id"),
 )

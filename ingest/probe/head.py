@@ -147,6 +147,11 @@ def _listed(entry: Entry, state: str) -> Asset:
     return Asset(*entry[:5], entry.checksum_kind, state, "list")
 
 
+def is_as_listed(asset: Asset, entry: Entry) -> bool:
+    """Whether the record says of the object what this entry says: it may have been listed again."""
+    return asset[:5] == entry[:5] and asset.listed_checksum == entry.checksum_kind
+
+
 def _text(value: str) -> str | None:
     """As text that every database takes: without NUL; bytes of a header that are no UTF-8 are taken for Latin-1."""
     if not value.isascii():

@@ -16,7 +16,7 @@ from config.settings import Limits
 from credentials.session import Access
 from ingest.events import Observe, ignore
 from ingest.gate import Gates
-from ingest.model import ObjectHead, Page, Range
+from ingest.model import ObjectHead, Page, Range, Recall, Seen
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
 from ingest.s3.columns import read_page
@@ -75,10 +75,12 @@ class S3Client:
         delimiter: bytes = b"",
         max_keys: int = 1000,
         floor: bytes | None = None,
+        seen: Seen | None = None,
     ) -> Page:
         """One LIST answer, checked. `token` goes on where a page ended, and `start_after` is not sent beside it.
 
-        `floor`: everything up to here has been listed, so nothing of it may come again. Raises SourceError, CredentialError.
+        `floor`: everything up to here has been listed, so nothing of it may come again. `seen`: what an earlier run saw there.
+        Raises SourceError, CredentialError.
         """
         subject = self._listed(prefix)
         query = {"list-type": b"2", "encoding-type": b"url", "max-keys": str(max_keys).encode(), "prefix": prefix}
@@ -89,16 +91,17 @@ class S3Client:
         elif start_after is not None:
             query["start-after"] = start_after
         call = Call(subject=subject, method="GET", query=query, headers=self._headers())
-        page = await self._run(call, lambda: self._list_once(call, prefix))
+        page = await self._run(call, lambda: self._list_once(call, prefix, seen))
         lowest = max((end for end in (floor, start_after) if end is not None), default=None)
         check_page(page, prefix=prefix, delimiter=delimiter, floor=lowest, start_after=start_after, what=str(subject))
         return page
 
     async def pages(
-        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b""
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
     ) -> AsyncGenerator[Page]:
         """The whole listing of `prefix` inside `within`, page by page; empty pages come too. Use it under `aclosing`.
 
+        `recall`: what an earlier run saw, so that pages that come again need not be read.
         Raises SourceError (ListingError if the pages don't fit together) and CredentialError.
         """
         within = within or Range()
@@ -112,6 +115,7 @@ class S3Client:
                 delimiter=delimiter,
                 max_keys=self._limits.page_keys,
                 floor=progress.floor,
+                seen=recall(progress.floor) if recall is not None else None,
             )
             progress.add(page)
             page = cut(page, within)
@@ -164,10 +168,10 @@ class S3Client:
 
     # -- one attempt of each
 
-    async def _list_once(self, call: Call, prefix: bytes) -> Page:
+    async def _list_once(self, call: Call, prefix: bytes, seen: Seen | None) -> Page:
         with await self._exchange.attempt(call, self._route.address) as answered:
             body = await answered.all(most=self._limits.list_body_bytes)
-            page = read_page(body, bucket=call.subject.bucket, prefix=prefix)
+            page = read_page(body, bucket=call.subject.bucket, prefix=prefix, seen=seen)
             if page is not None:
                 return page
             try:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import pairwise
 
 from config.errors import ProtocolError
-from ingest.model import Entries, Page
+from ingest.model import Columns, Entries, Page, Seen
 from ingest.s3.names import STRANGE, UnusualError, names
 from ingest.s3.xml import LISTED, SIZE_DIGITS, TAGS_MOST, bare_etag, framed, read_document, read_frame
 
@@ -45,6 +46,8 @@ _LONG, _BEGUN = 32, 8
 """Characters of markup from which on it is compared as a whole, and how many are matched all the same, to find the place."""
 _SAMPLES = 8
 """Rows that are tried before a page is, since half a page in vain is dear."""
+_DIGEST = 16
+"""Bytes of a page's digest: by chance, two pages will not share one."""
 _PADDED = re.compile(r"\b0[0-9]")
 """A number that another text would say, too."""
 _PLAIN = bytes(sorted(set(range(0x20, 0x7F)) - set(b"<>")))
@@ -83,20 +86,38 @@ class _Layout:
         return re.compile("".join(self.parts), re.DOTALL)
 
 
-def read_page(body: bytes, *, bucket: str, prefix: bytes) -> Page | None:
-    """What `read_listing` of ingest/s3/xml.py makes of this body; None if it is not quite plain: ask there. Never raises."""
+def read_page(body: bytes, *, bucket: str, prefix: bytes, seen: Seen | None = None) -> Page | None:
+    """What `read_listing` of ingest/s3/xml.py makes of this body; None if it is not quite plain: ask there. Never raises.
+
+    `seen`: what may have come again; if it has, byte by byte, its entries are not read.
+    """
     try:
         objects = _span(body, b"Contents")
         folders = _span(body, b"CommonPrefixes", but=objects)
         frame = _frame(body, objects, folders)
         root = read_document(frame)
         encoded = read_frame(root, bucket=bucket, prefix=prefix, body=frame)
-        entries = _entries(_columns(body[objects], "Contents"), encoded=encoded) if objects.stop else Entries()
+        digest = _digest(body[objects], encoded=encoded) if objects.stop and not folders.stop else None
         folded = _columns(body[folders], "CommonPrefixes") if folders.stop else {}
         common = names(folded.get("Prefix"), encoded=encoded) if folded else []
+
+        def read() -> Columns:
+            return _entries(_columns(body[objects], "Contents"), encoded=encoded)
+
+        if seen is not None and digest == seen.digest:
+            entries = Entries.recalled(seen, read)
+        else:
+            entries = Entries(read(), digest=digest) if objects.stop else Entries()
         return framed(root, entries=entries, common_prefixes=common)
     except (ProtocolError, UnicodeDecodeError, UnusualError):
         return None
+
+
+def _digest(rows: bytes, *, encoded: bool) -> bytes:
+    """Of rows, and of how their names are to be read."""
+    hashed = sha256(b"url" if encoded else b"")
+    hashed.update(rows)
+    return hashed.digest()[:_DIGEST]
 
 
 # -- where the rows are
@@ -238,7 +259,7 @@ def _is_plain(text: str) -> bool:
 # -- what it means
 
 
-def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
+def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Columns:
     keys = names(columns.get("Key"), encoded=encoded)
     nothing = [""] * len(keys)
     sizes, modified = columns.get("Size", nothing), columns.get("LastModified", nothing)
@@ -247,7 +268,7 @@ def _entries(columns: dict[str, Sequence[str]], *, encoded: bool) -> Entries:
     if _PADDED.search(" ".join(sizes)):
         raise UnusualError
     etags = columns.get(_QUOTED) or [bare_etag(etag) for etag in columns.get("ETag", nothing)]
-    return Entries(
+    return (
         keys,
         list(sizes),
         list(etags),

@@ -21,7 +21,8 @@ def check_page(
 
     `floor`: everything up to here has been listed. A folder that `start_after` lies in is still named, though it sorts before.
     """
-    _check_keys(page.entries.keys, prefix=prefix, floor=floor, what=what)
+    if page.entries.is_read:  # else it is a page that was checked when it was seen
+        _check_keys(page.entries.keys, prefix=prefix, floor=floor, what=what)
     previous: bytes | None = None
     for folder in page.common_prefixes:
         if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
@@ -50,7 +51,7 @@ def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: 
 
 def last_of(page: Page) -> bytes | None:
     """The end of what this page covers; None if it is empty."""
-    ends = page.entries.keys[-1:] + page.common_prefixes[-1:]
+    ends = ([page.entries.last] if page.entries else []) + page.common_prefixes[-1:]
     return max(ends) if ends else None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from config.errors import ObjectChangedError, ObjectMissingError
-from ingest.model import Entries, Entry, ObjectHead, Page, Range
+from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
 
 
 @dataclass
@@ -17,6 +18,8 @@ class FakeBucket:
     objects: dict[bytes, tuple[int, str, str, str]] = field(default_factory=dict)
     page_keys: int = 1000
     requests: list[tuple[str, bytes]] = field(default_factory=list)
+    recalled: int = 0
+    """Pages that came again as they were seen."""
     before: Callable[[str, bytes], None] = lambda _request, _key: None
     """Called before each answer: raises what the bucket should raise, or changes the bucket."""
 
@@ -52,20 +55,30 @@ class FakeBucket:
             next_token="more" if len(keys) > most else None,
         )
 
-    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+    ) -> AsyncGenerator[Page]:
         within = within or Range()
         while True:
             self._asked("list", within.lo or prefix)
             page = self._page(prefix, within, self.page_keys)
+            last = page.entries.last if page.entries else None
+            if recall is not None and (seen := recall(within.lo)) is not None and seen.digest == page.entries.digest:
+                assert (seen.hi, seen.listed) == (last, len(page.entries))
+                self.recalled += 1
+                whole = page.entries.columns
+                page = replace(page, entries=Entries.recalled(seen, lambda whole=whole: whole))  # type: ignore[misc]
             yield page
             if page.next_token is None:
                 return
-            within = Range(page.entries[-1].key, within.hi)
+            within = Range(last, within.hi)
 
     def _page(self, prefix: bytes, within: Range, most: int) -> Page:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key in within)
+        entries = [Entry(key, *self.objects[key]) for key in keys[:most]]
+        digest = sha256(repr(entries).encode()).digest() if entries else None
         return Page(
-            entries=Entries.of(Entry(key, *self.objects[key]) for key in keys[:most]),
+            entries=Entries(Entries.of(entries).columns, digest=digest),
             next_token="more" if len(keys) > most else None,
         )
 

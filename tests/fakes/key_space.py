@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from benchmarks.keys import KeySpace
 from benchmarks.listing import list_slice
-from ingest.model import Entries, Entry, Page, Range
+from ingest.model import Entries, Entry, Page, Range, Recall
 
 T = TypeVar("T")
 
@@ -98,7 +98,9 @@ class FarBucket:
         token = None if found.next_index is None else str(found.next_index)
         return Page(entries=entries, common_prefixes=found.prefixes, next_token=token)
 
-    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+    ) -> AsyncGenerator[Page]:
         begin: int | None = None
         while True:
             page = await self.list_page(prefix=prefix, start_after=within.lo if within else None, begin=begin)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.errors import AccessDeniedError, ListingError, RequestRefusedError, SourceUnavailableError
 from ingest.lister import Lister, Piece
-from ingest.model import Entries, Entry, Page, Range
+from ingest.model import Entries, Entry, Page, Range, Recall
 
 
 @dataclass
@@ -48,7 +48,9 @@ class Shelf:
         entries = Entries.of(_entry(name) for name in shown if name not in folders)
         return Page(entries=entries, common_prefixes=folders, next_token="t" if len(names) > len(shown) else None)
 
-    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+    ) -> AsyncGenerator[Page]:
         start = within.lo if within else None
         token: bytes | None = None
         self.open += 1
@@ -288,7 +290,9 @@ async def test_an_error_of_one_stream_is_raised_and_no_task_is_left() -> None:
 
 async def test_a_listing_out_of_order_from_the_start_is_no_listing() -> None:
     class Disorder(Shelf):
-        async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+        async def pages(
+            self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+        ) -> AsyncGenerator[Page]:
             yield Page(entries=Entries.of([_entry(b"a"), _entry(b"b")]), next_token="t")
             raise ListingError("unordered", code="UnorderedListing")
 

@@ -29,7 +29,7 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Usage
 from ingest.events import Event, SpanCommitted
-from ingest.model import Entries, Page, Range
+from ingest.model import Entries, Page, Range, Recall
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_slice, claimed, new_run
@@ -484,8 +484,10 @@ async def test_denied_throughout_is_found_out_before_the_shard_is_done(here: tup
 class Hangs(FakeBucket):
     """Answers with one page and no other."""
 
-    async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
-        async for page in super().pages(prefix=prefix, within=within):
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+    ) -> AsyncGenerator[Page]:
+        async for page in super().pages(prefix=prefix, within=within, recall=recall):
             yield page
             await asyncio.Event().wait()
 
@@ -570,7 +572,9 @@ async def test_a_lease_that_is_lost_ends_the_slice(here: tuple[Catalog, Database
     waiting = asyncio.Event()
 
     class Stuck(FakeBucket):
-        async def pages(self, *, prefix: bytes, within: Range | None = None) -> AsyncGenerator[Page]:
+        async def pages(
+            self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+        ) -> AsyncGenerator[Page]:
             waiting.set()
             await asyncio.Event().wait()
             yield Page(entries=Entries())
