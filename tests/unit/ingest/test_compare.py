@@ -126,3 +126,14 @@ def test_unchanged_is_the_same_fingerprint_and_no_need_for_a_second_look(row: Kn
 )
 def test_each_part_of_the_fingerprint_counts(differs: Callable[[Entry], Entry]) -> None:
     assert len(whole([differs(entry(b"k"))], known(k=asset())).changes) == 1
+
+
+@pytest.mark.parametrize(("hi", "kept"), [(b"b", b"d"), (b"c", None), (None, None)])
+@pytest.mark.parametrize("rows", [known(), known(a=asset(), b=asset())])
+def test_the_digest_of_a_page_stands_for_no_more_than_the_page(
+    rows: Known, hi: bytes | None, kept: bytes | None
+) -> None:
+    """Behind its last key there may be others one day, and the page come again all the same."""
+    page = Entries(Entries.of([entry(b"a"), entry(b"b")]).columns, digest=b"d")
+    assert [span.digest for span in merge(page, rows, within=Range(None, hi), most=2)] == [kept]
+    assert [span.digest for span in merge(page, known(), within=Range(None, hi), most=1)] == [None, None]

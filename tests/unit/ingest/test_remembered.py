@@ -1,0 +1,244 @@
+"""What the last run saw: a page that comes again is known without a look, and never wrongly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from config.errors import AccessDeniedError
+from config.settings import Limits
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.runs import Run, Totals
+from ingest.catalog.tables import spans
+from ingest.model import Range
+from ingest.remembered import Tile, remember
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.running import a_catalog, a_slice, new_run
+
+LIMITS = Limits(
+    page_keys=4, span_probes=4, known_rows=5, list_streams=3, removals_min=10_000, heartbeat_s=60, lease_s=600
+)
+
+
+async def ingest(catalog: Catalog, bucket: FakeBucket, **job: object) -> tuple[Run, Totals]:
+    run_id = await new_run(catalog, **job)
+    while (taken := await catalog.claim(owner="worker", run_id=run_id)) is not None:
+        shard, run = taken
+        await a_slice(catalog, shard, run, bucket, LIMITS).work()
+    await catalog.finish(run_id)
+    return await catalog.run(run_id)
+
+
+async def fresh(work: Callable[[Catalog], Any]) -> Any:
+    with TemporaryDirectory() as folder:
+        async with a_catalog(Path(folder), LIMITS) as (catalog, _):
+            return await work(catalog)
+
+
+def a_bucket(count: int = 23) -> FakeBucket:
+    bucket = FakeBucket(page_keys=LIMITS.page_keys)
+    for number in range(count):
+        bucket.put(b"k%03d" % number)
+    return bucket
+
+
+KEYS = st.sampled_from([*(b"%s%d" % (folder, number) for folder in (b"", b"a/", b"b") for number in range(7)), b"a/"])
+CHANGES = st.lists(st.tuples(KEYS, st.sampled_from(["one", "two", "gone"])), max_size=6)
+JOBS = st.fixed_dictionaries(
+    {
+        "uris": st.sampled_from([["s3://bucket-a"], ["s3://bucket-a/a/"], ["s3://bucket-a/a/", "s3://bucket-a/b"]]),
+        "depth": st.sampled_from(["list", "head"]),
+        "include": st.sampled_from([[], [], ["*1", "*2", "*3"]]),
+    }
+)
+DENIED = st.sets(KEYS, max_size=2)
+STEPS = st.lists(st.tuples(CHANGES, JOBS, DENIED), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_whatever_runs_came_before_the_catalog_is_what_the_last_one_saw(steps: list[Any]) -> None:
+    asyncio.run(fresh(lambda catalog: _follow(catalog, steps)))
+
+
+async def _follow(catalog: Catalog, steps: list[Any]) -> None:
+    bucket = FakeBucket(page_keys=LIMITS.page_keys)
+    truth: dict[bytes, tuple[str, str, str]] = {}
+    for changes, job, denied in steps:
+        for key, etag in changes:
+            if etag == "gone":
+                bucket.objects.pop(key, None)
+            else:
+                bucket.put(key, etag=etag)
+        bucket.before = _denying(denied)
+        run, totals = await ingest(catalog, bucket, **job)
+        if run.state == "needs_confirmation":  # nothing at all is left
+            await catalog.confirm(run.id)
+        _expect(truth, bucket, job, denied)
+        assert await _present(catalog) == truth
+        assert totals.listed == sum(totals.outcomes.values())
+
+
+async def _present(catalog: Catalog) -> dict[bytes, tuple[str, str, str]]:
+    rows = await catalog.find_assets(["c"])
+    return {row["key"]: (row["etag"], row["state"], row["depth"]) for row in rows if row["state"] != "removed"}
+
+
+def _denying(denied: set[bytes]) -> Callable[[str, bytes], None]:
+    def before(request: str, key: bytes) -> None:
+        if request == "head" and key in denied:
+            raise AccessDeniedError("not for you")
+
+    return before
+
+
+def _expect(truth: dict[bytes, tuple[str, str, str]], bucket: FakeBucket, job: Any, denied: set[bytes]) -> None:
+    """What one run makes of what was known."""
+    prefixes = tuple(uri.removeprefix("s3://bucket-a").lstrip("/").encode() for uri in job["uris"])
+    for key in [key for key in {*truth, *bucket.objects} if key.startswith(prefixes)]:
+        if key not in bucket.objects:
+            del truth[key]
+        elif not job["include"] or key[-1:] in (b"1", b"2", b"3"):
+            etag, known = bucket.objects[key][1], truth.get(key)
+            settled = (etag, "present", "head"), (etag, "present", job["depth"])
+            if known not in settled:
+                failed = job["depth"] == "head" and key in denied
+                truth[key] = (etag, "failed", "list") if failed else (etag, "present", job["depth"])
+
+
+async def test_an_unchanged_bucket_is_known_page_by_page_and_rows_are_left_alone(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+        await ingest(catalog, bucket, depth="list")
+        asked: list[str] = []
+        sa.event.listen(
+            database._reader, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: asked.append(statement)
+        )
+        _, totals = await ingest(catalog, bucket, depth="list")
+    assert totals.outcomes["unchanged"] == totals.listed == 23
+    assert bucket.recalled >= 4  # the last page, and those that were cut short the first time, are looked at
+    assert sum("FROM assets" in statement for statement in asked) <= 3
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"depth": "list"}, {"depth": "head"}),
+        ({"depth": "list"}, {"depth": "list", "exclude": ["*9"]}),
+        ({"depth": "list"}, {"depth": "list", "uris": ["s3://bucket-a/k"]}),
+    ],
+)
+async def test_what_another_job_saw_is_not_enough(tmp_path: Path, before: Any, now: Any) -> None:
+    bucket = a_bucket()
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        await ingest(catalog, bucket, **before)
+        await ingest(catalog, bucket, **now)
+    assert bucket.recalled == 0
+
+
+async def test_a_span_of_which_something_was_filtered_is_looked_at_again(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        await ingest(catalog, bucket, depth="list", exclude=["*9"])
+        await ingest(catalog, bucket, depth="list")
+        assert sorted(await _present(catalog)) == sorted(bucket.objects)
+
+
+async def test_a_run_in_between_that_met_the_place_counts(tmp_path: Path) -> None:
+    """It may have written any row there."""
+    bucket = a_bucket()
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        await ingest(catalog, bucket, depth="list")
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-a/k00"])
+        await ingest(catalog, bucket, depth="list")
+        assert bucket.recalled == 0
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-a/elsewhere/", "s3://bucket-b"])
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-c"])
+        assert bucket.recalled == 0
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-c"])
+    assert bucket.recalled > 0
+
+
+async def test_an_object_that_was_met_newer_than_it_was_listed_is_looked_at_again(tmp_path: Path) -> None:
+    """Should the older one come back, the page would come again, but the record is of the newer one."""
+    bucket = a_bucket(8)
+
+    def meanwhile(request: str, key: bytes) -> None:
+        if (request, key) == ("head", b"k002"):
+            bucket.before = lambda _request, _key: None
+            bucket.put(b"k002", etag="newer", at="2026-02-02T00:00:00.000Z")
+
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        await ingest(catalog, bucket, depth="head", uris=["s3://bucket-a/k00"])
+        bucket.put(b"k002", etag="changed")
+        older = dict(bucket.objects)
+        bucket.before = meanwhile
+        await ingest(catalog, bucket, depth="head", uris=["s3://bucket-a/k00"])
+        assert (await _present(catalog))[b"k002"][0] == "newer"
+        bucket.objects = older
+        await ingest(catalog, bucket, depth="head", uris=["s3://bucket-a/k00"])
+        assert (await _present(catalog))[b"k002"][0] == "changed"
+
+
+async def test_what_is_missing_is_asked_about_again_until_it_is_decided(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    none_goes = LIMITS.model_copy(update={"removals_most": 0})
+    async with a_catalog(tmp_path, none_goes) as (catalog, _):
+        await ingest(catalog, bucket, depth="list")
+        bucket.objects.pop(b"k002")
+        for _ in range(3):
+            assert (await ingest(catalog, bucket, depth="list"))[0].state == "needs_confirmation"
+
+
+async def test_more_spans_than_may_be_remembered_are_not(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    few = LIMITS.model_copy(update={"remembered_spans": 3})
+    async with a_catalog(tmp_path, few) as (catalog, _):
+        await ingest(catalog, bucket, depth="list")
+        await ingest(catalog, bucket, depth="list")
+    assert bucket.recalled == 0
+
+
+async def test_a_span_that_left_something_to_do_has_no_digest(tmp_path: Path) -> None:
+    bucket = a_bucket(8)
+    bucket.before = _denying({b"k001"})
+    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-a/k00"])
+        await ingest(catalog, bucket, depth="head", uris=["s3://bucket-a/k00"])
+        query = sa.select(spans.c.digest).where(spans.c.failed > 0)
+        assert await database.read(lambda tx: set(tx.execute(query).scalars())) == {None}
+
+
+BOUNDS = st.lists(st.binary(min_size=1, max_size=2), unique=True, max_size=12).map(sorted)
+
+
+@given(BOUNDS, st.data(), st.integers(1, 6), st.none() | st.binary(max_size=2), st.none() | st.binary(max_size=2))
+def test_pages_that_were_cut_short_are_joined_as_far_as_a_page_holds(
+    bounds: list[bytes], data: st.DataObject, page_keys: int, lo: bytes | None, hi: bytes | None
+) -> None:
+    ends = [None, *bounds, None]
+    counts = data.draw(st.lists(st.integers(0, page_keys), min_size=len(ends) - 1, max_size=len(ends) - 1))
+    tiles = [Tile(*edge, count, b"d") for edge, count in zip(pairwise(ends), counts, strict=True)]
+    found = remember(tiles, page_keys=page_keys)
+
+    held: list[int] = [0]
+    for tile in tiles:
+        held[-1] += tile.listed
+        if tile.hi in found.cuts.ends:
+            held.append(0)
+    assert all(count <= page_keys for count in held)
+    assert all(one + other > page_keys for one, other in pairwise(held) if one < page_keys and other)
+    assert set(found.cuts.short) <= set(found.cuts.ends) <= set(bounds)
+
+    pieces = found.cuts.apart(Range(lo, hi))
+    assert (pieces[0].lo, pieces[-1].hi) == (lo, hi)
+    assert all(one.hi == other.lo for one, other in pairwise(pieces))
