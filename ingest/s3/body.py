@@ -38,21 +38,30 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 def read_head(headers: Mapping[str, str], *, size: int) -> ObjectHead:
     """Headers of a HEAD or GET, their names in lower case, as a record; `size` is that of the whole object."""
     said = headers if "".join(headers.values()).isascii() else {name: _text(value) for name, value in headers.items()}
-    amz = [name for name in said if name.startswith("x-amz-")]
-    sums = {name[len(_CHECKSUM) :]: said[name] for name in amz if name.startswith(_CHECKSUM) and name not in _NO_SUMS}
+    kept: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    sums: dict[str, str] = {}
+    for name, value in said.items():
+        if name in _KEPT:
+            kept[name] = value
+        elif name.startswith(_META):
+            metadata[name[len(_META) :]] = value
+        elif name.startswith(_CHECKSUM) and name not in _NO_SUMS:
+            sums[name[len(_CHECKSUM) :]] = value
     algorithm = min(sums) if sums else ""
+    get = said.get
     return ObjectHead(
-        size=size,
-        etag=bare_etag(said.get("etag", "")),
-        last_modified=said.get("last-modified", ""),
-        content_type=said.get("content-type", ""),
-        storage_class=said.get("x-amz-storage-class") or "STANDARD",
-        version_id=said.get("x-amz-version-id", ""),
-        checksum_algorithm=algorithm.upper(),
-        checksum=sums.get(algorithm, ""),
-        checksum_type=said.get("x-amz-checksum-type", ""),
-        metadata={name[len(_META) :]: said[name] for name in amz if name.startswith(_META)},
-        headers={name: said[name] for name in sorted(said.keys() & _KEPT)},
+        size,
+        bare_etag(get("etag", "")),
+        get("last-modified", ""),
+        get("content-type", ""),
+        get("x-amz-storage-class") or "STANDARD",
+        get("x-amz-version-id", ""),
+        algorithm.upper(),
+        sums.get(algorithm, ""),
+        get("x-amz-checksum-type", ""),
+        metadata,
+        kept,
     )
 
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from config.settings import Limits
 from ingest.s3.dial import Dialer
 from ingest.s3.http1 import Head, write_request
+from ingest.s3.outbox import Outbox
 from ingest.s3.transport import Places, TransportError
 from ingest.s3.wire import Wire
 
@@ -90,6 +91,7 @@ class LeanTransport:
         self.places = Places(limits.connections_per_host)
         self._limits = limits
         self._dialer = dialer
+        self._outbox = Outbox()
         self._origins: WeakValueDictionary[str, _Origin] = WeakValueDictionary()
         self._open: set[Wire] = set()
         self._lost_one = asyncio.Event()
@@ -110,7 +112,9 @@ class LeanTransport:
         return LeanAnswer(wire, server, await wire.ask(request, bodiless=bodiless))
 
     async def _connect(self, server: _Origin) -> Wire:
-        wire = await self._dialer.dial(server.scheme, server.host, server.port, lambda: Wire(self._limits, server.lost))
+        wire = await self._dialer.dial(
+            server.scheme, server.host, server.port, lambda: Wire(self._limits, self._outbox, server.lost)
+        )
         # not in connection_made: uvloop forgets to tell a protocol of its end when the dialling is cancelled just then
         if wire.open:
             self._open.add(wire)

@@ -35,7 +35,7 @@ class Signer:
     """Signs for one client. Keeps derived keys, not sessions, and how the second at hand is written."""
 
     def __init__(self) -> None:
-        self._keys: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._macs: OrderedDict[tuple[str, str, str], hmac.HMAC] = OrderedDict()
         self._second, self._text = -1, ""
 
     def sign(
@@ -67,10 +67,10 @@ class Signer:
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{EMPTY_BODY_SHA256}"
         scope = f"{stamp[:8]}/{region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        key = self._key(session.secret_access_key, stamp[:8], region)
-        signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode(), "sha256").hex()
+        mac = self._mac(session.secret_access_key, stamp[:8], region)
+        mac.update(f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode())
         signed["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={session.access_key_id}/{scope}, SignedHeaders={listed}, Signature={signature}"
+            f"AWS4-HMAC-SHA256 Credential={session.access_key_id}/{scope}, SignedHeaders={listed}, Signature={mac.hexdigest()}"
         )
         return signed
 
@@ -79,14 +79,14 @@ class Signer:
             self._second, self._text = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         return self._text
 
-    def _key(self, secret: str, date: str, region: str) -> bytes:
-        kept = self._keys.get((secret, date, region))
-        if kept is not None:
-            return kept
-        key = f"AWS4{secret}".encode()
-        for part in (date, region, "s3", "aws4_request"):
-            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        self._keys[secret, date, region] = key
-        if len(self._keys) > _KEYS_KEPT:
-            self._keys.popitem(last=False)
-        return key
+    def _mac(self, secret: str, date: str, region: str) -> hmac.HMAC:
+        """One that has the derived key. A copy, since `hmac.digest` gives up the interpreter's lock each time, and waits for it."""
+        kept = self._macs.get((secret, date, region))
+        if kept is None:
+            key = f"AWS4{secret}".encode()
+            for part in (date, region, "s3", "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            kept = self._macs[secret, date, region] = hmac.new(key, digestmod="sha256")
+            if len(self._macs) > _KEYS_KEPT:
+                self._macs.popitem(last=False)
+        return kept.copy()

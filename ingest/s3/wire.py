@@ -10,6 +10,7 @@ from typing import cast
 
 from config.settings import Limits
 from ingest.s3.http1 import BLOCK_END, Chunks, Head, may_begin, read_head
+from ingest.s3.outbox import Outbox
 from ingest.s3.transport import Code, TransportError
 
 _INTERIM = 8
@@ -19,9 +20,10 @@ _INTERIM = 8
 class Wire(asyncio.Protocol):
     """Asked by its pool, then read through an answer until that is left. One task at a time."""
 
-    def __init__(self, limits: Limits, lost: Callable[[Wire], None]) -> None:
+    def __init__(self, limits: Limits, outbox: Outbox, lost: Callable[[Wire], None]) -> None:
         """`lost` is called when it was connected and its socket is gone."""
         self._limits = limits
+        self._outbox = outbox
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -62,7 +64,7 @@ class Wire(asyncio.Protocol):
             raise self._failure()
         self._asked, self._bodiless, self._ended = True, bodiless, False
         self.head, self.untouched, self._interim = None, True, 0
-        self._transport.write(request)
+        self._outbox.put(self._transport, request)
         now = self._loop.time()
         self._whole_due = now + self._limits.request_s
         try:

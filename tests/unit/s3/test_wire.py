@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.settings import Limits
+from ingest.s3.outbox import Outbox
 from ingest.s3.transport import TransportError
 from ingest.s3.wire import Wire
 
@@ -71,7 +72,7 @@ class Got:
 
 
 def wired(**fields: float) -> tuple[Wire, Socket]:
-    wire = Wire(Limits(**fields), lambda _wire: None)
+    wire = Wire(Limits(**fields), Outbox(), lambda _wire: None)
     return wire, Socket(wire)
 
 
@@ -345,3 +346,15 @@ async def test_a_timer_is_not_set_for_each_request() -> None:
         timers.add(wire._timer)
     assert len(timers) == 1
     wire.abort()
+
+
+async def test_requests_of_one_turn_are_sent_together_and_none_on_a_closed_socket() -> None:
+    (one, first), (other, second) = wired(), wired()
+    asking = [asyncio.create_task(wire.ask(b"asked", bodiless=True)) for wire in (one, other)]
+    await asyncio.sleep(0)
+    assert (first.written, second.written) == ([], [])
+    other.abort()
+    await asyncio.sleep(0)
+    assert (first.written, second.written) == ([b"asked"], [])
+    asking[0].cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
