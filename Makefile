@@ -2,7 +2,7 @@
 #   make demo     a whole cloud on this machine: a worker ingests a bucket through an assumed role (under two minutes)
 #   make test     the tests; ARGS="-k catalog" passes on to pytest
 #   make check    ruff, the formatter and mypy
-#   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else an hour
+#   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else half an hour
 #   make serve    the demo's cloud and worker, kept up until Ctrl-C
 # Needs Python 3.11 to 3.14, pip, venv and a C compiler. PYTHON=/path/to/python chooses one, VENV=/path another place.
 
@@ -38,7 +38,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP) $(VENV)/peers/.installed
-	@echo "==> bench: longshore and its peers against the same synthetic S3; ARGS=--quick for a minute, else an hour"
+	@echo "==> bench: longshore and its peers against the same synthetic S3; ARGS=--quick for a minute, else half an hour"
 	@$(BIN)/python -m benchmarks.run --peers-python $(VENV)/peers/bin/python $(ARGS)
 
 serve: $(STAMP)

@@ -13,7 +13,7 @@ from benchmarks.works import STREAMS, Work
 _NOTES = f"""
 Every row is a process of its own, timed from its start to its end, on one machine with the synthetic server beside it. Ours parses,
 checks and commits to a fresh SQLite catalog, whose rows are then compared with the key space; peers list (and HEAD) and keep nothing.
-`objects/s` is of the median run. `to longshore` is how many times faster longshore went. `requests` counts what reached the
+`objects/s` is of the median run. `longshore is` how many times as fast. `requests / fewest` counts what reached the
 server, over the fewest that can do the work (a LIST for each 1,000 keys, at head depth also a HEAD for each). CPU is user and
 system time of the process per million objects; memory its highest resident size. `floor` asks for known pages with {STREAMS} streams
 and reads bytes without looking: what server and sockets cost, and what nobody here can beat. A slow peer may do a part of a
@@ -22,10 +22,15 @@ lean transport; `bare_aiohttp` the same over the fallback.
 """
 
 
-def page(results: Sequence[Result], *, command: str, load: float) -> str:
-    """The whole of RESULTS.md. `load`: of the machine when the first run began."""
+def page(results: Sequence[Result], *, command: str, load: float, judged: bool = True) -> str:
+    """The whole of RESULTS.md. `load`: of the machine when the first run began. `judged`: sizes are those that targets are for."""
     lines = ["# Results", "", f"Printed by `{command}`.", "", _machine(load), _NOTES]
-    if reached := list(targets.lines(results)):
+    if not judged:
+        lines += [
+            "Sizes are small here, so that starting up is most of it: this shows that everything runs, and no more.",
+            "",
+        ]
+    elif reached := list(targets.lines(results)):
         lines += ["## Targets", "", *_table(("", "wanted", "seen", "reached"), reached), ""]
     for work in dict.fromkeys(result.work.name for result in results):
         lines += _section([result for result in results if result.work.name == work])
@@ -50,7 +55,7 @@ def _section(results: Sequence[Result]) -> list[str]:
     ran = [result for result in results if result.runs]
     ours = next((result for result in ran if result.tool == "longshore"), None)
     rows = [_row(result, ours) for result in sorted(ran, key=lambda result: -result.rate)]
-    titles = ("", "runs", "objects", "seconds", "objects/s", "to longshore", "requests", "CPU s/M", "peak MB")
+    titles = ("", "runs", "objects", "seconds", "objects/s", "longshore is", "requests / fewest", "CPU s/M", "peak MB")
     lines = [f"## {work.title}", "", f"{work.keys:,} keys, shape `{work.shape}`.", "", *_table(titles, rows), ""]
     lines += [f"- {note}" for note in _remarks(work, ran, ours)]
     lines += [f"- {result.tool}: {result.missing}" for result in results if result.missing]
@@ -59,7 +64,7 @@ def _section(results: Sequence[Result]) -> list[str]:
 
 def _row(result: Result, ours: Result | None) -> tuple[str, ...]:
     name = f"**{result.tool}**" if result is ours else result.tool
-    ratio = f"{ours.rate / result.rate:.2f}" if ours else ""
+    ratio = f"{ours.rate / result.rate:.2f}x" if ours else ""
     requests = "" if result.tool == "floor" else f"{result.over_fewest:.2f}"
     return (
         name,
@@ -89,7 +94,7 @@ def _remarks(work: Work, ran: Sequence[Result], ours: Result | None) -> Iterable
         yield f"round trips alone: {round_trips_s(work):.2f} s with {STREAMS} at once; longshore took {ours.seconds:.2f} s"
     if work.limit:
         kept = ours.goodput / work.limit
-        yield f"goodput {ours.goodput:,.0f} HEAD/s, {kept:.0%} of the limit; {ours.throttled:.2%} of answers were 503"
+        yield f"goodput {ours.goodput:,.0f} HEAD/s from the first request to the last, {kept:.0%} of the limit; {ours.throttled:.2%} of answers were 503"
     if work.name == "memory":
         yield "MB resident over seconds: " + ", ".join(
             f"{mb:.0f}@{at:.0f}" for at, mb in memory_over_time(ours.runs[0])

@@ -28,6 +28,7 @@ from benchmarks.works import STREAMS, Work, works
 _SLOW_S = 60.0
 """A tool that takes longer runs once only: its start matters less than everybody's patience."""
 _CACHED_KEYS = 1_000_000
+HERE = Path(__file__).resolve().parent
 
 
 class Bench:
@@ -151,7 +152,9 @@ def _arguments() -> argparse.Namespace:
         "--peers-python", type=Path, default=Path(sys.executable), help="the Python where the peers are installed"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent, help="the folder for RESULTS.md and RESULTS.json"
+        "--out",
+        type=Path,
+        help="the folder for RESULTS.md and RESULTS.json; benchmarks/ for a whole run, .benchmarks/ for a part of one",
     )
     return parser.parse_args()
 
@@ -165,11 +168,16 @@ def main() -> None:
     load, began = os.getloadavg()[0], time.monotonic()
     chosen = [work for work in every if not groups or work.group in groups]
     results = measure(chosen, python=asked.peers_python.absolute(), only=frozenset(only) if only else None)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "RESULTS.md").write_text(page(results, command=_command(asked), load=load))
+    whole = not (asked.quick or groups or only or asked.repeat or asked.keys)
+    out: Path = asked.out or (HERE if whole else HERE.parent / ".benchmarks")
+    out.mkdir(parents=True, exist_ok=True)
+    judged = not asked.quick and asked.keys is None
+    (out / "RESULTS.md").write_text(page(results, command=_command(asked), load=load, judged=judged))
     told = json.dumps([result.as_json() for result in results], indent=1)
-    (asked.out / "RESULTS.json").write_text(told + "\n")
-    print(f"{len(results)} rows in {time.monotonic() - began:.0f} s: {asked.out / 'RESULTS.md'}")
+    (out / "RESULTS.json").write_text(told + "\n")
+    print(
+        f"{sum(bool(result.runs) for result in results)} rows in {time.monotonic() - began:.0f} s: {out / 'RESULTS.md'}"
+    )
 
 
 def _command(asked: argparse.Namespace) -> str:

@@ -32,6 +32,7 @@ metadata = sa.MetaData()
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a transaction waits for another process's; several worker processes share one SQLite file."""
+_MIGRATION_MS = 600_000
 _READERS = 4
 _WRITER_KIB, _READER_KIB = 16 * 1024, 2 * 1024
 """What each connection keeps of the file in memory; the system keeps the rest."""
@@ -225,8 +226,17 @@ def _migrate(writer: sa.Engine, reader: sa.Engine) -> None:
                 return  # a process that starts need not wait for those that write, nor load what migrates
     from config.migrating import upgrade
 
+    _be_patient(writer, _MIGRATION_MS)  # others may be at it, and a large catalog takes minutes
     with writer.begin() as connection:  # BEGIN IMMEDIATE: of several that start together one migrates, the others wait
         upgrade(connection, _MIGRATIONS)
+    _be_patient(writer, BUSY_TIMEOUT_MS)
+
+
+def _be_patient(engine: sa.Engine, milliseconds: int) -> None:
+    """On the engine's one connection."""
+    connection = engine.raw_connection()
+    connection.cursor().execute(f"PRAGMA busy_timeout = {milliseconds}")
+    connection.close()
 
 
 def _translated(error: DBAPIError) -> CatalogError:

@@ -63,7 +63,7 @@ class Limits(BaseModel):
     list_streams: int = Field(32, ge=1, description="ranges of one shard that are listed at the same time")
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
-    connections_per_host: int = Field(128, ge=1, description="sockets open to one endpoint")
+    connections_per_host: int = Field(256, ge=1, description="sockets open to one endpoint")
     keep_alive_s: float = Field(15.0, gt=0, description="how long a socket that nobody uses is kept")
     names: int = Field(1000, ge=1, description="host names whose addresses are kept")
     names_s: float = Field(60.0, gt=0, description="how long they are kept")
@@ -84,7 +84,11 @@ class Limits(BaseModel):
     gate_first: int = Field(
         64, ge=1, description="requests in flight at first, of one class (list, read) and bucket in one process"
     )
-    gate_most: int = Field(512, ge=1, description="... and at most, while more of them bring more")
+    gate_most: int = Field(
+        192,
+        ge=1,
+        description="... and at most, while more of them bring more; others at that endpoint need sockets, too",
+    )
     gate_slowest: float = Field(5.0, gt=0, description="requests per second that are sent however much is refused")
     gates: int = Field(1_000, ge=1, description="buckets and classes whose pace one process remembers")
     range_skip_bytes: int = Field(
@@ -103,7 +107,7 @@ class Limits(BaseModel):
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
     remembered_spans: int = Field(
-        100_000, ge=0, description="spans of the run before that are remembered; beyond, rows are compared one by one"
+        30_000, ge=0, description="spans of the run before that are remembered; beyond, rows are compared one by one"
     )
     known_rows: int = Field(5000, ge=1, description="catalog rows that one span may compare with")
     pieces_at_once: int = Field(8, ge=1, description="pages of one shard that are compared and probed at the same time")

@@ -11,6 +11,10 @@ GateClass = Literal["list", "read"]
 """What storage counts apart: HEADs and GETs are one."""
 
 
+NEVER_SENT = frozenset({"AddressDenied", "CertificateInvalid", "RequestInvalid", "Unreachable"})
+"""Outcomes of attempts that ended before a byte was sent, so that nobody asks for money."""
+
+
 class RequestMade(NamedTuple):
     """One attempt of one request to the storage ended. The one event that comes for every object."""
 

@@ -106,10 +106,10 @@ class Gate:
         self._tell()
         if self._pace.rate is not None and not limited:
             log.warning(
-                "the storage refuses requests; they are paced",
+                "the storage refuses or fails too much; requests are paced",
                 bucket=self._bucket,
                 request=self._request,
-                per_second=round(self._pace.rate, 1),
+                per_second_at_first=round(self._pace.rate, 1),
             )
             self._calm = self._later(QUIET_S, self._calmed)
         self._serve()

@@ -33,6 +33,11 @@ class PrefixSource(NamedTuple):
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.prefix.decode()}"
 
+    def meets(self, other: PrefixSource) -> bool:
+        """Whether they may have an object in common."""
+        near = self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
+        return self.bucket == other.bucket and near
+
     @classmethod
     def parse(cls, uri: str) -> Self:
         """Read `s3://bucket/prefix`. Nothing is percent-decoded. Raises ValueError that says what to type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ingest.catalog.shards import Usage
-from ingest.events import Event, Observe, RequestMade
+from ingest.events import NEVER_SENT, Event, Observe, RequestMade
 
 
 class Meter:
@@ -16,7 +16,7 @@ class Meter:
         self._spent: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, RequestMade):
+        if isinstance(event, RequestMade) and event.outcome not in NEVER_SENT:
             self._spent[event.request] += 1
             self._spent["bytes"] += event.bytes_read
         self._onward(event)

@@ -146,8 +146,8 @@ class Worker:
                 "shard rests",
                 code=error.code,
                 reason=error.message,
-                seconds=round(rest_s, 1),
-                failures=shard.failures + 1,
+                again_in_s=round(rest_s, 1),
+                failures=f"{shard.failures + 1} of {self.limits.failures_before_rest}",
             )
             await self._let_go(shard, meter, rest_s=rest_s, failed=True)
             return "resting"

@@ -137,7 +137,7 @@ class Catalog:
         """What the run before this one saw of a source; see `remembering.last_seen`."""
         limits = self._limits
         find = partial(remembering.last_seen, run=run, source=source, limit=limits.remembered_spans)
-        return remember(await self._database.read(find), page_keys=limits.page_keys)
+        return await self._database.read(lambda tx: remember(find(tx), page_keys=limits.page_keys))
 
     async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:
         """Commit spans of one place, all or none; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""

@@ -9,7 +9,6 @@ from ingest.catalog import runs
 from ingest.catalog.runs import Run
 from ingest.catalog.tables import assets
 from ingest.catalog.tables import runs as table
-from ingest.job import PrefixSource
 
 
 def find(tx: sa.Connection, workspace: str, name: str) -> Run:
@@ -48,15 +47,11 @@ def _later(tx: sa.Connection, run: Run) -> Run | None:
     query = sa.select(table.c.id).where(
         table.c.workspace == run.workspace,
         table.c.connection_id == run.connection_id,
-        sa.tuple_(table.c.created_at, table.c.id) > sa.tuple_(sa.literal(run.created_at), sa.literal(run.id)),
+        table.c.number > run.number,
         table.c.started_at.is_not(None),
     )
-    for run_id in tx.execute(query.order_by(table.c.created_at.desc(), table.c.id.desc())).scalars():
+    for run_id in tx.execute(query.order_by(table.c.number.desc())).scalars():
         other = runs.get(tx, run.workspace, run_id)
-        if any(_intersect(one, two) for one in run.sources for two in other.sources):
+        if any(one.meets(two) for one in run.sources for two in other.sources):
             return other
     return None
-
-
-def _intersect(one: PrefixSource, two: PrefixSource) -> bool:
-    return one.bucket == two.bucket and (one.prefix.startswith(two.prefix) or two.prefix.startswith(one.prefix))

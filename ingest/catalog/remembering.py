@@ -6,14 +6,18 @@ else should ever write rows, or take them away, must take the digests of the spa
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 
-from ingest.catalog import runs
 from ingest.catalog.runs import Run
-from ingest.catalog.tables import runs as table_of_runs
+from ingest.catalog.tables import runs
 from ingest.catalog.tables import spans as table
 from ingest.job import DEPTHS, PrefixSource
 from ingest.remembered import Tile
+
+_LOOKED_AT = 20
+"""Older runs of the connection. If none of so many has been there, nothing is remembered."""
 
 
 def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[Tile]:
@@ -24,29 +28,24 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
         return []
     wanted = run.sources[source]
     older = (
-        sa.select(table_of_runs.c.id)
+        sa.select(runs.c.id, runs.c.sources, runs.c.job)
         .where(
-            table_of_runs.c.connection_id == run.connection_id,
-            sa.tuple_(table_of_runs.c.created_at, table_of_runs.c.id)
-            < sa.tuple_(sa.literal(run.created_at), sa.literal(run.id)),
-            sa.exists().where(table.c.run_id == table_of_runs.c.id),
+            runs.c.connection_id == run.connection_id,
+            runs.c.number < run.number,
+            sa.exists().where(table.c.run_id == runs.c.id),
         )
-        .order_by(table_of_runs.c.created_at.desc(), table_of_runs.c.id.desc())
+        .order_by(runs.c.number.desc())
+        .limit(_LOOKED_AT)
     )
-    for run_id in tx.execute(older).scalars():
-        last = runs.get(tx, run.workspace, run_id)
-        meeting = [number for number, theirs in enumerate(last.sources) if _meet(theirs, wanted)]
+    for row in tx.execute(older):
+        theirs = [PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)]
+        meeting = [number for number, one in enumerate(theirs) if one.meets(wanted)]
         if meeting:
-            alone = len(meeting) == 1 and last.sources[meeting[0]] == wanted
-            deep = last.job is not None and DEPTHS.index(last.job.depth) >= DEPTHS.index(run.job.depth)
-            return _tiles(tx, run_id, meeting[0], limit=limit) if alone and deep else []
+            alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
+            depth = json.loads(row.job).get("depth")
+            deep = depth in DEPTHS[DEPTHS.index(run.job.depth) :]
+            return _tiles(tx, row.id, meeting[0], limit=limit) if alone and deep else []
     return []
-
-
-def _meet(one: PrefixSource, other: PrefixSource) -> bool:
-    """Whether they may have a key in common."""
-    near = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
-    return one.bucket == other.bucket and near
 
 
 def _tiles(tx: sa.Connection, run_id: str, source: int, *, limit: int) -> list[Tile]:

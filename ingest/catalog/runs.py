@@ -37,6 +37,8 @@ class Run:
     state: str
     error_code: str | None
     error: str | None
+    number: int
+    """Higher than that of every run written before, whatever the clock said."""
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -120,7 +122,8 @@ def create_failed(
 
 def _insert(tx: sa.Connection, **values: Any) -> str:
     run_id = new_run_id()
-    tx.execute(sa.insert(table).values(id=run_id, created_at=db_now(), removed=0, **values))
+    number = sa.select(sa.func.coalesce(sa.func.max(table.c.number), 0) + 1).scalar_subquery()
+    tx.execute(sa.insert(table).values(id=run_id, number=number, created_at=db_now(), removed=0, **values))
     return run_id
 
 
@@ -157,6 +160,7 @@ def _run(row: sa.Row[Any]) -> Run:
         state=row.state,
         error_code=row.error_code,
         error=row.error,
+        number=row.number,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -90,7 +90,7 @@ def claim(
         .subquery()
     )
     query = (
-        sa.select(table, runs.c.connection_id, runs.c.sources, runs.c.created_at)
+        sa.select(table, runs.c.connection_id, runs.c.sources, runs.c.number, runs.c.created_at)
         .join(runs, runs.c.id == table.c.run_id)
         .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
         .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
@@ -101,9 +101,7 @@ def claim(
     if origin is not None:
         query = query.where(runs.c.origin == origin)
     rows = tx.execute(query)
-    row = next(
-        (row for row in rows if not _older(tx, row.run_id, row.connection_id, row.created_at, row.sources)), None
-    )
+    row = next((row for row in rows if not _older(tx, row.connection_id, row.number, row.sources)), None)
     if row is None:
         return None
     lease = {"state": "leased", "owner": owner, "lease_until": db_now() + _ms(lease_s), "worked_at": db_now()}
@@ -122,16 +120,16 @@ def claim(
 def waits_for(tx: sa.Connection, run_id: str) -> list[str]:
     """Older runs of the same connection that list the same place and have not ended."""
     run = tx.execute(sa.select(runs).where(runs.c.id == run_id)).one()
-    return _older(tx, run.id, run.connection_id, run.created_at, run.sources)
+    return _older(tx, run.connection_id, run.number, run.sources)
 
 
-def _older(tx: sa.Connection, run_id: str, connection_id: str, created_at: int, sources: str) -> list[str]:
+def _older(tx: sa.Connection, connection_id: str, number: int, sources: str) -> list[str]:
     older = sa.select(runs.c.id, runs.c.sources).where(
         runs.c.connection_id == connection_id,
         runs.c.state.in_(("queued", "running")),
-        sa.tuple_(runs.c.created_at, runs.c.id) < sa.tuple_(sa.literal(created_at), sa.literal(run_id)),
+        runs.c.number < number,
     )
-    found = tx.execute(older.order_by(runs.c.created_at, runs.c.id))
+    found = tx.execute(older.order_by(runs.c.number))
     return [row.id for row in found if _intersect(row.sources, sources)]
 
 

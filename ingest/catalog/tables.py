@@ -26,7 +26,10 @@ runs = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
+    sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),  # in the order in which runs were written
     sa.Index("runs_newest", "workspace", "created_at"),
+    sa.Index("runs_of_connection", "connection_id", "number"),
+    sa.Index("runs_in_order", "number"),
     sa.Index("runs_job", "workspace", "job_id", unique=True, sqlite_where=sa.text("job_id IS NOT NULL")),
 )
 
@@ -75,7 +78,7 @@ spans = sa.Table(
         "digest", sa.LargeBinary
     ),  # of what was listed, if the catalog holds exactly that and nothing is left to do
     sa.Column("committed_at", sa.BigInteger, nullable=False),
-    sa.Index("spans_of_run", "run_id"),
+    sa.Index("spans_of_source", "run_id", "source", "lo"),
 )
 
 assets = sa.Table(

@@ -117,6 +117,9 @@ _NEXT: Mapping[type[SourceError], str] = {
     SourceUnavailableError: "If it lasts, look at the storage and the network",
 }
 
+_WORDLESS: Mapping[int, str] = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
+"""What S3 calls these where it has no document to say so, as in the answer to a HEAD."""
+
 _OF_A_LIST: Mapping[type[SourceError], type[SourceError]] = {ObjectMissingError: BucketMissingError}
 
 
@@ -156,8 +159,8 @@ def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
     region = headers.get("x-amz-bucket-region") or document.region
     kind = _kind(subject, refusal, code=code, region=region)
     fields: dict[str, object] = {"status": refusal.status}
-    if code in CODES:
-        fields["code"] = code
+    if code in CODES or (not code and refusal.status in _WORDLESS):
+        fields["code"] = code or _WORDLESS[refusal.status]
     if request_id := headers.get("x-amz-request-id") or document.request_id:
         fields["request_id"] = request_id[:100]
     if issubclass(kind, RegionError) and region:

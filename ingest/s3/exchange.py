@@ -53,11 +53,16 @@ class Call:
 class _Turn:
     """A request may be sent: the bucket's gate let it in, and there is a socket for it."""
 
-    __slots__ = ("_gate", "_place", "began")
+    __slots__ = ("_gate", "_place", "_waited_since", "began")
 
-    def __init__(self, gate: Gate, place: asyncio.Semaphore) -> None:
-        self._gate, self._place = gate, place
+    def __init__(self, gate: Gate, place: asyncio.Semaphore, *, waited_since: float) -> None:
+        self._gate, self._place, self._waited_since = gate, place, waited_since
         self.began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the gate let it in: that there are too few sockets is a reason not to let in more."""
+        return time.perf_counter() - self._waited_since
 
     def end(self) -> None:
         self._place.release()
@@ -158,10 +163,10 @@ class Exchange:
             raise
         answered = Answered(call.subject, turn, self._observe)
         try:
-            answered.begin(await self._http.send(call.method, address.origin, target, headers))
-            gate.saw(verdict(answered.status), admitted=admitted, seconds=time.perf_counter() - turn.began)
+            answered.begin(await self._send(call, address.origin, target, headers))
+            gate.saw(verdict(answered.status), admitted=admitted, seconds=turn.seconds)
         except TransportError as error:
-            failure = _ours(call.subject, error)
+            failure = _ours(call.subject, error, address.origin)
             answered.end(failure)
             raise failure from None
         except BaseException as error:
@@ -172,9 +177,19 @@ class Exchange:
                 raise await self._refused(call, answered)
         return answered
 
+    async def _send(self, call: Call, origin: str, target: str, headers: Mapping[str, str]) -> Answer:
+        try:
+            return await self._http.send(call.method, origin, target, headers)
+        except TransportError as error:
+            if not error.stale:
+                raise
+        subject = call.subject
+        self._observe(RequestMade(subject.bucket, subject.request, "ConnectionLost", seconds=0.0, bytes_read=0))
+        return await self._http.send(call.method, origin, target, headers, fresh=True)
+
     async def _turn(self, subject: Subject, address: Address, gate: Gate) -> _Turn:
         """Wait for a socket to be free before the session is asked for, which might end while a signed request waits."""
-        places = self._http.places.of(address.origin)
+        places, since = self._http.places.of(address.origin), time.perf_counter()
         try:
             if places.locked():
                 async with asyncio.timeout(self._limits.request_s):
@@ -187,7 +202,7 @@ class Exchange:
         except BaseException:
             gate.leave()
             raise
-        return _Turn(gate, places)
+        return _Turn(gate, places, waited_since=since)
 
     def refusal(self, call: Call, answered: Answered, body: bytes) -> SourceError:
         """The error that an answer is."""
@@ -240,5 +255,8 @@ _KINDS: Mapping[Code, type[SourceError]] = {
 """What is not mended by itself; all else is SourceUnavailableError."""
 
 
-def _ours(subject: Subject, error: TransportError) -> SourceError:
-    return explained(_KINDS.get(error.code, SourceUnavailableError), subject, error.why, code=error.code)
+def _ours(subject: Subject, error: TransportError, origin: str = "") -> SourceError:
+    why = error.why
+    if error.code == "Unreachable":
+        why += f"; it was asked at {origin}: if that is wrong, mend the endpoint, which AWS_ENDPOINT_URL_S3 sets"
+    return explained(_KINDS.get(error.code, SourceUnavailableError), subject, why, code=error.code)

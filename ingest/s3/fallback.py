@@ -134,7 +134,15 @@ class AiohttpTransport:
             headers={"User-Agent": "longshore", "Accept-Encoding": "identity"},
         )
 
-    async def send(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> AiohttpAnswer:
+    async def send(
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        fresh: bool = False,  # noqa: ARG002 - aiohttp repeats by itself what a kept socket lost, and tells nobody
+    ) -> AiohttpAnswer:
         url = URL(f"{origin}{target}", encoded=True)
         trust = self._dialer.trust if url.scheme == "https" else True
         try:

@@ -105,7 +105,8 @@ class Chunks:
         self._trailers += 1
 
     def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
+        if not self.ended:  # what comes behind is of an answer that nobody asked for
+            self._parts.append(data)
 
     def on_message_begin(self) -> None:
         self.extra = self.ended

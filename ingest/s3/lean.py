@@ -97,19 +97,20 @@ class LeanTransport:
         self._lost_one = asyncio.Event()
         self._closed = False
 
-    async def send(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> LeanAnswer:
+    async def send(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+    ) -> LeanAnswer:
         request = write_request(method, target, headers)
         server = self._origin(origin)
-        bodiless = method == "HEAD"
-        wire = server.take()
-        if wire is not None:
-            try:
-                return LeanAnswer(wire, server, await wire.ask(request, bodiless=bodiless))
-            except TransportError as error:
-                if error.code != "ConnectionLost" or not wire.untouched:
-                    raise
-        wire = await self._connect(server)
-        return LeanAnswer(wire, server, await wire.ask(request, bodiless=bodiless))
+        kept = None if fresh else server.take()
+        wire = kept or await self._connect(server)
+        try:
+            return LeanAnswer(wire, server, await wire.ask(request, bodiless=method == "HEAD"))
+        except TransportError as error:
+            # what is no answer on a kept socket may be the rest of an earlier one, or of what nobody asked for
+            lost = wire.untouched and error.code == "ConnectionLost"
+            error.stale = wire is kept and (lost or error.code == "NotHttp")
+            raise
 
     async def _connect(self, server: _Origin) -> Wire:
         wire = await self._dialer.dial(

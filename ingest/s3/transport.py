@@ -31,9 +31,12 @@ WORDS: Mapping[Code, str] = {
 class TransportError(Exception):
     """Whatever goes wrong below the seam. It holds neither the request nor a library's error, since those hold the token."""
 
-    def __init__(self, code: Code, why: str = "") -> None:
-        """`why`: a clause for people; one by the code if there is none."""
+    def __init__(self, code: Code, why: str = "", *, stale: bool = False) -> None:
+        """`why`: a clause for people; one by the code if there is none. `stale`: a kept socket was lost before any byte of an
+        answer came, as when the server closes what has been idle, or what came over it was none; it may be sent again on a new one.
+        """
         self.code: Code = code
+        self.stale = stale
         self.why = why or WORDS.get(code, code)
         super().__init__(self.code, self.why)
 
@@ -89,9 +92,11 @@ class Transport(Protocol):
         """One of these is held from before a request is signed until its answer is left: none waits for a socket once signed."""
         ...
 
-    async def send(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> Answer:
-        """Send one request, whose `headers` include Host, and wait for the headers of its answer. Raises TransportError.
+    async def send(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+    ) -> Answer:
+        """Send one request, whose `headers` include Host, and wait for the headers of its answer. `fresh`: on a new socket.
 
-        It is sent once, and once more on a new connection if a kept one was lost before any byte of the answer came.
+        Raises TransportError, which says whether it is stale.
         """
         ...

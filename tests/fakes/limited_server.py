@@ -145,9 +145,13 @@ class Watch:
         self.events.append((loop_time(), event))
 
 
+MANY = Limits(gate_most=512)
+"""Places for what is simulated: far servers, and hundreds of callers."""
+
+
 def a_gate(limits: Limits | None = None, *, watch: Watch | None = None, bucket: str = "b") -> Gate:
     """On the clock of the running loop."""
-    return Gate(bucket=bucket, request="read", limits=limits or Limits(), clock=loop_time, observe=watch or Watch())
+    return Gate(bucket=bucket, request="read", limits=limits or MANY, clock=loop_time, observe=watch or Watch())
 
 
 def simulated(main: Coroutine[Any, Any, T]) -> T:

@@ -81,6 +81,7 @@ def a_run(job: IngestJob | None, *, number: int = 1, state: str = "queued", erro
         state=state,
         error_code=error.code if error else None,
         error=error.message if error else None,
+        number=1,
         created_at=0,
         started_at=None,
         finished_at=None,

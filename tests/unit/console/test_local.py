@@ -71,6 +71,7 @@ class FakeService:
             state="running" if self.left[run_id] else "complete",
             error_code=None,
             error=None,
+            number=1,
             created_at=0,
             started_at=0,
             finished_at=None,

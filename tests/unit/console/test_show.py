@@ -45,6 +45,7 @@ def a_run(state: str = "complete", **fields: object) -> Run:
         "state": state,
         "error_code": None,
         "error": None,
+        "number": 1,
         "created_at": 1_000,
         "started_at": 2_000,
         "finished_at": 4_500,

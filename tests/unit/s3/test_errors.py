@@ -78,7 +78,8 @@ def test_every_code_of_the_table_becomes_its_class_and_says_what_which_why_and_w
 def test_without_a_document_the_status_decides(request_: RequestClass, status: int, kind: type[SourceError]) -> None:
     error = _refused(status, request=request_)
     assert type(error) is kind
-    assert error.code == kind.__name__.removesuffix("Error")
+    wordless = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
+    assert error.code == wordless.get(status, kind.__name__.removesuffix("Error"))
 
 
 def test_a_code_that_we_do_not_know_is_shown_but_never_becomes_a_label() -> None:
