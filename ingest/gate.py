@@ -103,7 +103,7 @@ class Gate:
         limited = self._pace.rate is not None
         if not self._pace.saw(verdict, admitted=admitted, seconds=seconds, now=now):
             return
-        self._tell()
+        self.tell()
         if self._pace.rate is not None and not limited:
             log.warning(
                 "the storage refuses or fails too much; requests are paced",
@@ -126,7 +126,7 @@ class Gate:
             if timer is not None:
                 timer.cancel()
         self._pace.forget()
-        self._tell()
+        self.tell()
 
     async def _turn(self) -> float:
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -183,10 +183,11 @@ class Gate:
             return
         log.info("the storage refuses no more; requests are not paced", bucket=self._bucket, request=self._request)
         self._pace.forget()
-        self._tell()
+        self.tell()
         self._serve()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say how many it lets in."""
         changed = GateChanged(bucket=self._bucket, request=self._request, places=self.places, rate=self.rate)
         self._observe(changed)
 
@@ -228,6 +229,7 @@ class Gates:
             later=self._later,
             observe=self._observe,
         )
+        gate.tell()
         return gate
 
     def _make_room(self) -> None:

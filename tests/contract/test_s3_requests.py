@@ -15,7 +15,8 @@ from config.errors import (
     SourceError,
 )
 from credentials.session import Session
-from tests.fakes.s3_access import FakeAccess, role_access, s3_bench
+from ingest.events import RequestMade
+from tests.fakes.s3_access import FakeAccess, chosen, role_access, s3_bench
 from tests.fakes.s3_cases import KEYS, ask, keys_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
 
@@ -150,3 +151,14 @@ async def test_a_token_of_any_shape_that_a_server_echoes_is_taken_out() -> None:
             await ask(bench, "get")
         assert str(session.token) not in str(caught.value)
         assert session.secret_access_key not in str(caught.value)
+
+
+async def test_an_attempt_that_a_kept_connection_lost_is_told_like_any_other() -> None:
+    """aiohttp repeats such a request by itself, and tells nobody."""
+    async with ten_objects() as s3, s3_bench(s3) as bench:
+        await ask(bench, "head")
+        s3.faults.add(Fault(kind="reset", op="head"))
+        await ask(bench, "head")
+        outcomes = [event.outcome for event in bench.events if isinstance(event, RequestMade)]
+        assert len(s3.requests("head")) == 3
+        assert outcomes == (["ok", "ConnectionLost", "ok"] if chosen.kind == "lean" else ["ok", "ok"])

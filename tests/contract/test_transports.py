@@ -279,6 +279,27 @@ async def test_a_connection_that_the_server_ended_meanwhile_costs_nothing() -> N
         assert (server.connections, len(server.requests)) == (2, 3)
 
 
+async def test_what_is_no_answer_on_a_kept_connection_is_not_taken_for_one() -> None:
+    """It may be the rest of an earlier one. aiohttp fails the request, and the wire client says so."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(FIVE)
+        if talk.number == 1:
+            await talk.request()
+            await talk.say(b"the rest of what nobody asked for\r\n\r\n")
+        await talk.gone()
+
+    async with talking(script) as (http, server):
+        assert await read(http, server) == (200, b"hello")
+        if chosen.kind == "aiohttp":
+            with pytest.raises(TransportError):
+                await read(http, server)
+        else:
+            assert await read(http, server) == (200, b"hello")
+            assert server.connections == 2
+
+
 async def test_a_new_connection_that_is_lost_is_not_asked_again() -> None:
     async def script(talk: Talk) -> None:
         await talk.request()

@@ -18,7 +18,7 @@ from config.errors import AccessDeniedError
 from config.settings import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run, Totals
-from ingest.catalog.tables import spans
+from ingest.catalog.tables import runs, spans
 from ingest.model import Range
 from ingest.remembered import Tile, remember
 from tests.fakes.bucket import FakeBucket
@@ -197,6 +197,32 @@ async def test_what_is_missing_is_asked_about_again_until_it_is_decided(tmp_path
         bucket.objects.pop(b"k002")
         for _ in range(3):
             assert (await ingest(catalog, bucket, depth="list"))[0].state == "needs_confirmation"
+
+
+async def test_a_clock_that_is_set_back_makes_no_later_run_look_older(tmp_path: Path) -> None:
+    """Else the page that the first run saw would hide what the second one removed."""
+    bucket = a_bucket(8)
+    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+        await ingest(catalog, bucket, depth="list")
+        later = sa.update(runs).values(created_at=runs.c.created_at + 10_000)
+        await database.transaction(lambda tx: tx.execute(later))
+        kept = bucket.objects.pop(b"k001")
+        await ingest(catalog, bucket, depth="list")
+        assert b"k001" not in await _present(catalog)
+        bucket.objects[b"k001"] = kept
+        await ingest(catalog, bucket, depth="list")
+        assert sorted(await _present(catalog)) == sorted(bucket.objects)
+
+
+async def test_of_older_runs_elsewhere_a_few_are_looked_at(tmp_path: Path) -> None:
+    """A connection may have had thousands, and this is asked for every source of every run."""
+    bucket = a_bucket()
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        await ingest(catalog, bucket, depth="list")
+        for number in range(21):
+            await ingest(catalog, bucket, depth="list", uris=[f"s3://bucket-a/k0{number:02}x"])
+        await ingest(catalog, bucket, depth="list", uris=["s3://bucket-b"])
+    assert bucket.recalled == 0
 
 
 async def test_more_spans_than_may_be_remembered_are_not(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from config.settings import Limits
 from ingest.catalog.assets import asset_id, prefix_end
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.shards import Usage
+from ingest.catalog.tables import runs
 from ingest.job import IngestJob
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
@@ -96,6 +97,17 @@ async def test_a_run_whose_missing_keys_a_later_one_judged_anew_has_nothing_to_c
     assert (await catalog.confirm(later)).state == "complete"
     assert (await catalog.run(later))[1].removed == 8
     assert (await catalog.cancel(asked)).state == "cancelled"
+
+
+async def test_a_run_waits_for_one_that_was_written_before_whatever_the_clock_says(
+    catalog: Catalog,
+) -> None:
+    first, second = await new_run(catalog), await new_run(catalog)
+    ahead = sa.update(runs).where(runs.c.id == first).values(created_at=runs.c.created_at + 10_000)
+    await catalog._database.transaction(lambda tx: tx.execute(ahead))
+    assert await catalog.claim(owner="worker", run_id=second) is None
+    assert await catalog.claim(owner="worker", run_id=first) is not None
+    assert await catalog.waits_for(second) == [first]
 
 
 async def test_a_run_is_found_by_its_own_id_and_by_its_producers(catalog: Catalog) -> None:

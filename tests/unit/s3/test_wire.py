@@ -358,3 +358,12 @@ async def test_requests_of_one_turn_are_sent_together_and_none_on_a_closed_socke
     assert (first.written, second.written) == ([b"asked"], [])
     asking[0].cancel()
     await asyncio.gather(*asking, return_exceptions=True)
+
+
+@pytest.mark.parametrize("way", ["all", "some"])
+async def test_what_stands_behind_the_last_chunk_is_no_part_of_the_body(way: str) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n"
+    behind = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    got = await through([chunked + behind], bodiless=False, way=way)
+    assert isinstance(got, Got)
+    assert (got.body, got.usable) == (b"good", False)
