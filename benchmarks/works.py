@@ -36,64 +36,68 @@ class Work:
         return self.name.split("-")[0]
 
 
+_EVERYONE: Final = ("floor", "aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
+_MILLION: Final = 1_000_000
+_HEADS: Final = 100_000
+_WORKS: Final = (
+    Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=_MILLION, peers=_EVERYONE),
+    Work(
+        name="latency",
+        title="list depth, 50 ms per request",
+        kind="list",
+        shape="hash",
+        keys=_MILLION,
+        latency_ms=50,
+        peers=("floor", "aiobotocore", "obstore", "s5cmd", "rclone"),
+    ),
+    Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=_HEADS, peers=_EVERYONE),
+    Work(
+        name="wire",
+        title="HEADs alone: what each client's wire costs",
+        kind="head",
+        shape="hash",
+        keys=_HEADS,
+        peers=("bare", "bare_aiohttp", "floor", "aiobotocore", "obstore"),
+        ours=False,
+    ),
+    Work(
+        name="rerun",
+        title="unchanged re-run",
+        kind="list",
+        shape="hash",
+        keys=_MILLION,
+        unchanged=True,
+        repeat=5,
+        peers=("bare",),
+    ),
+    Work(
+        name="limit",
+        title="head depth, server limited to 2,000 requests/s",
+        kind="head",
+        shape="hash",
+        keys=60_000,
+        limit=2000,
+        repeat=1,
+    ),
+    *(
+        Work(
+            name=f"shape-{shape}",
+            title=f"list depth, 20 ms, {shape}",
+            kind="list",
+            shape=shape,
+            keys=_MILLION,
+            latency_ms=20,
+            repeat=1,
+        )
+        for shape in SHAPES
+    ),
+    Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * _MILLION, repeat=1),
+)
+
+
 def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
     """All of them. `quick`: one run each of 10,000 keys, or 2,000 at head depth; `keys` and `repeat` overrule."""
-    everyone = ("floor", "aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
-    million, heads = 1_000_000, 100_000
-    found = [
-        Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=million, peers=everyone),
-        Work(
-            name="latency",
-            title="list depth, 50 ms per request",
-            kind="list",
-            shape="hash",
-            keys=million,
-            latency_ms=50,
-            peers=("floor", "aiobotocore", "obstore", "s5cmd", "rclone"),
-        ),
-        Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=heads, peers=everyone),
-        Work(
-            name="wire",
-            title="HEADs alone: what each client's wire costs",
-            kind="head",
-            shape="hash",
-            keys=heads,
-            peers=("bare", "bare_aiohttp", "floor", "aiobotocore", "obstore"),
-            ours=False,
-        ),
-        Work(
-            name="rerun",
-            title="unchanged re-run",
-            kind="list",
-            shape="hash",
-            keys=million,
-            unchanged=True,
-            repeat=5,
-            peers=("bare",),
-        ),
-        Work(
-            name="limit",
-            title="head depth, server limited to 2,000 requests/s",
-            kind="head",
-            shape="hash",
-            keys=60_000,
-            limit=2000,
-            repeat=1,
-        ),
-        *(
-            Work(
-                name=f"shape-{shape}",
-                title=f"list depth, 20 ms, {shape}",
-                kind="list",
-                shape=shape,
-                keys=million,
-                latency_ms=20,
-                repeat=1,
-            )
-            for shape in SHAPES
-        ),
-        Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * million, repeat=1),
-    ]
+    found = list(_WORKS)
     if quick:
         found = [replace(one, keys=10_000 if one.kind == "list" else 2_000, repeat=1) for one in found]
     if keys is not None:

@@ -38,7 +38,7 @@ def cut(territory: Territory, idle: int) -> None:
     """Cut the parts with most estimated work, several pieces at once, for `idle` streams; the pieces wait."""
     if _room(territory, _TRUST * territory.pages + _TRUST_FREE) < 1:
         return
-    outlooks = [_outlook(territory, part, idle) for part in territory.live if part.marks and part.loose is not None]
+    outlooks = [_outlook(territory, part, idle) for part in territory.live if territory.may_be_cut(part)]
     for _ in range(min(idle, _allowed(territory, outlooks))):
         able = [one for one in outlooks if one.pieces < one.most and one.pages / (one.pieces + 1) >= _LEAST_PAGES]
         if not able:

@@ -39,6 +39,8 @@ class Part:
     """Keys of its last page, evenly spaced, the last one last."""
     kept: int = 0
     """Keys on its last page."""
+    astray: bool = False
+    """Its last page was full, and passed no place where a page ended the last time: here is more than there was."""
     ahead: tuple[bytes | None, bytes | None, float] | None = None
     """How many pages were thought to lie between which ends, when this was worked out last."""
 
@@ -66,6 +68,8 @@ class Territory:
         self.samples: deque[bytes] = deque(maxlen=_SAMPLES)
         self.folders = list(cuts.ends)
         """Where it is good to cut: where folders begin, or pages ended the last time."""
+        self.remembers = bool(cuts.ends)
+        """Whether it is known where pages ended the last time."""
         self.mapped: bytes | None = _BEYOND if cuts.ends else None
         """Up to here the folders are known."""
         self._passed, self._maps = 0, 0
@@ -134,13 +138,21 @@ class Territory:
         if not entries:
             return
         last = entries.last
-        self._passed += len(self.folders_in(part.lo, last))
+        passed = len(self.folders_in(part.lo, last))
+        self._passed += passed
+        part.astray = kept == self.page_keys and not passed and not self._begins(last)
         part.kept = kept
         part.marks = (last,)
         if entries.is_read:
             keys = entries.keys
             part.marks = (*(keys[kept * place // _MARKS] for place in range(min(kept, _MARKS))), last)
             self.samples += (keys[kept // 2], last)
+
+    def may_be_cut(self, part: Part) -> bool:
+        """Blindly only where nothing is remembered, or more is found than there was."""
+        if not part.marks or part.loose is None:
+            return False
+        return not self.remembers or part.astray or bool(self.folders_in(part.lo, part.hi))
 
     # -- folders
 
@@ -179,6 +191,11 @@ class Territory:
         start = 0 if lo is None else bisect_right(self.folders, lo)
         stop = len(self.folders) if hi is None else bisect_left(self.folders, hi)
         return self.folders[start:stop]
+
+    def _begins(self, key: bytes) -> bool:
+        """Whether this is a place to cut at."""
+        place = bisect_left(self.folders, key)
+        return self.folders[place : place + 1] == [key]
 
     @property
     def folder_pages(self) -> float:

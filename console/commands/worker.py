@@ -26,7 +26,7 @@ def _processes(_context: click.Context, _parameter: click.Parameter, value: str)
     default="1",
     callback=_processes,
     show_default=True,
-    help="How many, each with a metrics port of its own: LONGSHORE_METRICS_PORT, the next one, ... "
+    help="How many, 1 to 64, each with a metrics port of its own: LONGSHORE_METRICS_PORT, the next one, ... "
     "auto: one for each core that may be used.",
 )
 def worker(processes: int) -> int:
