@@ -204,14 +204,32 @@ async def test_a_clock_that_is_set_back_makes_no_later_run_look_older(tmp_path: 
     bucket = a_bucket(8)
     async with a_catalog(tmp_path, LIMITS) as (catalog, database):
         await ingest(catalog, bucket, depth="list")
-        later = sa.update(runs).values(created_at=runs.c.created_at + 10_000)
-        await database.transaction(lambda tx: tx.execute(later))
         kept = bucket.objects.pop(b"k001")
-        await ingest(catalog, bucket, depth="list")
+        second, _ = await ingest(catalog, bucket, depth="list")
         assert b"k001" not in await _present(catalog)
+        earlier = sa.update(runs).where(runs.c.id == second.id).values(created_at=1)
+        await database.transaction(lambda tx: tx.execute(earlier))
         bucket.objects[b"k001"] = kept
         await ingest(catalog, bucket, depth="list")
         assert sorted(await _present(catalog)) == sorted(bucket.objects)
+
+
+async def test_an_object_that_vanished_before_its_probe_and_is_back_is_looked_at(tmp_path: Path) -> None:
+    """The page that it ends comes again, but there is no record of the object."""
+    bucket = a_bucket(8)
+    whole = dict(bucket.objects)
+
+    def goes(request: str, key: bytes) -> None:
+        if (request, key) == ("head", b"k003"):
+            bucket.objects.pop(key, None)
+
+    async with a_catalog(tmp_path, LIMITS) as (catalog, _):
+        bucket.before = goes
+        await ingest(catalog, bucket, depth="head")
+        assert b"k003" not in await _present(catalog)
+        bucket.objects, bucket.before = whole, lambda _request, _key: None
+        await ingest(catalog, bucket, depth="head")
+        assert sorted(await _present(catalog)) == sorted(whole)
 
 
 async def test_of_older_runs_elsewhere_a_few_are_looked_at(tmp_path: Path) -> None:
