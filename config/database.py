@@ -1,52 +1,35 @@
-"""The database behind the catalog: its engine, its transactions, its migrations. SQLite serves one machine.
+"""The database behind the catalog: its transactions, its clock, its lock. Hides which database it is; SQLite serves one machine,
+PostgreSQL many.
 
-Work on the database is a plain function that takes a `sqlalchemy.Connection`. It runs whole, in one transaction, on a thread of
-its own: nothing awaits inside a transaction, so nothing can be cancelled inside one, and the event loop never waits for a disk.
+Work on the database is a plain function that takes a `sqlalchemy.Connection`. It runs whole, in one transaction: nothing else is
+awaited inside a transaction, and nobody can cancel half of one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+from config.errors import SettingsError
 
 T = TypeVar("T")
 
 metadata = sa.MetaData()
 """Every table of the catalog registers here; `migrations/` builds the same."""
 
-BUSY_TIMEOUT_MS = 15_000
-"""How long a transaction waits for another process's; several worker processes share one SQLite file."""
-_MIGRATION_MS = 600_000
-_READERS = 4
-_WRITER_KIB, _READER_KIB = 16 * 1024, 2 * 1024
-"""What each connection keeps of the file in memory; the system keeps the rest."""
-_MIGRATIONS = Path(__file__).with_name("migrations")
-
-_TRANSIENT = (
-    "database is locked",
-    "database table is locked",
-    "database or disk is full",
-    "disk i/o error",
-    "unable to open",
-)
-
-_NO_DATABASE = "file is not a database"
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+Text: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that identifies or sorts: by its bytes, whatever language the database was made for."""
+_ALONE: Final = 0x6C6F6E67
+"""The number of our advisory lock."""
 
 
 class db_now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
@@ -61,185 +44,73 @@ def _sqlite_now(_element: db_now, _compiler: Any, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 
-class Database:
+@compiles(db_now, "postgresql")
+def _postgres_now(_element: db_now, _compiler: Any, **_options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+def alone(tx: sa.Connection) -> None:
+    """Wait until no other transaction that asked for the same is under way: for those that decide who works on what.
+
+    SQLite has one writer at a time anyway. Must come before any row is locked.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_ALONE)))
+
+
+class Database(Protocol):
     """Transactions and reads on one catalog. Made by `open_database`."""
 
-    def __init__(self, *, writer: sa.Engine, reader: sa.Engine) -> None:
-        self._writer, self._reader = writer, reader
-        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="catalog-write")
-        self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="catalog-read")
-
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work` in one write transaction and commit it; an exception rolls it back.
+        """Run `work` in one write transaction and commit it; an exception rolls it back. It may run again if the database asks for it.
 
         Raises CatalogUnavailableError where trying again may help. When it comes from the COMMIT itself the outcome is unknown.
         A cancelled caller stops waiting; what already runs is still committed or rolled back whole.
         """
-        return await self._run(self._write_thread, self._writer, work)
+        ...
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work` on one consistent view of the catalog."""
-        return await self._run(self._read_threads, self._reader, work)
+        """Run `work` on one consistent view of the catalog. Raises as `transaction` does."""
+        ...
 
-    async def _run(self, threads: ThreadPoolExecutor, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-        def whole() -> T:
-            with engine.begin() as connection:
-                return work(connection)
-
-        try:
-            return await asyncio.get_running_loop().run_in_executor(threads, whole)
-        except DBAPIError as error:
-            raise _translated(error) from error
-
-    async def aclose(self) -> None:
-        def close() -> None:
-            self._write_thread.shutdown()
-            self._read_threads.shutdown()
-            self._writer.dispose()
-            self._reader.dispose()
-
-        await asyncio.to_thread(close)
+    async def aclose(self) -> None: ...
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncGenerator[Database]:
-    """Open the catalog at `url` (`sqlite:///path`), creating and migrating it as needed.
+async def open_database(url: str, *, silent_s: float = 10.0) -> AsyncGenerator[Database]:
+    """Open the catalog at `url` (`sqlite:///path` or `postgresql://...`), creating its tables and migrating them as needed.
 
+    Whoever falls silent within a transaction holds up others for `silent_s` at most, if the database can end it.
     Raises SettingsError for a URL that can't be used or names no catalog, CatalogError for a catalog of a newer version.
     """
-    database = await asyncio.to_thread(_open, url)
+    database = await _open(url, silent_s=silent_s)
     try:
         yield database
     finally:
         await database.aclose()
 
 
-def _open(url: str) -> Database:
-    path = _sqlite_path(url)
-    if not path.parent.is_dir():  # making it would hide a misspelt place, and a volume that is not mounted
-        raise SettingsError(
-            f"the catalog {path} can't be opened: the folder {path.parent} does not exist; make it, or set LONGSHORE_CATALOG_URL to "
-            "another place"
-        )
+async def _open(url: str, *, silent_s: float) -> Database:
     try:
-        # Sealed secrets live here: nobody else on the machine needs to read them.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
-        raise SettingsError(message) from error
-    writer, reader = (
-        _engine(path, begin="BEGIN IMMEDIATE", size=1, cache_kib=_WRITER_KIB),
-        _engine(path, begin="BEGIN", size=_READERS, cache_kib=_READER_KIB),
-    )
-    try:
-        _migrate(writer, reader)
-    except CatalogError:
-        _dispose(writer, reader)
-        raise
-    except DBAPIError as error:
-        _dispose(writer, reader)
-        if _NO_DATABASE in str(error.orig):
-            raise SettingsError(
-                f"{path} is no SQLite database, so it can't be the catalog; nothing was changed in it: set LONGSHORE_CATALOG_URL to "
-                "another file"
-            ) from error
-        raise _translated(error) from error
-    return Database(writer=writer, reader=reader)
-
-
-def _dispose(*engines: sa.Engine) -> None:
-    for engine in engines:
-        engine.dispose()
-
-
-def _sqlite_path(url: str) -> Path:
-    try:
-        parsed = make_url(url)
+        backend = make_url(url).get_backend_name()
     except ArgumentError as error:
-        raise SettingsError("LONGSHORE_CATALOG_URL is no database URL; write sqlite:///path/to/longshore.db") from error
-    if parsed.get_backend_name() != "sqlite":
         raise SettingsError(
-            f"LONGSHORE_CATALOG_URL names a {parsed.get_backend_name()} database; this version keeps its catalog in SQLite: "
-            "write sqlite:///path/to/longshore.db"
-        )
-    if not parsed.database or parsed.database == ":memory:":
-        raise SettingsError(
-            "LONGSHORE_CATALOG_URL names no file; the catalog must outlive the process: sqlite:///longshore.db"
-        )
-    return Path(parsed.database)
+            "LONGSHORE_CATALOG_URL is no database URL; write sqlite:///path/to/longshore.db or postgresql://user:password@host/name"
+        ) from error
+    if backend == "sqlite":
+        from config import sqlite
 
+        return await sqlite.open_sqlite(url)
+    if backend == "postgresql":
+        from config import postgres
 
-def _engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        pool_size=size,
-        max_overflow=0,
-        connect_args={"check_same_thread": False},
+        return await postgres.open_postgres(url, silent_s=silent_s)
+    raise SettingsError(
+        f"LONGSHORE_CATALOG_URL names a {backend} database; longshore keeps its catalog in SQLite or PostgreSQL: "
+        "write sqlite:///path/to/longshore.db or postgresql://user:password@host/name"
     )
 
-    @event.listens_for(engine, "connect")
-    def _connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin or commit by itself
-        try:
-            _write_ahead(connection)
-        except sqlite3.Error:
-            connection.close()  # the pool has not taken it over yet
-            raise
-        for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",
-            # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-            f"cache_size = -{cache_kib}",
-            # Pages that grow at many ends are written once for several commits: 16 MiB of them lie in the log by then.
-            "wal_autocheckpoint = 4096",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log. SQLite does not wait here for other processes that do the same, whatever the busy timeout."""
-    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _migrate(writer: sa.Engine, reader: sa.Engine) -> None:
-    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    with reader.begin() as connection:
-        if sa.inspect(connection).has_table("alembic_version"):
-            at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-            if at == newest:
-                return  # a process that starts need not wait for those that write, nor load what migrates
-    from config.migrating import upgrade
-
-    _be_patient(writer, _MIGRATION_MS)  # others may be at it, and a large catalog takes minutes
-    with writer.begin() as connection:  # BEGIN IMMEDIATE: of several that start together one migrates, the others wait
-        upgrade(connection, _MIGRATIONS)
-    _be_patient(writer, BUSY_TIMEOUT_MS)
-
-
-def _be_patient(engine: sa.Engine, milliseconds: int) -> None:
-    """On the engine's one connection."""
-    connection = engine.raw_connection()
-    connection.cursor().execute(f"PRAGMA busy_timeout = {milliseconds}")
-    connection.close()
-
-
-def _translated(error: DBAPIError) -> CatalogError:
-    reason = str(error.orig)
-    kind = CatalogUnavailableError if any(text in reason.lower() for text in _TRANSIENT) else CatalogError
-    return kind(f"the catalog refused a statement: {reason}")
+def newest_migration() -> str:
+    """Which one a catalog of this version is at."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

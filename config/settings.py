@@ -48,6 +48,9 @@ class Limits(BaseModel):
     )
     sweep_s: float = Field(2.0, gt=0, description="how often a worker looks for work that was lost")
     drain_s: float = Field(20.0, gt=0, description="on SIGTERM, how long a slice may take to finish its batch")
+    shards_per_connection: int = Field(
+        64, ge=1, description="shards of one connection that are worked on at the same time, by all workers together"
+    )
     slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from config.database import metadata
+from config.database import Text, metadata
 
 connections = sa.Table(
     "connections",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("workspace", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("workspace", Text, nullable=False),
+    sa.Column("name", Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("spec", sa.Text, nullable=False),  # JSON, without secrets
     sa.Column("sealed", sa.Text),  # the secret, if the kind has one; gone once the connection is removed
@@ -35,7 +35,7 @@ audit = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),  # Unix milliseconds
-    sa.Column("workspace", sa.Text, nullable=False),
+    sa.Column("workspace", Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("object", sa.Text, nullable=False),

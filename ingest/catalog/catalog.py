@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from config.database import Database
+from config.database import Database, alone
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, endings, finding, knowing, remembering, runs, shards, spans
+from ingest.catalog import assets, claiming, endings, finding, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
@@ -96,8 +96,9 @@ class Catalog:
         """The next shard for this owner, under a lease; None if there is none to be had."""
 
         def claim(tx: sa.Connection) -> tuple[Shard, Run] | None:
-            shard = shards.claim(
-                tx, workspace=self.workspace, owner=owner, lease_s=self._limits.lease_s, run_id=run_id, origin=origin
+            claiming.expire(tx)
+            shard = claiming.claim(
+                tx, workspace=self.workspace, owner=owner, limits=self._limits, run_id=run_id, origin=origin
             )
             if shard is None:
                 return None
@@ -108,17 +109,17 @@ class Catalog:
 
     async def waiting(self) -> tuple[int, float]:
         """Shards that could be claimed now, and how long the oldest has waited, in seconds."""
-        return await self._database.read(lambda tx: shards.waiting(tx, self.workspace))
+        return await self._database.read(lambda tx: claiming.waiting(tx, self.workspace))
 
     async def waits_for(self, run_id: str) -> list[str]:
         """Older runs that must end before this one is worked on."""
-        return await self._database.read(lambda tx: shards.waits_for(tx, run_id))
+        return await self._database.read(lambda tx: claiming.waits_for(tx, run_id))
 
     async def sweep(self) -> list[Run]:
         """Take back what silent owners hold, and end runs whose last commit was not followed by their end. Returns those."""
 
         def sweep(tx: sa.Connection) -> list[str]:
-            shards.expire(tx)
+            claiming.expire(tx)
             return endings.unfinished(tx, self.workspace)
 
         ended = [await self.finish(run_id) for run_id in await self._database.transaction(sweep)]
@@ -171,6 +172,7 @@ class Catalog:
         """End the shard's run with a named error. Raises FencedError if the shard is this owner's no more: then others decide."""
 
         def fail(tx: sa.Connection) -> Run:
+            alone(tx)
             shards.give_back(tx, shard, usage=usage, failed=True)
             endings.fail(tx, shard.run_id, error)
             return runs.get(tx, self.workspace, shard.run_id)

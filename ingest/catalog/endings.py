@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from config.database import db_now
+from config.database import alone, db_now
 from config.errors import LongshoreError
 from config.settings import Limits
 from ingest.catalog import shards
@@ -19,6 +19,7 @@ from ingest.catalog.tables import spans as span_table
 
 def finish(tx: sa.Connection, run_id: str, limits: Limits) -> Run | None:
     """End the run if all of its shards are done: remove what went missing, or ask first. Returns it if this call ended it."""
+    alone(tx)
     running = tx.execute(sa.select(table).where(table.c.id == run_id, table.c.state == "running")).one_or_none()
     if running is None or shards.open_ones(tx, run_id):
         return None
@@ -55,6 +56,7 @@ def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
 
 def confirm(tx: sa.Connection, workspace: str, run_id: str) -> Run:
     """Remove what a run that needs confirmation found missing. Raises UnknownRunError; does nothing to a run in any other state."""
+    alone(tx)
     run = get(tx, workspace, run_id)
     if run.state == "needs_confirmation":
         _remove_missing(tx, run_id)
@@ -84,6 +86,7 @@ def fail(tx: sa.Connection, run_id: str, error: LongshoreError) -> None:
 
 def cancel(tx: sa.Connection, workspace: str, run_id: str) -> Run:
     """End the run because someone asks. Raises UnknownRunError; a run that has ended stays as it is."""
+    alone(tx)
     get(tx, workspace, run_id)
     message = "the run was cancelled; what it committed stays"
     if _end(tx, run_id, state="cancelled", code="Cancelled", message=message, of=(*GOING, "needs_confirmation")):

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from config.database import db_now
+from config.database import alone, db_now
 from config.errors import JobConflictError, LongshoreError, UnknownRunError
 from ingest.catalog import shards
 from ingest.catalog.tables import OUTCOMES
@@ -43,6 +43,11 @@ class Run:
     started_at: int | None
     finished_at: int | None
     job_id: str | None = None
+    parent_id: str | None = None
+    """The run that this one tries again."""
+    schedule_id: str | None = None
+    decision: str | None = None
+    """On removals that needed one: confirmed or rejected."""
 
     @property
     def ended(self) -> bool:
@@ -74,6 +79,7 @@ def create(
 
     The same `job_id` with the same body is the same run; with another body it raises JobConflictError.
     """
+    alone(tx)
     if job_id is not None and (known := _by_job_id(tx, workspace, job_id)) is not None:
         if known.job != job:
             raise JobConflictError(
@@ -101,6 +107,7 @@ def create_failed(
     tx: sa.Connection, *, workspace: str, connection: str, origin: str, job_id: str | None, error: LongshoreError
 ) -> Run:
     """Write down a job that could not become a run, with the reason; the payload itself may hold anything and is not kept."""
+    alone(tx)
     if job_id is not None and (known := _by_job_id(tx, workspace, job_id)) is not None:
         return known
     run_id = _insert(
@@ -165,6 +172,9 @@ def _run(row: sa.Row[Any]) -> Run:
         started_at=row.started_at,
         finished_at=row.finished_at,
         job_id=row.job_id,
+        parent_id=row.parent_id,
+        schedule_id=row.schedule_id,
+        decision=row.decision,
     )
 
 

@@ -1,4 +1,4 @@
-"""Shards: who may work on what, under a lease, behind a fence. Every function is one piece of a transaction."""
+"""Shards: what is left to do, under a lease, behind a fence. Every function is one piece of a transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from config.database import db_now
 from config.errors import FencedError
-from ingest.catalog.tables import runs
 from ingest.catalog.tables import shards as table
 from ingest.model import Range
 
@@ -30,6 +29,8 @@ class Shard:
     seq: int
     todo: tuple[Todo, ...]
     failures: int
+    kind: str = "list"
+    """`list`, or `close`: what is done once everything is listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,116 +61,19 @@ def create(tx: sa.Connection, run_id: str, *, sources: int) -> None:
             {
                 "id": f"{run_id}-{secrets.token_hex(3)}-{source}",
                 "run_id": run_id,
+                "kind": "list",
                 "state": "ready",
-                "ranges": _dump([(source, Range())]),
+                "ranges": dump([(source, Range())]),
             }
             for source in range(sources)
         ],
     )
 
 
-def claim(
-    tx: sa.Connection,
-    *,
-    workspace: str,
-    owner: str,
-    lease_s: float,
-    run_id: str | None = None,
-    origin: str | None = None,
-) -> Shard | None:
-    """Take the next shard that is ready: of the connection with the fewest shards being worked on, the one that waits longest.
-
-    A run waits for older ones of its connection that list the same place, else each would judge by what it saw of the other.
-    """
-    expire(tx)
-    busy = (
-        sa.select(runs.c.connection_id, sa.func.count().label("busy"))
-        .join(table, table.c.run_id == runs.c.id)
-        .where(table.c.state == "leased")
-        .group_by(runs.c.connection_id)
-        .subquery()
-    )
-    query = (
-        sa.select(table, runs.c.connection_id, runs.c.sources, runs.c.number, runs.c.created_at)
-        .join(runs, runs.c.id == table.c.run_id)
-        .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
-        .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
-        .order_by(sa.func.coalesce(busy.c.busy, 0), table.c.worked_at, runs.c.created_at, table.c.id)
-    )
-    if run_id is not None:
-        query = query.where(runs.c.id == run_id)
-    if origin is not None:
-        query = query.where(runs.c.origin == origin)
-    rows = tx.execute(query)
-    row = next((row for row in rows if not _older(tx, row.connection_id, row.number, row.sources)), None)
-    if row is None:
-        return None
-    lease = {"state": "leased", "owner": owner, "lease_until": db_now() + _ms(lease_s), "worked_at": db_now()}
-    tx.execute(sa.update(table).where(table.c.id == row.id).values(lease))
-    return Shard(
-        id=row.id,
-        run_id=row.run_id,
-        owner=owner,
-        epoch=row.epoch,
-        seq=row.seq,
-        todo=_load(row.ranges),
-        failures=row.failures,
-    )
-
-
-def waits_for(tx: sa.Connection, run_id: str) -> list[str]:
-    """Older runs of the same connection that list the same place and have not ended."""
-    run = tx.execute(sa.select(runs).where(runs.c.id == run_id)).one()
-    return _older(tx, run.connection_id, run.number, run.sources)
-
-
-def _older(tx: sa.Connection, connection_id: str, number: int, sources: str) -> list[str]:
-    older = sa.select(runs.c.id, runs.c.sources).where(
-        runs.c.connection_id == connection_id,
-        runs.c.state.in_(("queued", "running")),
-        runs.c.number < number,
-    )
-    found = tx.execute(older.order_by(runs.c.number))
-    return [row.id for row in found if _intersect(row.sources, sources)]
-
-
-def _intersect(one: str, other: str) -> bool:
-    """Whether two runs' sources have a key in common. A prefix in hex begins with another exactly if their bytes do."""
-    return any(
-        bucket == theirs and (prefix.startswith(above) or above.startswith(prefix))
-        for bucket, prefix in json.loads(one)
-        for theirs, above in json.loads(other)
-    )
-
-
-def waiting(tx: sa.Connection, workspace: str) -> tuple[int, float]:
-    """How many shards could be claimed now, and for how long the oldest has waited, in seconds."""
-    ready = (
-        sa.select(
-            sa.func.count(),
-            sa.func.coalesce(db_now() - sa.func.min(sa.func.max(table.c.worked_at, runs.c.created_at)), 0),
-        )
-        .join(runs, runs.c.id == table.c.run_id)
-        .where(runs.c.workspace == workspace, table.c.state == "ready", table.c.rest_until <= db_now())
-    )
-    count, waited_ms = tx.execute(ready).one()
-    return count, max(0, waited_ms) / 1000
-
-
-def expire(tx: sa.Connection) -> None:
-    """Take back what silent owners hold. The epoch rises here, so that they are fenced from now on and not only once the
-    shard has a new owner. Counts as a failure of the shard: one that ends every worker must not go round for ever.
-    """
-    late = sa.update(table).where(table.c.state == "leased", table.c.lease_until < db_now())
-    tx.execute(
-        late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1, failures=table.c.failures + 1)
-    )
-
-
 def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
     """Say that the owner is alive. Raises FencedError if it is the owner no more; a shard that it finished needs no lease."""
     try:
-        _held(tx, shard, lease_until=db_now() + _ms(lease_s))
+        _held(tx, shard, lease_until=db_now() + ms(lease_s))
     except FencedError:
         finished = sa.select(table.c.id).where(
             table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.state == "done"
@@ -190,7 +94,7 @@ def advance(
         table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
     )
     left = {} if todo else {"state": "done", "owner": None, "lease_until": None}
-    values = {"seq": table.c.seq + spans, "ranges": _dump(todo), "lease_until": db_now() + _ms(lease_s), "failures": 0}
+    values = {"seq": table.c.seq + spans, "ranges": dump(todo), "lease_until": db_now() + ms(lease_s), "failures": 0}
     if not tx.execute(fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})).rowcount:
         raise _fenced(shard)
     return replace(shard, seq=shard.seq + spans, todo=tuple(todo), failures=0)
@@ -214,7 +118,7 @@ def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 
         state="ready",
         owner=None,
         lease_until=None,
-        rest_until=db_now() + _ms(rest_s),
+        rest_until=db_now() + ms(rest_s),
         failures=table.c.failures + int(failed),
         bytes=table.c.bytes + usage.bytes,
         **spent,
@@ -224,7 +128,9 @@ def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 
 def close(tx: sa.Connection, run_id: str, *, state: str) -> None:
     """End all open shards of a run; whoever works on one is fenced."""
     still = sa.update(table).where(table.c.run_id == run_id, table.c.state.in_(("ready", "leased")))
-    tx.execute(still.values(state=state, owner=None, lease_until=None, epoch=table.c.epoch + 1))
+    # again until there is none: a commit that was waited for may have handed a part over as a new shard
+    while tx.execute(still.values(state=state, owner=None, lease_until=None, epoch=table.c.epoch + 1)).rowcount:
+        pass
 
 
 def open_ones(tx: sa.Connection, run_id: str) -> int:
@@ -246,15 +152,15 @@ def _fenced(shard: Shard) -> FencedError:
     )
 
 
-def _ms(seconds: float) -> int:
+def ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _dump(todo: Iterable[Todo]) -> str:
+def dump(todo: Iterable[Todo]) -> str:
     return json.dumps([[source, _hex(left.lo), _hex(left.hi)] for source, left in todo])
 
 
-def _load(text: str) -> tuple[Todo, ...]:
+def load(text: str) -> tuple[Todo, ...]:
     return tuple((source, Range(_bytes(lo), _bytes(hi))) for source, lo, hi in json.loads(text))
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from config.database import metadata
+from config.database import Text, metadata
 
 runs = sa.Table(
     "runs",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("workspace", sa.Text, nullable=False),
-    sa.Column("connection_id", sa.Text, nullable=False),
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("workspace", Text, nullable=False),
+    sa.Column("connection_id", Text, nullable=False),
     sa.Column("connection", sa.Text, nullable=False),
-    sa.Column("origin", sa.Text, nullable=False),  # ingest | queue
-    sa.Column("job_id", sa.Text),  # the producer's own name for the job
+    sa.Column("origin", Text, nullable=False),  # ingest | queue
+    sa.Column("job_id", Text),  # the producer's own name for the job
     sa.Column("job", sa.Text, nullable=False),  # IngestJob as JSON; {} if the payload could not be used
     sa.Column(
         "sources", sa.Text, nullable=False
     ),  # [[bucket, prefix in hex], ...]; ranges and spans name one by its number
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", Text, nullable=False),
     sa.Column("error_code", sa.Text),
     sa.Column("error", sa.Text),
     sa.Column("removed", sa.BigInteger, nullable=False, default=0),
@@ -27,21 +27,35 @@ runs = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),  # in the order in which runs were written
+    sa.Column("parent_id", Text),  # the run that this one tries again
+    sa.Column("schedule_id", Text),
+    sa.Column("asked", sa.Text),  # ranges, as in shards.ranges; null: each source whole
+    sa.Column("decision", sa.Text),  # on removals that needed one: confirmed | rejected
+    sa.Column("totals", sa.Text),  # JSON, once the run has ended: its spans need not outlive it
+    sa.Column("certificate", sa.Text),  # JSON
     sa.Index("runs_newest", "workspace", "created_at"),
     sa.Index("runs_of_connection", "connection_id", "number"),
     sa.Index("runs_in_order", "number"),
-    sa.Index("runs_job", "workspace", "job_id", unique=True, sqlite_where=sa.text("job_id IS NOT NULL")),
+    sa.Index(
+        "runs_job",
+        "workspace",
+        "job_id",
+        unique=True,
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+    ),
 )
 
 shards = sa.Table(
     "shards",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # ready | leased | done | failed
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("run_id", Text, sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("kind", Text, nullable=False, server_default="list"),  # list | close: what is done when all is listed
+    sa.Column("state", Text, nullable=False),  # ready | leased | done | failed
     sa.Column("epoch", sa.BigInteger, nullable=False, default=0),  # rises when a lease runs out: the fence
     sa.Column("seq", sa.BigInteger, nullable=False, default=0),  # rises with every commit
-    sa.Column("owner", sa.Text),
+    sa.Column("owner", Text),
     sa.Column("lease_until", sa.BigInteger),
     sa.Column("rest_until", sa.BigInteger, nullable=False, default=0),  # not to be claimed before
     sa.Column("failures", sa.Integer, nullable=False, default=0),  # transient ones in a row
@@ -54,8 +68,14 @@ shards = sa.Table(
     sa.Column("requests_get", sa.BigInteger, nullable=False, default=0),
     sa.Column("requests_sts", sa.BigInteger, nullable=False, default=0),
     sa.Column("bytes", sa.BigInteger, nullable=False, default=0),
+    sa.Column("giver", Text),  # who cut it off a shard of its own, for others that are idle
     sa.Index("shards_of_run", "run_id"),
-    sa.Index("shards_open", "state", sqlite_where=sa.text("state IN ('ready', 'leased')")),
+    sa.Index(
+        "shards_open",
+        "state",
+        sqlite_where=sa.text("state IN ('ready', 'leased')"),
+        postgresql_where=sa.text("state IN ('ready', 'leased')"),
+    ),
 )
 
 OUTCOMES = ("filtered", "unchanged", "vanished", "archived", "failed", "changed", "added")
@@ -64,9 +84,9 @@ OUTCOMES = ("filtered", "unchanged", "vanished", "archived", "failed", "changed"
 spans = sa.Table(
     "spans",
     metadata,
-    sa.Column("shard_id", sa.Text, sa.ForeignKey("shards.id"), primary_key=True),
+    sa.Column("shard_id", Text, sa.ForeignKey("shards.id"), primary_key=True),
     sa.Column("seq", sa.BigInteger, primary_key=True),
-    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("run_id", Text, nullable=False),
     sa.Column("source", sa.Integer, nullable=False),
     sa.Column("lo", sa.LargeBinary),
     sa.Column("hi", sa.LargeBinary),
@@ -74,6 +94,9 @@ spans = sa.Table(
     *(sa.Column(outcome, sa.BigInteger, nullable=False) for outcome in OUTCOMES),
     sa.Column("known", sa.BigInteger, nullable=False),  # live assets that it was compared with
     sa.Column("missing", sa.BigInteger, nullable=False),  # of those, not listed any more
+    sa.Column(
+        "new", sa.BigInteger
+    ),  # rows that were not there before; null: written by a version that did not count them
     sa.Column(
         "digest", sa.LargeBinary
     ),  # of what was listed, if the catalog holds exactly that and nothing is left to do
@@ -84,16 +107,16 @@ spans = sa.Table(
 assets = sa.Table(
     "assets",
     metadata,
-    sa.Column("connection_id", sa.Text, primary_key=True),
-    sa.Column("bucket", sa.Text, primary_key=True),
+    sa.Column("connection_id", Text, primary_key=True),
+    sa.Column("bucket", Text, primary_key=True),
     sa.Column("key", sa.LargeBinary, primary_key=True),
-    sa.Column("version_id", sa.Text, primary_key=True),
+    sa.Column("version_id", Text, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("last_modified", sa.Text, nullable=False),  # as listed
     sa.Column("storage_class", sa.Text, nullable=False),
     sa.Column("listed_checksum", sa.Text, nullable=False),  # algorithm and type as listed
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", Text, nullable=False),
     sa.Column("depth", sa.Text, nullable=False),
     sa.Column("content_type", sa.Text),
     sa.Column("checksum_algorithm", sa.Text),
@@ -108,9 +131,46 @@ assets = sa.Table(
     sa.Column("headers", sa.Text),
     sa.Column("tags", sa.Text),
     sa.Column("error_code", sa.Text),
-    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("run_id", Text, nullable=False),
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Column("changed_at", sa.BigInteger, nullable=False),
-    sa.Index("assets_missing", "run_id", sqlite_where=sa.text("state = 'missing'")),
+    sa.Index(
+        "assets_missing",
+        "run_id",
+        sqlite_where=sa.text("state = 'missing'"),
+        postgresql_where=sa.text("state = 'missing'"),
+    ),
+    sa.Index(
+        "assets_removed",
+        "changed_at",
+        sqlite_where=sa.text("state = 'removed'"),
+        postgresql_where=sa.text("state = 'removed'"),
+    ),
     sqlite_with_rowid=False,
+)
+
+idle = sa.Table(
+    "idle",
+    metadata,
+    sa.Column("owner", Text, primary_key=True),  # a worker that found nothing to claim
+    sa.Column("workspace", Text, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),  # unless it says so again
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("workspace", Text, nullable=False),
+    sa.Column("name", Text, nullable=False),
+    sa.Column("connection", sa.Text, nullable=False),
+    sa.Column("job", sa.Text, nullable=False),  # IngestJob as JSON
+    sa.Column("cron", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("paused", sa.Integer, nullable=False, default=0),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("last_run_id", Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("schedules_name", "workspace", "name", unique=True),
+    sa.Index("schedules_due", "due_at"),
 )

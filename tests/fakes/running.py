@@ -11,8 +11,9 @@ from tempfile import mkdtemp
 
 import sqlalchemy as sa
 
-from config.database import Database, _open, open_database
+from config.database import Database, open_database
 from config.settings import Limits
+from config.sqlite import SqliteDatabase, _open
 from credentials.session import Access
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
@@ -42,6 +43,12 @@ async def a_catalog(folder: Path | str, limits: Limits) -> AsyncGenerator[tuple[
         shutil.copy(_template(), path)
     async with open_database(f"sqlite:///{path}") as database:
         yield Catalog(database=database, workspace="main", limits=limits), database
+
+
+def engines(database: Database) -> tuple[sa.Engine, sa.Engine]:
+    """The writing and the reading one, of a SQLite catalog."""
+    assert isinstance(database, SqliteDatabase)
+    return database._writer, database._reader
 
 
 async def new_run(catalog: Catalog, **job: object) -> str:

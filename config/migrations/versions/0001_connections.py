@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from config.database import Text
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -14,9 +16,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "connections",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("workspace", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("id", Text, primary_key=True),
+        sa.Column("workspace", Text, nullable=False),
+        sa.Column("name", Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("spec", sa.Text, nullable=False),
         sa.Column("sealed", sa.Text),
@@ -37,7 +39,7 @@ def upgrade() -> None:
         "audit",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("workspace", Text, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("object", sa.Text, nullable=False),

@@ -10,6 +10,8 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """SQLite can't change it in place. The text of the table is taken as it stands, so that nothing of it is lost."""
+    if op.get_bind().dialect.name != "sqlite":
+        return
     sql = (
         op.get_bind()
         .exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'assets'")

@@ -104,7 +104,7 @@ async def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://user:hunter2@host/db", "keeps its catalog in SQLite"),
+        ("mysql://user:hunter2@host/db", "keeps its catalog in SQLite or PostgreSQL"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("nonsense hunter2", "no database URL"),

@@ -23,7 +23,7 @@ from ingest.catalog.tables import assets as table
 from ingest.job import Depth
 from ingest.known import Joined, Known, KnownAsset
 from ingest.model import Entries, Entry, Range
-from tests.fakes.running import a_catalog
+from tests.fakes.running import a_catalog, engines
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ async def test_known_assets_are_searched_from_one_end_to_the_other(tmp_path: Pat
 
 
 async def _plan(database: Database, asked: list[tuple[str, Any]], note: Callable[..., None]) -> None:
-    engine = database._reader
+    engine = engines(database)[1]
     event.listen(engine, "before_cursor_execute", note)
     await database.read(lambda tx: look(tx, within=Range(b"a/m", b"a/n"), prefix=b"a/"))
     event.remove(engine, "before_cursor_execute", note)

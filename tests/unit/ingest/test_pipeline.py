@@ -32,7 +32,7 @@ from ingest.events import Event, SpanCommitted
 from ingest.model import Entries, Page, Range, Recall
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, claimed, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, engines, new_run
 
 LIMITS = Limits(span_probes=50, denied_window=20, heartbeat_s=60, lease_s=600)
 
@@ -97,7 +97,9 @@ async def test_an_unchanged_bucket_costs_its_pages_and_no_write(here: tuple[Cata
     await ingest(catalog, bucket, depth=depth)
     before = await rows(catalog)
     written: list[str] = []
-    event.listen(database._writer, "before_cursor_execute", lambda _c, _cu, statement, *_: written.append(statement))
+    event.listen(
+        engines(database)[0], "before_cursor_execute", lambda _c, _cu, statement, *_: written.append(statement)
+    )
     bucket.requests.clear()
     run = await ingest(catalog, bucket, depth=depth)
 

@@ -22,7 +22,7 @@ from ingest.catalog.tables import runs, spans
 from ingest.model import Range
 from ingest.remembered import Tile, remember
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, new_run
+from tests.fakes.running import a_catalog, a_slice, engines, new_run
 
 LIMITS = Limits(
     page_keys=4, span_probes=4, known_rows=5, list_streams=3, removals_min=10_000, heartbeat_s=60, lease_s=600
@@ -121,7 +121,9 @@ async def test_an_unchanged_bucket_is_known_page_by_page_and_rows_are_left_alone
         await ingest(catalog, bucket, depth="list")
         asked: list[str] = []
         sa.event.listen(
-            database._reader, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: asked.append(statement)
+            engines(database)[1],
+            "before_cursor_execute",
+            lambda _c, _cursor, statement, *_rest: asked.append(statement),
         )
         _, totals = await ingest(catalog, bucket, depth="list")
     assert totals.outcomes["unchanged"] == totals.listed == 23

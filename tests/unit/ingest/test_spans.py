@@ -25,7 +25,7 @@ from ingest.catalog.tables import assets, spans
 from ingest.compare import Merged
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, engines, expire_leases, new_run
 
 LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600)
 
@@ -37,7 +37,7 @@ class Faults:
         self.fail_at: int | None = None
         self.lose_commit_at: int | None = None
         self.statements = self.commits = 0
-        engine = database._writer
+        engine = engines(database)[0]
         event.listen(engine, "before_cursor_execute", self._statement)
         event.listen(engine, "commit", self._commit)
 
