@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,7 +94,7 @@ class _UnderWay:
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
-        self._by_connection: dict[str, list[sa.Row[Any]]] = {}
+        self._by_connection: dict[str, Sequence[sa.Row[Any]]] = {}
 
     def before(self, connection_id: str, run_id: str) -> list[str]:
         """Those that a queued run must wait for, in the order in which they were written."""
@@ -101,7 +102,7 @@ class _UnderWay:
             going = sa.select(runs.c.id, runs.c.sources, runs.c.state, runs.c.number).where(
                 runs.c.connection_id == connection_id, runs.c.state.in_(("queued", "running"))
             )
-            self._by_connection[connection_id] = list(self._tx.execute(going.order_by(runs.c.number)).all())
+            self._by_connection[connection_id] = self._tx.execute(going.order_by(runs.c.number)).all()
         others = self._by_connection[connection_id]
         mine = next((row for row in others if row.id == run_id), None)
         if mine is None or mine.state == "running":
