@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -94,7 +93,7 @@ class _UnderWay:
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
-        self._by_connection: dict[str, Sequence[sa.Row[Any]]] = {}
+        self._by_connection: dict[str, Sequence[sa.Row[str, str, str, int]]] = {}
 
     def before(self, connection_id: str, run_id: str) -> list[str]:
         """Those that a queued run must wait for, in the order in which they were written."""
