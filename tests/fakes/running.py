@@ -1,4 +1,4 @@
-"""A catalog in a file and a run worked by hand, for tests of what stands between them."""
+"""A catalog and a run worked by hand, for tests of what stands between them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ingest.job import IngestJob
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
 from tests.fakes.access import FakeAccess
+from tests.postgres import Kind, catalog_url
 
 
 @cache
@@ -37,11 +38,14 @@ def _template() -> Path:
 
 
 @asynccontextmanager
-async def a_catalog(folder: Path | str, limits: Limits) -> AsyncGenerator[tuple[Catalog, Database]]:
+async def a_catalog(
+    folder: Path | str, limits: Limits, *, kind: Kind = "sqlite"
+) -> AsyncGenerator[tuple[Catalog, Database]]:
+    """The one that belongs to this folder, whoever opens it and however often."""
     path = Path(folder) / "catalog.db"
-    if not path.exists():
+    if kind == "sqlite" and not path.exists():
         shutil.copy(_template(), path)
-    async with open_database(f"sqlite:///{path}") as database:
+    async with open_database(catalog_url(kind, folder), silent_s=limits.lease_s) as database:
         yield Catalog(database=database, workspace="main", limits=limits), database
 
 
