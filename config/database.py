@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -47,6 +45,11 @@ def _sqlite_now(_element: db_now, _compiler: Any, **_options: Any) -> str:
 @compiles(db_now, "postgresql")
 def _postgres_now(_element: db_now, _compiler: Any, **_options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+def summed(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """The sum of whole numbers as a whole number, 0 of none: PostgreSQL's own sum of them is a decimal."""
+    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
 
 
 def alone(tx: sa.Connection) -> None:
@@ -91,22 +94,18 @@ async def open_database(url: str, *, silent_s: float = 10.0) -> AsyncGenerator[D
 
 
 async def _open(url: str, *, silent_s: float) -> Database:
-    try:
-        backend = make_url(url).get_backend_name()
-    except ArgumentError as error:
-        raise SettingsError(
-            "LONGSHORE_CATALOG_URL is no database URL; write sqlite:///path/to/longshore.db or postgresql://user:password@host/name"
-        ) from error
-    if backend == "sqlite":
+    kind = url.partition(":")[0].partition("+")[0].lower()
+    if kind == "sqlite":
         from config import sqlite
 
         return await sqlite.open_sqlite(url)
-    if backend == "postgresql":
+    if kind in ("postgresql", "postgres"):
         from config import postgres
 
         return await postgres.open_postgres(url, silent_s=silent_s)
+    what = f"names a {kind} database" if "://" in url and kind.isalnum() else "is no database URL"
     raise SettingsError(
-        f"LONGSHORE_CATALOG_URL names a {backend} database; longshore keeps its catalog in SQLite or PostgreSQL: "
+        f"LONGSHORE_CATALOG_URL {what}; longshore keeps its catalog in SQLite or PostgreSQL: "
         "write sqlite:///path/to/longshore.db or postgresql://user:password@host/name"
     )
 

@@ -1,20 +1,22 @@
-"""PostgreSQL as the catalog's database: many machines at once; hides the pool, what is tried again, and what its errors mean."""
+"""PostgreSQL as the catalog's database: many machines at once; hides the pool, what is tried again, and how it is migrated."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.database import MIGRATIONS, newest_migration
-from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+from config.errors import SettingsError
+from config.refusals import asks_again, translated
 
 T = TypeVar("T")
 
@@ -22,22 +24,26 @@ _CONNECTIONS: Final = 8
 """Of one process, to work with at the same time."""
 _CONNECT_S: Final = 10.0
 _STATEMENT_S: Final = 60.0
-_AGAIN: Final = ("40001", "40P01")
-"""The database gave one of several transactions up so that others could go on, and asks for it again."""
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.02
-_TRANSIENT: Final = ("08", "40", "53", "57", "58", "55P03", "25006", "25P03", "XX000")
-"""Beginnings of SQLSTATEs: it is away, overloaded, full, restarting, or not the primary for now."""
-_NO_ACCESS: Final = ("28", "3D", "42501")
 _MIGRATING: Final = 0x6D696772
+_FAILURES: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+_SCHEME: Final = re.compile(r"(postgres|postgresql)(\+asyncpg)?://", re.IGNORECASE)
 
 
 async def open_postgres(url: str, *, silent_s: float) -> PostgresDatabase:
     """Connect to the database at `url`, in any form that libpq takes. Raises SettingsError or CatalogError."""
-    engine = _engine(url, silent_s=silent_s)
-    database = PostgresDatabase(engine)
+    database = PostgresDatabase(_engine(url, silent_s=silent_s))
     try:
-        await database.migrate()
+        if await database.transaction(_version) != newest_migration():
+            await _migrate(url)
     except BaseException:
         await database.aclose()
         raise
@@ -63,19 +69,6 @@ class PostgresDatabase:
             await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._engine.dispose()
 
-    async def migrate(self) -> None:
-        """Of several that start together one migrates, the others wait."""
-        if await self.transaction(_version) == newest_migration():
-            return
-        from config.migrating import upgrade
-
-        def migrate(tx: sa.Connection) -> None:
-            tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
-            tx.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-            upgrade(tx, MIGRATIONS)
-
-        await self.transaction(migrate)
-
     async def _whole(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """In a task of its own, which a caller that is cancelled does not take along."""
         task = asyncio.ensure_future(self._tried(attempt))
@@ -92,11 +85,10 @@ class PostgresDatabase:
         for number in range(1, _ATTEMPTS + 1):
             try:
                 return await attempt()
-            except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                if number == _ATTEMPTS or _sqlstate(error) not in _AGAIN:
-                    raise _translated(error) from error
-            except (PoolTimeoutError, InvalidRequestError) as error:
-                raise _translated(error) from error
+            except _FAILURES as error:
+                # a COMMIT whose outcome is unknown asks for nothing: its caller must look
+                if number == _ATTEMPTS or not asks_again(error):
+                    raise translated(error) from error
             await asyncio.sleep(random.uniform(0.5, 1.5) * _PAUSE_S * number)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
@@ -105,25 +97,77 @@ class PostgresDatabase:
             return await connection.run_sync(work)
 
 
-def _engine(url: str, *, silent_s: float) -> AsyncEngine:
-    async def connect(*_args: Any, **_options: Any) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            url,
-            timeout=_CONNECT_S,
-            command_timeout=_STATEMENT_S,
-            server_settings={
-                "application_name": "longshore",
-                "idle_in_transaction_session_timeout": str(round(silent_s * 1000)),
-                "jit": "off",
-            },
-        )
+async def _migrate(url: str) -> None:
+    """Of several that start together one migrates, the others wait for as long as it takes."""
+    from config.migrating import upgrade
 
-    return create_async_engine(
+    def migrate(tx: sa.Connection) -> None:
+        tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        upgrade(tx, MIGRATIONS)
+
+    patient = PostgresDatabase(_engine(url, silent_s=0.0, statement_s=None))
+    try:
+        await patient.transaction(migrate)
+    finally:
+        await patient.aclose()
+
+
+def _engine(url: str, *, silent_s: float, statement_s: float | None = _STATEMENT_S) -> AsyncEngine:
+    dsn = _dsn(url)
+
+    async def connect(*_args: Any, **_options: Any) -> asyncpg.Connection:
+        try:
+            return await asyncpg.connect(
+                dsn,
+                timeout=_CONNECT_S,
+                command_timeout=statement_s,
+                server_settings={
+                    "application_name": "longshore",
+                    # whoever is frozen or cut off inside a transaction must let others have what it holds
+                    "idle_in_transaction_session_timeout": str(round(silent_s * 1000)),
+                    "jit": "off",
+                    # a plan that was made when a table was empty would be kept while it grows
+                    "plan_cache_mode": "force_custom_plan",
+                },
+            )
+        except ValueError as error:
+            raise _unusable(error) from None
+        except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
+            raise SettingsError(f"LONGSHORE_CATALOG_URL asks for an option that can't be set: {error}") from error
+
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=_CONNECTIONS,
         max_overflow=0,
         pool_timeout=_STATEMENT_S,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _alive(_connection: Any, record: Any, _proxy: Any) -> None:
+        """One that the server has closed meanwhile is replaced before anybody notices."""
+        if record.driver_connection.is_closed():
+            raise DisconnectionError
+
+    return engine
+
+
+def _dsn(url: str) -> str:
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise SettingsError(
+            "LONGSHORE_CATALOG_URL names a driver that longshore does not use; write postgresql://user:password@host/name"
+        )
+    return f"postgresql://{url[scheme.end() :]}"
+
+
+def _unusable(error: ValueError) -> SettingsError:
+    """Says little: where a password is not escaped, an error may show a part of it as a host or a port."""
+    about_tls = isinstance(error, asyncpg.InterfaceError) and "ssl" in str(error).lower()
+    return SettingsError(
+        f"LONGSHORE_CATALOG_URL can't be used{f': {error}' if about_tls else ''}; write "
+        "postgresql://user:password@host:port/name?sslmode=verify-full, with %40 for @, %2F for / and %3A for : in a password"
     )
 
 
@@ -131,22 +175,3 @@ def _version(tx: sa.Connection) -> str | None:
     if not sa.inspect(tx).has_table("alembic_version"):
         return None
     return tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-
-
-def _sqlstate(error: BaseException) -> str:
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(original, "sqlstate", None) or "")
-
-
-def _translated(error: BaseException) -> CatalogError | SettingsError:
-    """What a driver's error means to us. A password is in none of them."""
-    state = _sqlstate(error)
-    original = error.orig if isinstance(error, DBAPIError) else error
-    reason = str(original).removeprefix("<class 'asyncpg.exceptions.").strip() or type(original).__name__
-    lost = isinstance(original, OSError | TimeoutError | PoolTimeoutError | asyncpg.InterfaceError)
-    lost = lost or (isinstance(error, DBAPIError) and error.connection_invalidated)
-    if state.startswith(_NO_ACCESS):
-        return SettingsError(f"the catalog's database refuses us: {reason}; check LONGSHORE_CATALOG_URL")
-    if lost or state.startswith(_TRANSIENT):
-        return CatalogUnavailableError(f"the catalog's database is out of reach: {reason}")
-    return CatalogError(f"the catalog refused a statement: {reason}")

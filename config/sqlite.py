@@ -17,7 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from config.database import MIGRATIONS, newest_migration
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
@@ -120,7 +120,10 @@ def _dispose(*engines: sa.Engine) -> None:
 
 
 def _sqlite_path(url: str) -> Path:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError("LONGSHORE_CATALOG_URL is no database URL; write sqlite:///path/to/longshore.db") from None
     if not parsed.database or parsed.database == ":memory:":
         raise SettingsError(
             "LONGSHORE_CATALOG_URL names no file; the catalog must outlive the process: sqlite:///longshore.db"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from config.database import Database, db_now
+from config.database import Database, alone, db_now
 from config.errors import ConnectionRuleError, ConnectionSetupError, SettingsError, UnknownConnectionError
 from config.settings import Settings
 from credentials.arns import account_of
@@ -71,6 +71,7 @@ class Registry:
         kept, sealed = self._sealed(spec, workspace, new_id)
 
         def create(tx: sa.Connection) -> Connection:
+            alone(tx)  # of two that ask for the same name at once the second must see the first
             if _live(tx, workspace, spec.name) is not None:
                 raise ConnectionRuleError(_ALREADY.format(workspace=workspace, name=spec.name))
             former = tx.execute(sa.select(table).where(table.c.id == new_id)).one_or_none()

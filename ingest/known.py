@@ -44,6 +44,10 @@ class Joined(NamedTuple):
         """Whether these are the texts of so many assets: none of them holds a separator itself."""
         return self.keys.count(_KEY_SEPARATOR) == count and all(text.count(SEPARATOR) == count for text in self[1:6])
 
+    def last(self) -> bytes:
+        """The last key of columns that split."""
+        return self.keys[self.keys.rfind(_KEY_SEPARATOR, 0, -1) + 1 : -1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:

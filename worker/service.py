@@ -114,7 +114,9 @@ async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGener
     """Build everything from the settings, and end it all afterwards. Raises SettingsError or CatalogError."""
     async with AsyncExitStack() as stack:
         vault = Vault.from_settings(settings)
-        database = await stack.enter_async_context(open_database(settings.catalog_url))
+        database = await stack.enter_async_context(
+            open_database(settings.catalog_url, silent_s=settings.limits.lease_s)
+        )
         registry = Registry(database=database, vault=vault, settings=settings)
         catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits)
         sts = await stack.enter_async_context(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from config.database import db_now
 from ingest.catalog import bulk
@@ -80,50 +81,61 @@ def prefix_end(prefix: bytes) -> bytes | None:
 
 
 def write(tx: sa.Connection, place: Place, run_id: str, records: Iterable[Records]) -> None:
-    """Insert or replace these records; `first_seen_at` stays. Each of `records` ascends by key, and none reaches into another."""
+    """Insert or replace these records; see `bring`."""
+    bring(tx, records)(place, run_id)
+
+
+def bring(tx: sa.Connection, records: Iterable[Records]) -> Callable[[Place, str], None]:
+    """Hand records over and return what inserts or replaces them in a place for a run; `first_seen_at` stays. Nobody is kept
+    waiting before that is called. Each of `records` ascends by key, and none reaches into another.
+    """
     by_key = sorted(filter(len, records), key=lambda one: bytes(one.columns[0][0]))
-    now = tx.execute(sa.select(db_now())).scalar_one() if by_key else 0
-    for few, columns in groupby(by_key, key=lambda one: len(one.columns)):
-        whole = [[*chain.from_iterable(one)] for one in zip(*(one.columns for one in columns), strict=True)]
-        bulk.upsert(tx, Asset._fields[:few], whole, {**place._asdict(), "version_id": "", "run_id": run_id}, now=now)
+    if not by_key:
+        return lambda _place, _run_id: None
+    parts = [
+        [[*chain.from_iterable(one)] for one in zip(*(one.columns for one in columns), strict=True)]
+        for _, columns in groupby(by_key, key=lambda one: len(one.columns))
+    ]
+    put = bulk.ready(tx, Asset._fields, parts)
+    return lambda place, run_id: put({**place._asdict(), "version_id": "", "run_id": run_id})
 
 
-def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Iterable[bytes]) -> None:
+def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Sequence[bytes]) -> None:
     """Note that the run did not see these; they become removed when it completes."""
-    gone = (
-        sa.update(table)
-        .where(
-            table.c.connection_id == place.connection_id,
-            table.c.bucket == place.bucket,
-            table.c.key == sa.bindparam("gone"),
-            table.c.version_id == "",
-        )
-        .values(state="missing", run_id=run_id, changed_at=db_now())
-    )
-    if rows := [{"gone": key} for key in keys]:
-        tx.execute(gone, rows)
+    _mark(tx, place, keys, {"state": "missing", "run_id": run_id})
 
 
-def mark_seen(tx: sa.Connection, place: Place, keys: Iterable[bytes]) -> None:
+def mark_seen(tx: sa.Connection, place: Place, keys: Sequence[bytes]) -> None:
     """Take back the mark of an earlier run: they are listed. What else is known of them stays as it was."""
     state = sa.case(
         (table.c.error_code.is_not(None), "failed"),
         (sa.or_(*(table.c.storage_class == name for name in ARCHIVED)), "archived"),
         else_="present",
     )
-    back = (
+    _mark(tx, place, keys, {"state": state}, table.c.state == "missing")
+
+
+def _mark(
+    tx: sa.Connection,
+    place: Place,
+    keys: Sequence[bytes],
+    values: Mapping[str, Any],
+    *which: sa.ColumnElement[bool],
+) -> None:
+    """Of these keys, those for which all of `which` holds."""
+    if not keys:
+        return
+    change = (
         sa.update(table)
-        .where(
-            table.c.connection_id == place.connection_id,
-            table.c.bucket == place.bucket,
-            table.c.key == sa.bindparam("seen"),
-            table.c.version_id == "",
-            table.c.state == "missing",
-        )
-        .values(state=state, changed_at=db_now())
+        .where(table.c.connection_id == place.connection_id, table.c.bucket == place.bucket, table.c.version_id == "")
+        .where(*which)
+        .values(**values, changed_at=db_now())
     )
-    if rows := [{"seen": key} for key in keys]:
-        tx.execute(back, rows)
+    if tx.dialect.name == "postgresql":
+        every = sa.literal(keys, ARRAY(sa.LargeBinary))
+        tx.execute(change.where(table.c.key == sa.any_(every)))
+    else:
+        tx.execute(change.where(table.c.key == sa.bindparam("marked")), [{"marked": key} for key in keys])
 
 
 def find(

@@ -1,28 +1,45 @@
-"""Thousands of asset rows in a few statements; hides how SQLite is fed without the interpreter's lock being taken for each row."""
+"""Thousands of asset rows in a few statements; hides how each database is fed without the interpreter's lock being taken for each row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from config.database import db_now
+from ingest.catalog import copying
+from ingest.catalog.tables import IDENTITY
 from ingest.catalog.tables import assets as table
 
-_IDENTITY: Final = ("connection_id", "bucket", "key", "version_id")
+Part = Sequence[Sequence[Any]]
+"""Rows as columns."""
 _VARIABLES: Final = 32_000
 """Bound values in one statement; SQLite allows 32,766."""
 _ROWS: Final = 2_048
 """More in one statement are no faster, and hold the lock for longer while they are bound."""
 
 
-def upsert(
-    tx: sa.Connection, names: Sequence[str], columns: Sequence[Sequence[Any]], common: Mapping[str, Any], *, now: int
-) -> None:
-    """Insert or replace rows: `columns` by `names`, and the values of `common` in each. What is in neither becomes NULL, so that
-    nothing of an object's former self stays beside its new one; only `first_seen_at` is kept.
+def ready(tx: sa.Connection, names: Sequence[str], parts: Sequence[Part]) -> Callable[[Mapping[str, Any]], None]:
+    """Bring rows as near to the table as they get without a lock, and return what does the rest: it inserts or replaces them.
+
+    The columns of each part are the first of `names`; the mapping that is given last holds the values that all rows share. What is
+    in neither becomes NULL, so that nothing of an object's former self stays beside its new one; only `first_seen_at` is kept.
     """
+    if tx.dialect.name == "postgresql":
+        copying.stage(tx, parts, names=names)
+        return lambda common: copying.merge(tx, names=names, common=common)
+
+    def write(common: Mapping[str, Any]) -> None:
+        now = tx.execute(sa.select(db_now())).scalar_one()
+        for columns in parts:
+            _upsert(tx, names[: len(columns)], columns, common, now=now)
+
+    return write
+
+
+def _upsert(tx: sa.Connection, names: Sequence[str], columns: Part, common: Mapping[str, Any], *, now: int) -> None:
     shared = [*common.values(), now, now]
     width, count = len(names), len(columns[0])
     for first, rows in _chunks(count, most=min(_ROWS, (_VARIABLES - len(shared)) // width)):
@@ -49,9 +66,9 @@ def _statement(names: tuple[str, ...], common: tuple[str, ...], rows: int) -> st
     values |= shared | {name: f"each.column{number}" for number, name in enumerate(names, start=1)}
     once = ", ".join(f"? AS {name}" for name in shared)
     row = f"({', '.join('?' * len(names))})"
-    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in (*_IDENTITY, "first_seen_at"))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in (*IDENTITY, "first_seen_at"))
     return (
         f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} "  # noqa: S608 - see above
         f"FROM (SELECT {once}) every, (VALUES {', '.join([row] * rows)}) each WHERE true "
-        f"ON CONFLICT ({', '.join(_IDENTITY)}) DO UPDATE SET {changed}"
+        f"ON CONFLICT ({', '.join(IDENTITY)}) DO UPDATE SET {changed}"
     )

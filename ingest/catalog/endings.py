@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from config.database import alone, db_now
+from config.database import alone, db_now, summed
 from config.errors import LongshoreError
 from config.settings import Limits
 from ingest.catalog import shards
@@ -39,7 +39,7 @@ def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
     does not hide behind another that is whole.
     """
     names = ("listed", "known", "missing")
-    sums = (sa.func.sum(span_table.c[name]).label(name) for name in names)
+    sums = (summed(span_table.c[name]).label(name) for name in names)
     query = sa.select(span_table.c.source, *sums).where(span_table.c.run_id == run_id).group_by(span_table.c.source)
     found = [source for source in tx.execute(query) if source.missing]
     ask = f"nothing was removed; `longshore runs confirm {run_id}` removes them, or mend the bucket and run again"

@@ -26,14 +26,14 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, dept
     bounds = "key >= ?" if from_prefix else "key > ?"
     if highest is not None:
         bounds += " AND key <= ?" if to_hi else " AND key < ?"
-    joined, each = _statements(bounds, depth)
+    joined, each = _statements(bounds, depth, tx.dialect.name)
     values = (*place, *(bound for bound in (lowest, highest) if bound is not None), limit)
-    count, last, *texts = _rows(tx, joined, values)[0]
+    count, *texts = _rows(tx, joined, values)[0]
     if not count:
         return NOTHING
     found = Joined(*texts)
     if found.splits(count):
-        return Known(count=count, last=last, columns=found)
+        return Known(count=count, last=found.last(), columns=found)
     return known_of({row[0]: KnownAsset(row[1:6], bool(row[6]), bool(row[7])) for row in _rows(tx, each, values)})
 
 
@@ -43,9 +43,9 @@ def _rows(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[An
 
 
 @cache
-def _statements(bounds: str, depth: Depth) -> tuple[str, str]:
-    """Of all assets together one row: how many, the last key, keys that need a second look and keys that are missing (None: no
-    such), and each column as one text. And a row of each.
+def _statements(bounds: str, depth: Depth, dialect: str) -> tuple[str, str]:
+    """Of all assets together one row: how many, keys, each column as one text, keys that need a second look and keys that are
+    missing (None: no such). And a row of each.
 
     One bound at each end: of two, a database may search by the one and walk to the other.
     """
@@ -56,11 +56,12 @@ def _statements(bounds: str, depth: Depth) -> tuple[str, str]:
         f"WHERE connection_id = ? AND bucket = ? AND {bounds} AND version_id = '' AND state <> 'removed' "
         "ORDER BY key LIMIT ?"
     )
+    text, keys = _JOINING[dialect]
     joined = (
-        f"SELECT count(*), max(key), {_keys('key')}, {', '.join(_text(name) for name in _COMPARED)}, "  # noqa: S608 - the same
-        f"{_keys('CASE WHEN unsettled THEN key END')}, {_keys('CASE WHEN missing THEN key END')} FROM ({rows})"
+        f"SELECT count(*), {keys('key')}, {', '.join(text(name) for name in _COMPARED)}, "  # noqa: S608 - the same
+        f"{keys('CASE WHEN unsettled THEN key END')}, {keys('CASE WHEN missing THEN key END')} FROM ({rows}) AS found"
     )
-    return joined, rows
+    return (joined, rows) if dialect == "sqlite" else (_numbered(joined), _numbered(rows))
 
 
 def _among(name: str, words: tuple[str, ...]) -> str:
@@ -74,3 +75,20 @@ def _text(what: str) -> str:
 def _keys(what: str) -> str:
     """Keys are no text: as such they are joined byte by byte, and the result is none either."""
     return f"CAST({_text(f'CAST({what} AS TEXT)')} AS BLOB)"
+
+
+def _postgres_text(what: str) -> str:
+    return f"string_agg(CAST({what} AS TEXT) || chr({ord(SEPARATOR)}), '')"
+
+
+def _postgres_keys(what: str) -> str:
+    return f"string_agg(({what}) || '\\x{ord(SEPARATOR):02x}'::bytea, ''::bytea)"
+
+
+_JOINING: Final = {"sqlite": (_text, _keys), "postgresql": (_postgres_text, _postgres_keys)}
+
+
+def _numbered(statement: str) -> str:
+    """With $1, $2, ... for each ?."""
+    first, *rest = statement.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from config.database import alone, db_now
+from config.database import alone, db_now, summed
 from config.errors import JobConflictError, LongshoreError, UnknownRunError
 from ingest.catalog import shards
 from ingest.catalog.tables import OUTCOMES
@@ -181,10 +181,10 @@ def _run(row: sa.Row[Any]) -> Run:
 def totals(tx: sa.Connection, run_id: str) -> Totals:
     """Add up what the run's spans and shards say."""
     names = ("listed", *OUTCOMES, "known", "missing")
-    sums = [sa.func.coalesce(sa.func.sum(span_table.c[name]), 0).label(name) for name in names]
+    sums = [summed(span_table.c[name]).label(name) for name in names]
     counted = tx.execute(sa.select(*sums).where(span_table.c.run_id == run_id)).one()._mapping  # noqa: SLF001 - SQLAlchemy's name
     spent = [
-        sa.func.coalesce(sa.func.sum(shard_table.c[name]), 0).label(name)
+        summed(shard_table.c[name]).label(name)
         for name in ("requests_list", "requests_head", "requests_get", "requests_sts", "bytes")
     ]
     used = tx.execute(sa.select(*spent).where(shard_table.c.run_id == run_id)).one()

@@ -44,10 +44,11 @@ def commit(
     tx: sa.Connection, shard: Shard, spans: Sequence[Span], *, place: Place, usage: Usage, lease_s: float
 ) -> Shard:
     """Write spans and return the shard as it is afterwards; each takes one `seq`. Raises FencedError before anything is written."""
+    write = assets.bring(tx, (span.records for span in spans))
     moved = shards.advance(
         tx, shard, todo=left_after(shard.todo, spans), spans=len(spans), usage=usage, lease_s=lease_s
     )
-    assets.write(tx, place, shard.run_id, (span.records for span in spans))
+    write(place, shard.run_id)
     assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
     assets.mark_seen(tx, place, [key for span in spans for key in span.merged.seen_again])
     tx.execute(

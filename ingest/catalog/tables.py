@@ -104,6 +104,9 @@ spans = sa.Table(
     sa.Index("spans_of_source", "run_id", "source", "lo"),
 )
 
+IDENTITY = ("connection_id", "bucket", "key", "version_id")
+"""What an asset is known by."""
+
 assets = sa.Table(
     "assets",
     metadata,

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 import sqlalchemy as sa
 
 from config.database import Database, open_database
+from config.postgres import PostgresDatabase
 from config.settings import Limits
 from config.sqlite import SqliteDatabase, _open
 from credentials.session import Access
@@ -50,7 +51,9 @@ async def a_catalog(
 
 
 def engines(database: Database) -> tuple[sa.Engine, sa.Engine]:
-    """The writing and the reading one, of a SQLite catalog."""
+    """The writing and the reading one."""
+    if isinstance(database, PostgresDatabase):
+        return database._engine.sync_engine, database._views.sync_engine
     assert isinstance(database, SqliteDatabase)
     return database._writer, database._reader
 

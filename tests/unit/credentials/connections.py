@@ -12,6 +12,7 @@ from config.database import Database, open_database
 from config.settings import Settings
 from credentials.registry import Registry
 from credentials.vault import Vault
+from tests.postgres import Kind, catalog_url
 
 ROLE = "arn:aws:iam::444455556666:role/longshore-reader"
 CANARY = "CANARY+the/secret/that/nobody/may/see/01"
@@ -33,8 +34,8 @@ def settings_of(**fields: Any) -> Settings:
 
 
 @asynccontextmanager
-async def a_catalog(directory: Path) -> AsyncGenerator[Database]:
-    async with open_database(f"sqlite:///{directory / 'catalog.db'}") as database:
+async def a_catalog(directory: Path, kind: Kind = "sqlite") -> AsyncGenerator[Database]:
+    async with open_database(catalog_url(kind, directory)) as database:
         yield database
 
 

@@ -23,6 +23,7 @@ from credentials.connection import KeysSpec, RoleSpec
 from credentials.policies import Grant
 from credentials.registry import Registry
 from credentials.tables import audit, connections
+from tests.postgres import Kind
 from tests.unit.credentials.connections import (
     A_KEY,
     A_ROLE,
@@ -38,8 +39,8 @@ MAIN = {"workspace": "main"}
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    async with a_catalog(tmp_path) as opened:
+async def database(tmp_path: Path, kind: Kind) -> AsyncGenerator[Database]:
+    async with a_catalog(tmp_path, kind) as opened:
         yield opened
 
 
@@ -126,9 +127,9 @@ async def test_a_name_is_unique_among_the_living_of_one_workspace(registry: Regi
 
 
 @pytest.mark.acceptance("CO-17")
-async def test_of_two_that_create_the_same_name_at_once_one_wins(tmp_path: Path) -> None:
+async def test_of_two_that_create_the_same_name_at_once_one_wins(tmp_path: Path, kind: Kind) -> None:
     """In two processes: each has its own engine on the same file."""
-    async with a_catalog(tmp_path) as one, a_catalog(tmp_path) as other:
+    async with a_catalog(tmp_path, kind) as one, a_catalog(tmp_path, kind) as other:
         outcomes = await asyncio.gather(
             *(a_registry(database).create(A_ROLE, **BY_ALICE) for database in (one, other) for _ in range(3)),
             return_exceptions=True,

@@ -33,13 +33,14 @@ from ingest.model import Entries, Page, Range, Recall
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_slice, claimed, engines, new_run
+from tests.postgres import Kind
 
 LIMITS = Limits(span_probes=50, denied_window=20, heartbeat_s=60, lease_s=600)
 
 
 @pytest.fixture(name="here")
-async def _here(tmp_path: Path) -> AsyncGenerator[tuple[Catalog, Database]]:
-    async with a_catalog(tmp_path, LIMITS) as both:
+async def _here(tmp_path: Path, kind: Kind) -> AsyncGenerator[tuple[Catalog, Database]]:
+    async with a_catalog(tmp_path, LIMITS, kind=kind) as both:
         yield both
 
 

@@ -20,13 +20,14 @@ from ingest.job import IngestJob
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+from tests.postgres import Kind
 
 LIMITS = Limits(removals_most=50, removals_share=0.5, removals_min=5, heartbeat_s=60, lease_s=600)
 
 
 @pytest.fixture(name="here")
-async def _here(tmp_path: Path) -> AsyncGenerator[tuple[Catalog, Database]]:
-    async with a_catalog(tmp_path, LIMITS) as both:
+async def _here(tmp_path: Path, kind: Kind) -> AsyncGenerator[tuple[Catalog, Database]]:
+    async with a_catalog(tmp_path, LIMITS, kind=kind) as both:
         yield both
 
 

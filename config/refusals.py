@@ -1,0 +1,66 @@
+"""What PostgreSQL's errors mean to us, by one table of SQLSTATEs; hides how the driver tells them."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+
+_AGAIN: Final = ("40001", "40P01")
+"""The database gave one of several transactions up so that others could go on, and asks for it again."""
+_TRANSIENT: Final = ("08", "40", "53", "57", "58", "55P03", "25006", "25P03", "25P04", "XX000")
+"""Beginnings: it is away, overloaded, full, restarting, or not the primary for now."""
+_SETTINGS: Final = {
+    "28P01": "check user and password in LONGSHORE_CATALOG_URL",
+    "28": "check LONGSHORE_CATALOG_URL, its sslmode, and whether the server's pg_hba.conf lets this machine in",
+    "3D000": "make it with CREATE DATABASE, or name another one in LONGSHORE_CATALOG_URL",
+    "3F": "let the user in LONGSHORE_CATALOG_URL have a schema to create tables in",
+    "42501": "the user in LONGSHORE_CATALOG_URL needs CREATE on its schema, TEMPORARY on the database, and to own the catalog's tables",
+    "26000": "a pooler seems to change connections between transactions: connect directly, or pool by session",
+    "42P05": "a pooler seems to change connections between transactions: connect directly, or pool by session",
+}
+"""Beginnings, the longest that fits: what the operator can do."""
+
+
+def asks_again(error: BaseException) -> bool:
+    """Whether the database rolled a transaction back and expects it once more."""
+    changed_meanwhile = type(_original(error)).__name__ == "InvalidCachedStatementError"  # another process migrated
+    return _sqlstate(error) in _AGAIN or changed_meanwhile
+
+
+def translated(error: BaseException) -> CatalogError | SettingsError:
+    """As an error of ours. A password is in none of them."""
+    original, state = _original(error), _sqlstate(error)
+    reason = str(original).strip() or type(original).__name__
+    advice = next((_SETTINGS[state[:size]] for size in (5, 2) if state[:size] in _SETTINGS), None)
+    if isinstance(original, ssl.SSLCertVerificationError):
+        advice = "name the authority's file as sslrootcert in LONGSHORE_CATALOG_URL"
+    if advice is not None:
+        return SettingsError(f"the catalog's database refuses us: {reason}; {advice}")
+    if _lost(error, original) or state.startswith(_TRANSIENT):
+        return CatalogUnavailableError(f"the catalog's database is out of reach: {reason}")
+    return CatalogError(f"the catalog refused a statement: {reason}")
+
+
+def _lost(error: BaseException, original: BaseException) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(original, asyncpg.InterfaceError):
+        return not isinstance(original, ValueError)  # a value that can't be sent will not do the next time either
+    return isinstance(
+        original, OSError | TimeoutError | PoolTimeoutError | DisconnectionError | asyncpg.InternalClientError
+    )
+
+
+def _original(error: BaseException) -> BaseException:
+    """What the driver raised, as far as SQLAlchemy hands it on."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def _sqlstate(error: BaseException) -> str:
+    return str(getattr(_original(error), "sqlstate", None) or "")
