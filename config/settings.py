@@ -124,6 +124,10 @@ class Limits(BaseModel):
     removals_most: int = Field(10_000, ge=0, description="removals above which a run asks for confirmation")
     removals_share: float = Field(0.3, ge=0, le=1, description="share of known assets above which a run asks")
     removals_min: int = Field(20, ge=0, description="removals below which the share is not looked at")
+    removals_per_commit: int = Field(
+        5_000, ge=1, description="rows that one transaction removes at most, or keeps, when a run closes"
+    )
+    recount_rows: int = Field(100_000, ge=1, description="rows that one read recounts at most when a run closes")
     failures_before_rest: int = Field(
         10, ge=1, description="transient failures of a shard in a row before its run fails"
     )

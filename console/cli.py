@@ -9,6 +9,7 @@ import click
 
 from console.commands.assets import assets
 from console.commands.connections import connections
+from console.commands.decisions import confirm, reject, verify
 from console.commands.demo import demo
 from console.commands.ingest import ingest, submit
 from console.commands.runs import runs
@@ -33,6 +34,8 @@ def longshore() -> None:
 
 for _command in (ingest, submit, runs, assets, connections, worker, whoami, demo):
     longshore.add_command(_command)
+for _command in (confirm, reject, verify):
+    runs.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

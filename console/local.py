@@ -67,6 +67,12 @@ async def ingest_here(service: Service, job: IngestJob, *, stop: Stop, say: Call
     return (await service.catalog.run(run.id))[0]
 
 
+async def finish_here(service: Service, run_id: str, *, stop: Stop, say: Callable[[str], None]) -> Run:
+    """Work a run that is written already to its end. Returns it as it is then: not ended if `stop` was asked for."""
+    await _Crew(service, stop, say).work(run_id, patient=True)
+    return (await service.catalog.run(run_id))[0]
+
+
 class _Crew:
     """Works the shards of one run after the other, several shards at once."""
 

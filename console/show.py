@@ -43,6 +43,7 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
         "cost_usd": cost_usd(totals.requests),
         "error_code": run.error_code,
         "error": run.error,
+        "certificate": run.certificate,
     }
 
 
@@ -57,7 +58,32 @@ def run_lines(summary: Mapping[str, Any]) -> list[str]:
         f"{spent}; about ${summary['cost_usd']:.6f}",
         *([] if summary["job_id"] is None else [f"job ID {shown(summary['job_id'])}"]),
     ]
-    return lines if summary["error"] is None else [*lines, f"{summary['error_code']}: {summary['error']}"]
+    if summary["error"] is not None:
+        lines.append(f"{summary['error_code']}: {summary['error']}")
+    return lines if summary["certificate"] is None else [*lines, *certificate_lines(summary["certificate"])]
+
+
+def certificate_lines(certificate: Mapping[str, Any], *, whole: bool = True) -> list[str]:
+    """What was proved of a run, in a few words; and what could not be. `whole`: all that was asked was listed."""
+    if not certificate["holds"]:
+        told = [
+            f"{one['check']} at {one['where']}: expected {one['expected']}, found {one['found']}"
+            for one in certificate["problems"]
+        ]
+        more = certificate["wrong"] - len(told)
+        return ["certificate: does not hold", *told, *([f"and {more:,} more"] if more else [])]
+    tiles = "tile what was asked" if whole else "do not overlap"
+    removed = "" if certificate["removed"] is None else f", {certificate['removed']:,} removed"
+    counted = f"{certificate['rows']:,} rows recounted, {certificate['missing']:,} missing{removed}"
+    said = {
+        "uncounted": "spans of an older version say nothing of new rows",
+        "superseded": "spans were listed again by a later run, whose rows they hold now",
+        "purged": "rows of removed assets are there no more",
+    }
+    return [
+        f"certificate: {certificate['spans']:,} spans {tiles}, outcomes add up, {counted}",
+        *(f"certificate: {certificate[name]:,} {what}" for name, what in said.items() if certificate[name]),
+    ]
 
 
 def hints(job: IngestJob, summary: Mapping[str, Any]) -> list[str]:

@@ -8,13 +8,12 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from config.errors import CatalogUnavailableError, ProtocolError, SourceUnavailableError
+from config.errors import ProtocolError, SourceUnavailableError
 from config.settings import Limits
 from ingest.catalog.assets import Place, records_of
 from ingest.catalog.catalog import Catalog
@@ -26,6 +25,7 @@ from ingest.denials import Denials
 from ingest.events import Observe, SpanCommitted
 from ingest.filters import key_filter
 from ingest.flow import first_of
+from ingest.heartbeat import heartbeat
 from ingest.job import Depth
 from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
@@ -83,7 +83,7 @@ class Slice:
         Raises what concerns the whole shard: FencedError, CredentialError, SourceError, CatalogError. What was committed stays.
         """
         try:
-            async with self._heartbeat():
+            async with heartbeat(self._beat, every_s=self._tools.limits.heartbeat_s):
                 for number, todo in itertools.groupby(self.shard.todo, key=itemgetter(0)):
                     if not self._over():
                         await self._work_source(number, [part for _, part in todo])
@@ -229,24 +229,10 @@ class Slice:
         late = time.monotonic() - self._began > self._tools.limits.slice_s
         return self._tools.stop() or self._connection_changed or (self._others_wait and late)
 
-    @asynccontextmanager
-    async def _heartbeat(self) -> AsyncGenerator[None]:
-        """Keep the lease while the slice works; a lease that is lost ends it."""
-
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(self._tools.limits.heartbeat_s)
-                try:
-                    await self._tools.catalog.renew(self.shard)
-                    self._others_wait = (await self._tools.catalog.waiting())[0] > 0
-                    self._connection_changed = await self._tools.connection_changed()
-                except CatalogUnavailableError:
-                    continue  # the lease holds for a while; if it runs out, the next commit is fenced
-
-        async with asyncio.TaskGroup() as group:
-            beating = group.create_task(beat())
-            yield
-            beating.cancel()
+    async def _beat(self) -> None:
+        await self._tools.catalog.renew(self.shard)
+        self._others_wait = (await self._tools.catalog.waiting())[0] > 0
+        self._connection_changed = await self._tools.connection_changed()
 
 
 class _Where(NamedTuple):

@@ -18,6 +18,7 @@ from credentials.session import Access
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
+from ingest.closing import Closing
 from ingest.denials import Denials
 from ingest.events import Observe, RunEnded, SliceEnded
 from ingest.meter import Meter
@@ -76,9 +77,12 @@ class Worker:
     async def _work(self, shard: Shard, run: Run, stop: Callable[[], bool]) -> Outcome:
         meter = Meter(self.observe)
         try:
-            work = await self._slice(shard, run, meter, stop)
+            self._check_progress(shard)
+            work = (
+                self._closing(shard, run, stop) if shard.kind == "close" else await self._slice(shard, run, meter, stop)
+            )
             try:
-                await work.work()
+                ended = await work.work()
             finally:
                 shard = work.shard
         except FencedError:
@@ -94,22 +98,34 @@ class Worker:
                 f"something unexpected broke the run: {type(error).__name__}; the log has more", code="Internal"
             )
             return await self._failed(shard, meter, unexpected, retry=True)
-        if shard.todo:
+        if shard.todo or (shard.kind == "close" and ended is None):
             await self._let_go(shard, meter)
             return "paused"
-        self.ended(await self.catalog.finish(run.id))
+        self.ended(ended)
         return "done"
+
+    def _check_progress(self, shard: Shard) -> None:
+        if shard.failures >= self.limits.failures_before_rest:
+            raise RunStoppedError(
+                f"{shard.failures} workers in a row lost their lease on a shard of run {shard.run_id} without one commit: they were "
+                "killed, ran out of memory, or stood still; look at their logs before you submit it again",
+                code="NoProgress",
+            )
+
+    def _closing(self, shard: Shard, run: Run, stop: Callable[[], bool]) -> Closing:
+        return Closing(
+            shard=shard,
+            run=run,
+            closings=self.catalog.closings,
+            renew=self.catalog.renew,
+            heartbeat_s=self.limits.heartbeat_s,
+            stop=stop,
+        )
 
     async def _slice(self, shard: Shard, run: Run, meter: Meter, stop: Callable[[], bool]) -> Slice:
         if run.job is None:
             raise JobError(
                 f"the job of run {run.id} was written by another version of longshore, and this one can't read it"
-            )
-        if shard.failures >= self.limits.failures_before_rest:
-            raise RunStoppedError(
-                f"{shard.failures} workers in a row lost their lease on a shard of run {run.id} without one commit: they were killed, "
-                "ran out of memory, or stood still; look at their logs before you submit it again",
-                code="NoProgress",
             )
         connection = await self.storage.connection(run.connection)
         if connection.id != run.connection_id:
@@ -175,7 +191,6 @@ class Worker:
         self.observe(RunEnded(connection=run.connection, state=run.state, seconds=seconds))
 
     async def sweep(self) -> int:
-        """Take back what silent workers hold, end what only lacks its end. Returns how many shards wait to be claimed."""
-        for run in await self.catalog.sweep():
-            self.ended(run)
+        """Take back what silent workers hold. Returns how many shards wait to be claimed."""
+        await self.catalog.sweep()
         return (await self.catalog.waiting())[0]

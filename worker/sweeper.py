@@ -28,7 +28,7 @@ class Waits(Protocol):
 
 
 class Sweeper:
-    """Every `sweep_s`: expired leases, runs that only lack their end, and shards that nobody was told of.
+    """Every `sweep_s`: expired leases, and shards that nobody was told of.
 
     It fills this process's own free slots and needs no Redis for it: each process does so, hence an idle one finds what a
     busy one was rung for, and a run goes on when Redis is away or comes back empty.

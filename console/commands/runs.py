@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _WATCH_S: Final = 0.5
 
 
-@click.group(invoke_without_command=True, short_help="List, show, watch, cancel or confirm runs.")
+@click.group(invoke_without_command=True, short_help="List, show, watch, cancel, decide on or verify runs.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_lines", is_flag=True, help="One object a line.")
 @click.pass_context
 def runs(context: click.Context, limit: int, as_lines: bool) -> None:  # noqa: FBT001  click passes by name
-    """List runs, newest first; or look at one, watch it, cancel it, confirm its removals.
+    """List runs, newest first; or look at one, watch it, cancel it, decide on its removals, verify it.
 
     \b
     longshore runs
@@ -88,12 +88,13 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         click.echo(f"from {shown(source.uri)} through {run.connection}, depth {run.job.depth if run.job else '-'}")
 
 
-@runs.command(short_help="Show a run: outcomes, requests, cost.")
+@runs.command(short_help="Show a run: outcomes, requests, cost, certificate.")
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
 async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  click passes by name
-    """Show a run, or the newest one: what became of the objects, which requests it took, what they cost.
+    """Show a run, or the newest one: what became of the objects, which requests it took, what they cost, and
+    what its certificate says.
 
     \b
     longshore runs show
@@ -143,22 +144,3 @@ async def cancel(run_id: str) -> int:
         run = await service.catalog.cancel(found.id)
     click.echo(f"run {run.id} is {run.state}")
     return 0 if run.state == "cancelled" else 1
-
-
-@runs.command(short_help="Remove what a run found missing.")
-@click.argument("run_id", metavar="RUN")
-@asynchronous
-async def confirm(run_id: str) -> int:
-    """Remove what a run found missing, after it stopped to ask because it was so much.
-
-    \b
-    longshore runs confirm 20261122-101500-0a1b2c3d
-    """  # noqa: D301  \b is for click, which keeps the lines below it
-    async with opened() as service:
-        before, _ = await service.catalog.find_run(run_id)
-        if before.state != "needs_confirmation":
-            raise click.ClickException(f"run {before.id} is {before.state}; there is nothing to confirm")
-        run = await service.catalog.confirm(before.id)
-        _, totals = await service.catalog.run(run.id)
-    click.echo(f"run {run.id} is {run.state}: {totals.removed:,} removed")
-    return exit_code(run)

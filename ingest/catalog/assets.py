@@ -105,14 +105,18 @@ def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Sequence[by
     _mark(tx, place, keys, {"state": "missing", "run_id": run_id})
 
 
-def mark_seen(tx: sa.Connection, place: Place, keys: Sequence[bytes]) -> None:
-    """Take back the mark of an earlier run: they are listed. What else is known of them stays as it was."""
-    state = sa.case(
+def unmarked() -> sa.ColumnElement[str]:
+    """The state that a missing asset has once its mark is taken back."""
+    return sa.case(
         (table.c.error_code.is_not(None), "failed"),
         (sa.or_(*(table.c.storage_class == name for name in ARCHIVED)), "archived"),
         else_="present",
     )
-    _mark(tx, place, keys, {"state": state}, table.c.state == "missing")
+
+
+def mark_seen(tx: sa.Connection, place: Place, keys: Sequence[bytes]) -> None:
+    """Take back the mark of an earlier run: they are listed. What else is known of them stays as it was."""
+    _mark(tx, place, keys, {"state": unmarked()}, table.c.state == "missing")
 
 
 def _mark(

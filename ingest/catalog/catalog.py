@@ -15,6 +15,7 @@ from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
 from ingest.catalog import assets, claiming, endings, finding, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
+from ingest.catalog.closings import Closings
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
 from ingest.catalog.spans import Span
@@ -32,6 +33,7 @@ class Catalog:
 
     def __init__(self, *, database: Database, workspace: str, limits: Limits) -> None:
         self._database, self.workspace, self._limits = database, workspace, limits
+        self.closings = Closings(database=database, workspace=workspace, limits=limits)
 
     async def create_run(
         self, job: IngestJob, *, connection_id: str, origin: str, job_id: str | None = None
@@ -81,15 +83,6 @@ class Catalog:
     async def cancel(self, run_id: str) -> Run:
         return await self._database.transaction(lambda tx: endings.cancel(tx, self.workspace, run_id))
 
-    async def confirm(self, run_id: str) -> Run:
-        """See `runs.confirm`. Raises LongshoreError if a later run has judged everything anew that this one found missing."""
-
-        def confirm(tx: sa.Connection) -> Run:
-            finding.check_confirmable(tx, self.workspace, run_id)
-            return endings.confirm(tx, self.workspace, run_id)
-
-        return await self._database.transaction(confirm)
-
     async def claim(
         self, *, owner: str, run_id: str | None = None, origin: str | None = None
     ) -> tuple[Shard, Run] | None:
@@ -115,15 +108,9 @@ class Catalog:
         """Older runs that must end before this one is worked on."""
         return await self._database.read(lambda tx: claiming.waits_for(tx, run_id))
 
-    async def sweep(self) -> list[Run]:
-        """Take back what silent owners hold, and end runs whose last commit was not followed by their end. Returns those."""
-
-        def sweep(tx: sa.Connection) -> list[str]:
-            claiming.expire(tx)
-            return endings.unfinished(tx, self.workspace)
-
-        ended = [await self.finish(run_id) for run_id in await self._database.transaction(sweep)]
-        return [run for run in ended if run is not None]
+    async def sweep(self) -> None:
+        """Take back what silent owners hold."""
+        await self._database.transaction(claiming.expire)
 
     async def renew(self, shard: Shard) -> None:
         """Raises FencedError."""
@@ -163,10 +150,6 @@ class Catalog:
         await self._database.transaction(
             lambda tx: shards.give_back(tx, shard, usage=usage, rest_s=rest_s, failed=failed)
         )
-
-    async def finish(self, run_id: str) -> Run | None:
-        """End the run if nothing of it is left to do. Returns it if this call ended it."""
-        return await self._database.transaction(lambda tx: endings.finish(tx, run_id, self._limits))
 
     async def fail(self, shard: Shard, error: LongshoreError, *, usage: Usage) -> Run:
         """End the shard's run with a named error. Raises FencedError if the shard is this owner's no more: then others decide."""

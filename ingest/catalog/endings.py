@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import sqlalchemy as sa
 
-from config.database import alone, db_now, summed
+from config.database import alone, db_now
 from config.errors import LongshoreError
 from config.settings import Limits
 from ingest.catalog import shards
-from ingest.catalog.runs import GOING, Run, get, totals
-from ingest.catalog.tables import assets
+from ingest.catalog.runs import GOING, Run, get, keep_totals, totals
 from ingest.catalog.tables import runs as table
-from ingest.catalog.tables import shards as shard_table
-from ingest.catalog.tables import spans as span_table
+from ingest.catalog.tables import spans
+from ingest.certificate import Certificate, SourceSums
+
+Decision = Literal["confirmed", "rejected"]
 
 
-def finish(tx: sa.Connection, run_id: str, limits: Limits) -> Run | None:
-    """End the run if all of its shards are done: remove what went missing, or ask first. Returns it if this call ended it."""
-    alone(tx)
-    running = tx.execute(sa.select(table).where(table.c.id == run_id, table.c.state == "running")).one_or_none()
-    if running is None or shards.open_ones(tx, run_id):
-        return None
-    total = totals(tx, run_id)
-    reason = _brake(tx, run_id, limits)
-    if reason is not None:
-        _end(tx, run_id, state="needs_confirmation", code="MassRemoval", message=reason)
-    else:
-        if total.missing:
-            _remove_missing(tx, run_id)
-        _complete(tx, run_id, failed=total.outcomes["failed"])
-    return get(tx, running.workspace, run_id)
-
-
-def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
+def brake(run_id: str, sources: Iterable[SourceSums], limits: Limits) -> str | None:
     """Why the removals must wait for a person; None if they need not. Each source is looked at by itself: one that is emptied
     does not hide behind another that is whole.
     """
-    names = ("listed", "known", "missing")
-    sums = (summed(span_table.c[name]).label(name) for name in names)
-    query = sa.select(span_table.c.source, *sums).where(span_table.c.run_id == run_id).group_by(span_table.c.source)
-    found = [source for source in tx.execute(query) if source.missing]
-    ask = f"nothing was removed; `longshore runs confirm {run_id}` removes them, or mend the bucket and run again"
+    found = [source for source in sources if source.missing]
+    ask = (
+        f"nothing was removed; `longshore runs confirm {run_id}` removes them, `longshore runs reject {run_id}` keeps them, "
+        "or mend the bucket and run again"
+    )
     for source in found:
         if not source.listed:
             return f"the listing is empty but {source.missing} assets are known; {ask}"
@@ -54,34 +39,41 @@ def _brake(tx: sa.Connection, run_id: str, limits: Limits) -> str | None:
     return None
 
 
-def confirm(tx: sa.Connection, workspace: str, run_id: str) -> Run:
-    """Remove what a run that needs confirmation found missing. Raises UnknownRunError; does nothing to a run in any other state."""
-    alone(tx)
-    run = get(tx, workspace, run_id)
-    if run.state == "needs_confirmation":
-        _remove_missing(tx, run_id)
-        _complete(tx, run_id, failed=totals(tx, run_id).outcomes["failed"], of=("needs_confirmation",))
-    return get(tx, workspace, run_id)
+def ask(tx: sa.Connection, run_id: str, reason: str) -> None:
+    """The run ends here, unless a person decides on its removals."""
+    _end(tx, run_id, state="needs_confirmation", code="MassRemoval", message=reason)
 
 
-def _complete(tx: sa.Connection, run_id: str, *, failed: int, of: Sequence[str] = GOING) -> None:
-    if failed:
-        message = f"{failed} objects could not be read; `longshore assets --state failed` lists them"
-        _end(tx, run_id, state="partial", code="FailedObjects", message=message, of=of)
+def complete(tx: sa.Connection, run: Run) -> None:
+    """End a run of which nothing is left to do."""
+    failed = totals(tx, run.id).outcomes["failed"]
+    state = "partial" if failed else "complete"
+    unread = f"{failed} objects could not be read; `longshore assets --state failed` lists them"
+    if run.decision == "rejected":
+        kept = "the removals were rejected: what this run found missing is as it was before, and the next run looks for it again"
+        _end(tx, run.id, state=state, code="RemovalsRejected", message=f"{kept}; {unread}" if failed else kept)
+    elif failed:
+        _end(tx, run.id, state=state, code="FailedObjects", message=unread)
     else:
-        _end(tx, run_id, state="complete", code=None, message=None, of=of)
+        _end(tx, run.id, state=state, code=None, message=None)
 
 
-def _remove_missing(tx: sa.Connection, run_id: str) -> None:
-    gone = sa.update(assets).where(assets.c.run_id == run_id, assets.c.state == "missing")
-    removed = tx.execute(gone.values(state="removed", changed_at=db_now())).rowcount
-    tx.execute(sa.update(table).where(table.c.id == run_id).values(removed=removed))
+def refute(tx: sa.Connection, run_id: str, certificate: Certificate) -> None:
+    """End a run whose proof fails. What it saw is not remembered, so that the next run compares with every row."""
+    first, more = certificate.problems[0], certificate.wrong - 1
+    removed = f"{certificate.removed} were removed" if certificate.removed else "nothing was removed"
+    message = (
+        f"the catalog does not agree with what run {run_id} committed: {first}{f', and {more} more' if more else ''}; {removed}. "
+        "Something else wrote to the catalog, or this is a bug: run again, which compares with every row and mends it, "
+        f"and see `longshore runs verify {run_id}` for what is still wrong"
+    )
+    tx.execute(sa.update(spans).where(spans.c.run_id == run_id).values(digest=None))
+    _end(tx, run_id, state="failed", code="CertificateFailed", message=message)
 
 
 def fail(tx: sa.Connection, run_id: str, error: LongshoreError) -> None:
     """End the run with a named error; its shards are taken from whoever works on them. A run that has ended stays as it is."""
-    if _end(tx, run_id, state="failed", code=error.code, message=error.message):
-        shards.close(tx, run_id, state="failed")
+    _end(tx, run_id, state="failed", code=error.code, message=error.message)
 
 
 def cancel(tx: sa.Connection, workspace: str, run_id: str) -> Run:
@@ -89,21 +81,33 @@ def cancel(tx: sa.Connection, workspace: str, run_id: str) -> Run:
     alone(tx)
     get(tx, workspace, run_id)
     message = "the run was cancelled; what it committed stays"
-    if _end(tx, run_id, state="cancelled", code="Cancelled", message=message, of=(*GOING, "needs_confirmation")):
-        shards.close(tx, run_id, state="failed")
+    _end(tx, run_id, state="cancelled", code="Cancelled", message=message, of=(*GOING, "needs_confirmation"))
+    return get(tx, workspace, run_id)
+
+
+def decide(tx: sa.Connection, workspace: str, run_id: str, decision: Decision) -> Run:
+    """Let a run that needs confirmation go on as decided: it waits for its turn as any other. Raises UnknownRunError.
+
+    Does nothing to a run in any other state.
+    """
+    alone(tx)
+    run = get(tx, workspace, run_id)
+    if run.state == "needs_confirmation":
+        goes_on = {"state": "queued", "decision": decision, "error_code": None, "error": None, "finished_at": None}
+        shards.reopen(tx, run_id)
+        tx.execute(sa.update(table).where(table.c.id == run_id).values(goes_on))
     return get(tx, workspace, run_id)
 
 
 def _end(
     tx: sa.Connection, run_id: str, *, state: str, code: str | None, message: str | None, of: Sequence[str] = GOING
-) -> bool:
-    """End a run that is in one of these states. Returns whether it was."""
-    ended = sa.update(table).where(table.c.id == run_id, table.c.state.in_(of))
-    return bool(tx.execute(ended.values(state=state, error_code=code, error=message, finished_at=db_now())).rowcount)
-
-
-def unfinished(tx: sa.Connection, workspace: str) -> list[str]:
-    """Runs that are running although none of their shards is open: their last worker died between its commit and their end."""
-    still = sa.exists().where(shard_table.c.run_id == table.c.id, shard_table.c.state.in_(("ready", "leased")))
-    query = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.state == "running", ~still)
-    return list(tx.execute(query).scalars())
+) -> None:
+    """End a run that is in one of these states, with its counters. Whoever decides on runs is alone, so the state can't change
+    meanwhile; the shards come first, since what they wait for is counted, too.
+    """
+    if tx.execute(sa.select(table.c.id).where(table.c.id == run_id, table.c.state.in_(of))).one_or_none() is None:
+        return
+    shards.close(tx, run_id, state="failed")
+    ended = {"state": state, "error_code": code, "error": message, "finished_at": db_now()}
+    tx.execute(sa.update(table).where(table.c.id == run_id).values(ended))
+    keep_totals(tx, run_id)

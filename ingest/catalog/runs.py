@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from config.database import alone, db_now, summed
 from config.errors import JobConflictError, LongshoreError, UnknownRunError
 from ingest.catalog import shards
+from ingest.catalog.shards import Todo
 from ingest.catalog.tables import OUTCOMES
 from ingest.catalog.tables import runs as table
 from ingest.catalog.tables import shards as shard_table
@@ -48,6 +49,10 @@ class Run:
     schedule_id: str | None = None
     decision: str | None = None
     """On removals that needed one: confirmed or rejected."""
+    asked: tuple[Todo, ...] | None = None
+    """What is to be listed; None: each source whole."""
+    certificate: dict[str, Any] | None = None
+    """What the recount found, once all was listed; see `ingest.certificate.Certificate`."""
 
     @property
     def ended(self) -> bool:
@@ -163,7 +168,7 @@ def _run(row: sa.Row[Any]) -> Run:
         connection_id=row.connection_id,
         connection=row.connection,
         job=IngestJob.kept(row.job),
-        sources=tuple(PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)),
+        sources=sources_of(row.sources),
         state=row.state,
         error_code=row.error_code,
         error=row.error,
@@ -175,11 +180,32 @@ def _run(row: sa.Row[Any]) -> Run:
         parent_id=row.parent_id,
         schedule_id=row.schedule_id,
         decision=row.decision,
+        asked=None if row.asked is None else shards.load(row.asked),
+        certificate=None if row.certificate is None else json.loads(row.certificate),
     )
 
 
+def sources_of(text: str) -> tuple[PrefixSource, ...]:
+    """As they stand in the table."""
+    return tuple(PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(text))
+
+
 def totals(tx: sa.Connection, run_id: str) -> Totals:
-    """Add up what the run's spans and shards say."""
+    """A run's counters: as they were kept when it ended, else what its spans and shards add up to."""
+    kept, removed = tx.execute(sa.select(table.c.totals, table.c.removed).where(table.c.id == run_id)).one()
+    return _added_up(tx, run_id, removed) if kept is None else Totals(**{**json.loads(kept), "removed": removed})
+
+
+def keep_totals(tx: sa.Connection, run_id: str) -> None:
+    """Write a run's counters down, since its spans need not outlive it; they stay if somebody decides on it later."""
+    tx.execute(
+        sa.update(table)
+        .where(table.c.id == run_id, table.c.totals.is_(None))
+        .values(totals=json.dumps(asdict(totals(tx, run_id))))
+    )
+
+
+def _added_up(tx: sa.Connection, run_id: str, removed: int) -> Totals:
     names = ("listed", *OUTCOMES, "known", "missing")
     sums = [summed(span_table.c[name]).label(name) for name in names]
     counted = tx.execute(sa.select(*sums).where(span_table.c.run_id == run_id)).one()._mapping  # noqa: SLF001 - SQLAlchemy's name
@@ -188,20 +214,19 @@ def totals(tx: sa.Connection, run_id: str) -> Totals:
         for name in ("requests_list", "requests_head", "requests_get", "requests_sts", "bytes")
     ]
     used = tx.execute(sa.select(*spent).where(shard_table.c.run_id == run_id)).one()
-    removed = tx.execute(sa.select(table.c.removed).where(table.c.id == run_id)).scalar_one()
     return Totals(
-        listed=counted["listed"],
-        outcomes={outcome: counted[outcome] for outcome in OUTCOMES},
-        known=counted["known"],
-        missing=counted["missing"],
+        listed=int(counted["listed"]),
+        outcomes={outcome: int(counted[outcome]) for outcome in OUTCOMES},
+        known=int(counted["known"]),
+        missing=int(counted["missing"]),
         removed=removed,
         requests={
-            "list": used.requests_list,
-            "head": used.requests_head,
-            "get": used.requests_get,
-            "sts": used.requests_sts,
+            "list": int(used.requests_list),
+            "head": int(used.requests_head),
+            "get": int(used.requests_get),
+            "sts": int(used.requests_sts),
         },
-        bytes=used.bytes,
+        bytes=int(used.bytes),
     )
 
 
@@ -210,7 +235,7 @@ def started(tx: sa.Connection, run_id: str) -> None:
     tx.execute(
         sa.update(table)
         .where(table.c.id == run_id, table.c.state == "queued")
-        .values(state="running", started_at=db_now())
+        .values(state="running", started_at=sa.func.coalesce(table.c.started_at, db_now()))
     )
 
 

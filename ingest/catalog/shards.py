@@ -54,20 +54,13 @@ class Usage:
 
 
 def create(tx: sa.Connection, run_id: str, *, sources: int) -> None:
-    """One shard per source, each with the whole of it to do."""
-    tx.execute(
-        sa.insert(table),
-        [
-            {
-                "id": f"{run_id}-{secrets.token_hex(3)}-{source}",
-                "run_id": run_id,
-                "kind": "list",
-                "state": "ready",
-                "ranges": dump([(source, Range())]),
-            }
-            for source in range(sources)
-        ],
-    )
+    """One shard per source, each with the whole of it to do, and the one that closes the run."""
+    lists = [
+        {"id": f"{run_id}-{secrets.token_hex(3)}-{source}", "kind": "list", "ranges": dump([(source, Range())])}
+        for source in range(sources)
+    ]
+    close = {"id": f"{run_id}-close", "kind": "close", "ranges": dump([])}
+    tx.execute(sa.insert(table).values(run_id=run_id, state="ready"), [*lists, close])
 
 
 def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
@@ -98,6 +91,27 @@ def advance(
     if not tx.execute(fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})).rowcount:
         raise _fenced(shard)
     return replace(shard, seq=shard.seq + spans, todo=tuple(todo), failures=0)
+
+
+def step(tx: sa.Connection, shard: Shard, *, lease_s: float, done: bool = False) -> Shard:
+    """The fence of each step that closes a run: it takes one `seq`. Raises FencedError and must come before any other row is written."""
+    fence = sa.update(table).where(
+        table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
+    )
+    held = {"state": "done", "owner": None, "lease_until": None} if done else {"lease_until": db_now() + ms(lease_s)}
+    if not tx.execute(fence.values(seq=table.c.seq + 1, failures=0, **held)).rowcount:
+        raise _fenced(shard)
+    return replace(shard, seq=shard.seq + 1, failures=0)
+
+
+def reopen(tx: sa.Connection, run_id: str) -> None:
+    """What closes the run is to be done again; whoever worked on it is fenced."""
+    closing = sa.update(table).where(table.c.run_id == run_id, table.c.kind == "close")
+    tx.execute(
+        closing.values(
+            state="ready", owner=None, lease_until=None, rest_until=0, failures=0, worked_at=0, epoch=table.c.epoch + 1
+        )
+    )
 
 
 def committed(tx: sa.Connection, shard: Shard, *, spans: int) -> bool:
@@ -131,11 +145,6 @@ def close(tx: sa.Connection, run_id: str, *, state: str) -> None:
     # again until there is none: a commit that was waited for may have handed a part over as a new shard
     while tx.execute(still.values(state=state, owner=None, lease_until=None, epoch=table.c.epoch + 1)).rowcount:
         pass
-
-
-def open_ones(tx: sa.Connection, run_id: str) -> int:
-    query = sa.select(sa.func.count()).where(table.c.run_id == run_id, table.c.state.in_(("ready", "leased")))
-    return tx.execute(query).scalar_one()
 
 
 def _held(tx: sa.Connection, shard: Shard, **values: object) -> None:

@@ -33,6 +33,13 @@ class Span:
         merged = {"filtered": self.merged.filtered, "unchanged": self.merged.unchanged}
         return {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
 
+    def new(self) -> int:
+        """Records of objects that were not known: rows that there are more of after the commit."""
+        if len(self.records) == len(self.merged.changes):
+            return self.merged.new.count(1)
+        unknown = {key for key, new in zip(self.merged.changes.keys, self.merged.new, strict=True) if new}
+        return sum(key in unknown for key in self.records.columns[0])
+
     def digest(self) -> bytes | None:
         """Of what was listed, if after the commit the catalog holds exactly that for this interval, and nothing needs a second look."""
         merged = self.merged
@@ -64,6 +71,7 @@ def commit(
                 "listed": span.merged.listed,
                 "known": span.merged.known,
                 "missing": len(span.merged.missing),
+                "new": span.new(),
                 "digest": span.digest(),
                 **span.counts(),
             }

@@ -140,6 +140,8 @@ assets = sa.Table(
     sa.Index(
         "assets_missing",
         "run_id",
+        "bucket",
+        "key",
         sqlite_where=sa.text("state = 'missing'"),
         postgresql_where=sa.text("state = 'missing'"),
     ),

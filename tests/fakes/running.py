@@ -19,6 +19,7 @@ from credentials.session import Access
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
+from ingest.closing import Closing
 from ingest.denials import Denials
 from ingest.events import Observe, ignore
 from ingest.job import IngestJob
@@ -97,6 +98,39 @@ def a_slice(
         connection_changed=connection_changed,
     )
     return Slice(shard=shard, run=run, tools=tools)
+
+
+def a_closing(catalog: Catalog, shard: Shard, run: Run, *, stop: Callable[[], bool] = lambda: False) -> Closing:
+    return Closing(shard=shard, run=run, closings=catalog.closings, renew=catalog.renew, heartbeat_s=60, stop=stop)
+
+
+async def closed(catalog: Catalog, run_id: str) -> Run:
+    """Claim what closes the run, all of which is listed, and work it to its end."""
+    shard, run = await claimed(catalog, run_id=run_id)
+    assert shard.kind == "close"
+    ended = await a_closing(catalog, shard, run).work()
+    assert ended is not None
+    return ended
+
+
+async def work_all(catalog: Catalog, bucket: BucketSource, limits: Limits, run_id: str) -> Run:
+    """List all of a run and close it."""
+    while (taken := await catalog.claim(owner="worker", run_id=run_id)) is not None:
+        shard, run = taken
+        await (
+            a_closing(catalog, shard, run) if shard.kind == "close" else a_slice(catalog, shard, run, bucket, limits)
+        ).work()
+    return (await catalog.run(run_id))[0]
+
+
+async def confirmed(catalog: Catalog, run_id: str) -> Run:
+    await catalog.closings.confirm(run_id)
+    return await closed(catalog, run_id)
+
+
+async def rejected(catalog: Catalog, run_id: str) -> Run:
+    await catalog.closings.reject(run_id)
+    return await closed(catalog, run_id)
 
 
 async def expire_leases(database: Database) -> None:

@@ -26,8 +26,24 @@ def upgrade() -> None:
     op.add_column("spans", sa.Column("new", sa.BigInteger))
     removed = sa.text("state = 'removed'")
     op.create_index("assets_removed", "assets", ["changed_at"], sqlite_where=removed, postgresql_where=removed)
+    missing = sa.text("state = 'missing'")  # by key, in which order they are removed a few thousand at a time
+    op.drop_index("assets_missing", "assets")
+    op.create_index(
+        "assets_missing", "assets", ["run_id", "bucket", "key"], sqlite_where=missing, postgresql_where=missing
+    )
+    _closings()
     _idle()
     _schedules()
+
+
+def _closings() -> None:
+    """Runs that have not ended, or that may be decided on, get the shard that closes them."""
+    op.execute(
+        "INSERT INTO shards (id, run_id, kind, state, epoch, seq, rest_until, failures, worked_at, ranges, "
+        "requests_list, requests_head, requests_get, requests_sts, bytes) "
+        "SELECT id || '-close', id, 'close', CASE WHEN state = 'needs_confirmation' THEN 'done' ELSE 'ready' END, "
+        "0, 0, 0, 0, 0, '[]', 0, 0, 0, 0, 0 FROM runs WHERE state IN ('queued', 'running', 'needs_confirmation')"
+    )
 
 
 def _idle() -> None:

@@ -32,7 +32,7 @@ from ingest.events import Event, SpanCommitted
 from ingest.model import Entries, Page, Range, Recall
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, claimed, engines, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, closed, engines, new_run
 from tests.postgres import Kind
 
 LIMITS = Limits(span_probes=50, denied_window=20, heartbeat_s=60, lease_s=600)
@@ -50,9 +50,7 @@ async def ingest(catalog: Catalog, bucket: FakeBucket, *, access: FakeAccess | N
     work = a_slice(catalog, shard, run, bucket, LIMITS, access=access)
     await work.work()
     assert work.shard.todo == ()
-    ended = await catalog.finish(run_id)
-    assert ended is not None
-    return ended
+    return await closed(catalog, run_id)
 
 
 async def counts(catalog: Catalog, run: Run) -> dict[str, int]:
@@ -461,7 +459,7 @@ async def test_what_was_missing_and_is_listed_but_filtered_is_present_again(here
     bucket.objects = objects
     await ingest(catalog, bucket, include=["nothing"])
     with pytest.raises(LongshoreError, match="nothing is left"):
-        await catalog.confirm(asked.id)
+        await catalog.closings.confirm(asked.id)
     assert {row["state"] for row in (await rows(catalog)).values()} == {"present"}
 
 
@@ -480,7 +478,6 @@ async def test_denied_throughout_is_found_out_before_the_shard_is_done(here: tup
     shard, run = await claimed(catalog, run_id=run_id)
     with pytest.raises(AccessLostError):
         await a_slice(catalog, shard, run, bucket, LIMITS).work()
-    assert await catalog.sweep() == []
     assert (await catalog.run(run_id))[0].state == "running"
 
 

@@ -22,7 +22,7 @@ from ingest.catalog.tables import runs, spans
 from ingest.model import Range
 from ingest.remembered import Tile, remember
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, engines, new_run
+from tests.fakes.running import a_catalog, confirmed, engines, new_run, work_all
 
 LIMITS = Limits(
     page_keys=4, span_probes=4, known_rows=5, list_streams=3, removals_min=10_000, heartbeat_s=60, lease_s=600
@@ -31,10 +31,7 @@ LIMITS = Limits(
 
 async def ingest(catalog: Catalog, bucket: FakeBucket, **job: object) -> tuple[Run, Totals]:
     run_id = await new_run(catalog, **job)
-    while (taken := await catalog.claim(owner="worker", run_id=run_id)) is not None:
-        shard, run = taken
-        await a_slice(catalog, shard, run, bucket, LIMITS).work()
-    await catalog.finish(run_id)
+    await work_all(catalog, bucket, LIMITS, run_id)
     return await catalog.run(run_id)
 
 
@@ -82,7 +79,7 @@ async def _follow(catalog: Catalog, steps: list[Any]) -> None:
         bucket.before = _denying(denied)
         run, totals = await ingest(catalog, bucket, **job)
         if run.state == "needs_confirmation":  # nothing at all is left
-            await catalog.confirm(run.id)
+            await confirmed(catalog, run.id)
         _expect(truth, bucket, job, denied)
         assert await _present(catalog) == truth
         assert totals.listed == sum(totals.outcomes.values())

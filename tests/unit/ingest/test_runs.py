@@ -19,7 +19,7 @@ from ingest.catalog.tables import runs
 from ingest.job import IngestJob
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, closed, confirmed, expire_leases, new_run
 from tests.postgres import Kind
 
 LIMITS = Limits(removals_most=50, removals_share=0.5, removals_min=5, heartbeat_s=60, lease_s=600)
@@ -40,7 +40,7 @@ async def ingest(catalog: Catalog, bucket: FakeBucket) -> str:
     run_id = await new_run(catalog, depth="list")
     shard, run = await claimed(catalog, run_id=run_id)
     await a_slice(catalog, shard, run, bucket, LIMITS).work()
-    await catalog.finish(run_id)
+    await closed(catalog, run_id)
     return run_id
 
 
@@ -73,8 +73,8 @@ async def test_a_mass_disappearance_stops_and_asks(
     assert (run.state, totals.removed, totals.missing) == (state, removed, had - has)
     if state == "needs_confirmation":
         assert run.error_code == "MassRemoval"
-        confirmed = await catalog.confirm(run.id)
-        assert (confirmed.state, (await catalog.run(run.id))[1].removed) == ("complete", had - has)
+        assert (await confirmed(catalog, run.id)).state == "complete"
+        assert (await catalog.run(run.id))[1].removed == had - has
 
 
 async def test_what_was_missing_and_is_back_is_present_again(catalog: Catalog) -> None:
@@ -82,7 +82,7 @@ async def test_what_was_missing_and_is_back_is_present_again(catalog: Catalog) -
     asked = await ingest(catalog, holding(0))
     await ingest(catalog, holding(8))
     with pytest.raises(LongshoreError, match="nothing is left"):
-        await catalog.confirm(asked)
+        await catalog.closings.confirm(asked)
     assert Counter(row["state"] for row in await catalog.find_assets(["c"])) == {"present": 8}
 
 
@@ -93,9 +93,9 @@ async def test_a_run_whose_missing_keys_a_later_one_judged_anew_has_nothing_to_c
     later = await ingest(catalog, holding(0))
     assert f"`longshore runs confirm {asked}`" in ((await catalog.run(asked))[0].error or "")
     with pytest.raises(LongshoreError, match=f"nothing is left for run {asked} .*run {later}.*runs confirm {later}`"):
-        await catalog.confirm(asked)
+        await catalog.closings.confirm(asked)
     assert (await catalog.run(asked))[0].state == "needs_confirmation"
-    assert (await catalog.confirm(later)).state == "complete"
+    assert (await confirmed(catalog, later)).state == "complete"
     assert (await catalog.run(later))[1].removed == 8
     assert (await catalog.cancel(asked)).state == "cancelled"
 
@@ -214,7 +214,7 @@ async def test_a_run_that_failed_stays_failed(catalog: Catalog) -> None:
     await catalog.fail(shard, RoleDeniedError("the role refuses us", code="AccessDenied"), usage=Usage(list=1))
     with pytest.raises(FencedError):
         await catalog.fail(other, LongshoreError("later"), usage=Usage())
-    assert await catalog.finish(run_id) is None
+    assert await catalog.claim(owner="another") is None
     run, totals = await catalog.run(run_id)
     assert (run.state, run.error_code, run.error) == ("failed", "AccessDenied", "the role refuses us")
     assert totals.requests["list"] == 1
@@ -240,7 +240,7 @@ async def test_each_source_has_a_brake_of_its_own(catalog: Catalog) -> None:
             shard, run = await claimed(catalog, run_id=run_id)
             held = first if run.sources[shard.todo[0][0]].bucket == "bucket-a" else second
             await a_slice(catalog, shard, run, held, LIMITS).work()
-        await catalog.finish(run_id)
+        await closed(catalog, run_id)
         return run_id
 
     await ingest_both(holding(100), holding(10))
@@ -257,7 +257,7 @@ async def test_runs_of_one_place_wait_for_each_other(catalog: Catalog) -> None:
     assert run.id == first
     assert await catalog.claim(owner="w") is None  # the second intersects the first, and the third the second
     await a_slice(catalog, shard, run, holding(0), LIMITS).work()
-    await catalog.finish(first)
+    await closed(catalog, first)
     shard, run = await claimed(catalog)
     await catalog.cancel(run.id)
     assert {(await claimed(catalog))[1].id for _ in range(2)} == {elsewhere}
@@ -281,14 +281,6 @@ async def test_a_job_that_another_version_wrote_holds_up_nobody(here: tuple[Cata
     await database.transaction(lambda tx: tx.execute(sa.text(rewrite), {"job": '{"uris": 7}', "run": unreadable}))
     assert {run.id: run.job is None for run, _ in await catalog.newest_runs(5)} == {newer: False, unreadable: True}
     assert {(await claimed(catalog))[1].id for _ in range(2)} == {newer, unreadable}
-
-
-async def test_a_run_whose_worker_died_before_saying_so_is_ended_by_the_sweep(catalog: Catalog) -> None:
-    run_id = await new_run(catalog, depth="list")
-    shard, run = await claimed(catalog)
-    await a_slice(catalog, shard, run, holding(3), LIMITS).work()
-    assert (await catalog.run(run_id))[0].state == "running"
-    assert [ended.state for ended in await catalog.sweep()] == ["complete"]
 
 
 def test_an_assets_name_depends_on_all_that_names_it_and_on_nothing_else() -> None:

@@ -18,6 +18,7 @@ from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError
 from config.settings import Limits
 from ingest.catalog import catalog as catalog_module
+from ingest.catalog import closings as closings_module
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Totals
 from ingest.catalog.spans import Span, left_after
@@ -25,7 +26,7 @@ from ingest.catalog.tables import assets, spans
 from ingest.compare import Merged
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, claimed, engines, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_closing, a_slice, claimed, engines, expire_leases, new_run
 
 LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600)
 
@@ -61,12 +62,11 @@ async def ingest(catalog: Catalog, bucket: FakeBucket, run_id: str) -> None:
         if claimed is None:
             return
         shard, run = claimed
+        closing = a_closing(catalog, shard, run) if shard.kind == "close" else None
         try:
-            await a_slice(catalog, shard, run, bucket, LIMITS).work()
+            await (closing or a_slice(catalog, shard, run, bucket, LIMITS)).work()
         except CatalogUnavailableError:
             await expire_leases(catalog._database)  # the worker died with the shard in its hands
-            continue
-        await catalog.finish(run_id)
     raise AssertionError("the run does not end")
 
 
@@ -109,6 +109,7 @@ async def test_any_crash_leaves_what_a_clean_run_leaves(
 ) -> None:
     """Rows, counts and outcomes are equal, and spans tile the prefix, wherever a statement fails or a COMMIT loses its answer."""
     monkeypatch.setattr(catalog_module, "_COMMIT_PAUSE_S", 0)
+    monkeypatch.setattr(closings_module, "_PAUSE_S", 0)
     job = {"depth": depth, "exclude": ["x*"]}
     results = []
     for broken in (False, True):
