@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from config.errors import LongshoreError
 from ingest.catalog.assets import prefix_end
 from ingest.catalog.closings import Closings
-from ingest.catalog.runs import Run, Totals
+from ingest.catalog.runs import REFUTED, Run, Totals
 from ingest.certificate import Audit, Certificate, Marks, Tile
 from ingest.closing import audited
 from ingest.job import PrefixSource
@@ -39,7 +39,7 @@ async def verified(closings: Closings, run: Run, totals: Totals) -> Verified:
         raise LongshoreError(
             f"run {run.id} is {run.state}; it can be verified once it has ended: `longshore runs watch {run.id}`"
         )
-    whole = run.state in ("complete", "partial", "needs_confirmation") or run.error_code == "CertificateFailed"
+    whole = run.state in ("complete", "partial", "needs_confirmation") or run.error_code == REFUTED
     later = await closings.later_sources(run)
     while True:
         audit = Audit(
@@ -63,7 +63,7 @@ async def verified(closings: Closings, run: Run, totals: Totals) -> Verified:
 def _marks(run: Run) -> Marks:
     if run.state in ("complete", "partial"):
         return "rejected" if run.decision == "rejected" else "removed"
-    stand = run.state == "needs_confirmation" or run.error_code == "CertificateFailed"
+    stand = run.state == "needs_confirmation" or run.error_code == REFUTED
     return "stand" if stand else "broken off"
 
 

@@ -11,9 +11,8 @@ from config.database import alone, db_now
 from config.errors import LongshoreError
 from config.settings import Limits
 from ingest.catalog import shards
-from ingest.catalog.runs import GOING, Run, get, keep_totals, totals
+from ingest.catalog.runs import GOING, REFUTED, Run, get, keep_totals, totals
 from ingest.catalog.tables import runs as table
-from ingest.catalog.tables import spans
 from ingest.certificate import Certificate, SourceSums
 
 Decision = Literal["confirmed", "rejected"]
@@ -59,7 +58,7 @@ def complete(tx: sa.Connection, run: Run) -> None:
 
 
 def refute(tx: sa.Connection, run_id: str, certificate: Certificate) -> None:
-    """End a run whose proof fails. What it saw is not remembered, so that the next run compares with every row."""
+    """End a run whose proof fails. What it saw is not remembered (see `remembering.last_seen`): the next run compares with every row."""
     first, more = certificate.problems[0], certificate.wrong - 1
     removed = f"{certificate.removed} were removed" if certificate.removed else "nothing was removed"
     message = (
@@ -67,8 +66,7 @@ def refute(tx: sa.Connection, run_id: str, certificate: Certificate) -> None:
         "Something else wrote to the catalog, or this is a bug: run again, which compares with every row and mends it, "
         f"and see `longshore runs verify {run_id}` for what is still wrong"
     )
-    tx.execute(sa.update(spans).where(spans.c.run_id == run_id).values(digest=None))
-    _end(tx, run_id, state="failed", code="CertificateFailed", message=message)
+    _end(tx, run_id, state="failed", code=REFUTED, message=message)
 
 
 def fail(tx: sa.Connection, run_id: str, error: LongshoreError) -> None:

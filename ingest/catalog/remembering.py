@@ -10,7 +10,7 @@ import json
 
 import sqlalchemy as sa
 
-from ingest.catalog.runs import Run
+from ingest.catalog.runs import REFUTED, Run
 from ingest.catalog.tables import runs
 from ingest.catalog.tables import spans as table
 from ingest.job import DEPTHS, PrefixSource
@@ -22,13 +22,13 @@ _LOOKED_AT = 20
 
 def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[Tile]:
     """The spans, in key order, of the last run before this one that has been at this source; none if it listed another one that
-    meets this, or for a shallower depth, or if there are more than `limit`.
+    meets this, or for a shallower depth, or was refuted, or if there are more than `limit`.
     """
     if run.job is None:
         return []
     wanted = run.sources[source]
     older = (
-        sa.select(runs.c.id, runs.c.sources, runs.c.job)
+        sa.select(runs.c.id, runs.c.sources, runs.c.job, runs.c.error_code)
         .where(
             runs.c.connection_id == run.connection_id,
             runs.c.number < run.number,
@@ -44,7 +44,8 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
             alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
             depth = json.loads(row.job).get("depth")
             deep = depth in DEPTHS[DEPTHS.index(run.job.depth) :]
-            return _tiles(tx, row.id, meeting[0], limit=limit) if alone and deep else []
+            trusted = alone and deep and row.error_code != REFUTED
+            return _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []
     return []
 
 

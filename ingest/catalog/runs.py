@@ -22,6 +22,8 @@ from ingest.job import IngestJob, PrefixSource
 
 ENDED = ("complete", "partial", "failed", "cancelled", "needs_confirmation")
 GOING = ("queued", "running")
+REFUTED = "CertificateFailed"
+"""The error code of a run whose spans and rows don't agree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

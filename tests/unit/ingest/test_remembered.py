@@ -125,7 +125,8 @@ async def test_an_unchanged_bucket_is_known_page_by_page_and_rows_are_left_alone
         _, totals = await ingest(catalog, bucket, depth="list")
     assert totals.outcomes["unchanged"] == totals.listed == 23
     assert bucket.recalled >= 4  # the last page, and those that were cut short the first time, are looked at
-    assert sum("FROM assets" in statement for statement in asked) <= 3
+    looked = [statement for statement in asked if "FROM assets" in statement and "UNION ALL" not in statement]
+    assert len(looked) <= 3  # without the recount
 
 
 @pytest.mark.parametrize(
