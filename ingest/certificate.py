@@ -74,7 +74,7 @@ class Problem:
     """One thing that does not agree."""
 
     check: str
-    """gap, overlap, outcomes, live, missing, written or removed."""
+    """gap, overlap, spans, outcomes, live, missing, written or removed."""
     where: str
     expected: int | str
     found: int | str
@@ -175,7 +175,7 @@ class Audit:
                 for gap in left:
                     self._problem("gap", self._where(source, gap), "spans", "none")
         if spans != self._seen:
-            self._problem("spans", f"run {self.run_id}", self._seen, spans)
+            self._problem("spans", f"run {self.run_id}, several from one key or of no source", self._seen, spans)
         return Certificate(
             spans=self._seen,
             sources=len(self.sources),

@@ -159,12 +159,15 @@ TAMPERED = {
     "a first span lost": ("DELETE FROM spans WHERE lo IS NULL AND run_id = '{run}'", "gap"),
     "a span lost": ("DELETE FROM spans WHERE lo = {lo} AND run_id = '{run}'", "gap"),
     "a last span lost": ("DELETE FROM spans WHERE hi IS NULL AND run_id = '{run}'", "gap"),
-    "a span doubled": ("INSERT INTO spans SELECT {span} FROM spans WHERE lo = {lo} AND run_id = '{run}'", "overlap"),
+    "a span doubled": ("INSERT INTO spans SELECT {span} FROM spans WHERE lo = {lo} AND run_id = '{run}'", "spans"),
     "a first span doubled": (
         "INSERT INTO spans SELECT {span} FROM spans WHERE lo IS NULL AND run_id = '{run}'",
-        "overlap",
+        "spans",
     ),
-    "a span shortened": ("UPDATE spans SET hi = {lo} || x'21' WHERE lo = {lo} AND run_id = '{run}'", "gap"),
+    "a span shortened": (
+        "UPDATE spans SET hi = CAST({lo} || x'21' AS BLOB) WHERE lo = {lo} AND run_id = '{run}'",
+        "gap",
+    ),
     "a span grown": ("UPDATE spans SET hi = x'6b303939' WHERE lo = {lo} AND run_id = '{run}'", "overlap"),
     "a span of another source": ("UPDATE spans SET source = 7 WHERE lo = {lo} AND run_id = '{run}'", "gap"),
     **{
