@@ -52,6 +52,15 @@ class Limits(BaseModel):
         64, ge=1, description="shards of one connection that are worked on at the same time, by all workers together"
     )
     slices_at_once: int = Field(8, ge=1, description="shards that one worker process works on at the same time")
+    slices_per_connection: int = Field(
+        6, ge=1, description="... and of one connection; the rest is for others, which need not wait for a slice to end"
+    )
+    idle_flag_s: float = Field(
+        6.0, gt=0, description="how long a worker that finds nothing to do counts as idle, unless it looks again"
+    )
+    give_spans: int = Field(
+        2, ge=1, description="a shard is given to an idle worker only if it is thought to hold as many spans"
+    )
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
     # processes of one supervisor
@@ -66,6 +75,9 @@ class Limits(BaseModel):
     list_streams: int = Field(32, ge=1, description="ranges of one shard that are listed at the same time")
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
+    requests_per_connection: int = Field(
+        192, ge=1, description="requests of one connection in flight in one process, over all its runs and buckets"
+    )
     connections_per_host: int = Field(256, ge=1, description="sockets open to one endpoint")
     keep_alive_s: float = Field(15.0, gt=0, description="how long a socket that nobody uses is kept")
     names: int = Field(1000, ge=1, description="host names whose addresses are kept")

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from config.database import Database, alone
 from config.errors import CatalogUnavailableError, FencedError, LongshoreError
 from config.settings import Limits
-from ingest.catalog import assets, claiming, endings, finding, knowing, remembering, runs, shards, spans
+from ingest.catalog import assets, claiming, endings, finding, handing, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
+from ingest.catalog.handing import Gift
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Shard, Usage
 from ingest.catalog.spans import Span
@@ -86,7 +87,10 @@ class Catalog:
     async def claim(
         self, *, owner: str, run_id: str | None = None, origin: str | None = None
     ) -> tuple[Shard, Run] | None:
-        """The next shard for this owner, under a lease; None if there is none to be had."""
+        """The next shard for this owner, under a lease; None if there is none to be had.
+
+        Who asks for any, gets none and holds none has a flag up from then on, for `idle_flag_s`; see `handing`.
+        """
 
         def claim(tx: sa.Connection) -> tuple[Shard, Run] | None:
             claiming.expire(tx)
@@ -94,15 +98,23 @@ class Catalog:
                 tx, workspace=self.workspace, owner=owner, limits=self._limits, run_id=run_id, origin=origin
             )
             if shard is None:
+                if run_id is origin is None:
+                    handing.raise_flag(tx, owner=owner, workspace=self.workspace, seconds=self._limits.idle_flag_s)
                 return None
+            handing.lower_flag(tx, owner=owner)
             runs.started(tx, shard.run_id)
             return shard, runs.get(tx, self.workspace, shard.run_id)
 
         return await self._database.transaction(claim)
 
-    async def waiting(self) -> tuple[int, float]:
-        """Shards that could be claimed now, and how long the oldest has waited, in seconds."""
-        return await self._database.read(lambda tx: claiming.waiting(tx, self.workspace))
+    async def stops(self, owner: str) -> None:
+        """This owner claims no more: its flag is taken down."""
+        await self._database.transaction(lambda tx: handing.lower_flag(tx, owner=owner))
+
+    async def waiting(self, *, but: str | None = None) -> tuple[int, float]:
+        """Shards that somebody could claim now, none of the run `but`, and how long the oldest has waited, in seconds."""
+        find = partial(claiming.waiting, workspace=self.workspace, limits=self._limits, but=but)
+        return await self._database.read(find)
 
     async def waits_for(self, run_id: str) -> list[str]:
         """Older runs that must end before this one is worked on."""
@@ -112,9 +124,9 @@ class Catalog:
         """Take back what silent owners hold."""
         await self._database.transaction(claiming.expire)
 
-    async def renew(self, shard: Shard) -> None:
-        """Raises FencedError."""
-        await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
+    async def renew(self, shard: Shard) -> int:
+        """Returns how many others have nothing to do. Raises FencedError."""
+        return await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
 
     async def known(self, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
         """See `knowing.known`."""
@@ -127,9 +139,14 @@ class Catalog:
         find = partial(remembering.last_seen, run=run, source=source, limit=limits.remembered_spans)
         return await self._database.read(lambda tx: remember(find(tx), page_keys=limits.page_keys))
 
-    async def commit(self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage) -> Shard:
-        """Commit spans of one place, all or none; the outcome of a COMMIT that failed is looked up, so that it is never done twice. Raises FencedError."""
-        whole = partial(spans.commit, shard=shard, spans=done, place=place, usage=usage, lease_s=self._limits.lease_s)
+    async def commit(
+        self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage, gifts: Sequence[Gift] = ()
+    ) -> Shard:
+        """Commit spans of one place and hand gifts over, all or none; the outcome of a COMMIT that failed is looked up, so that it
+        is never done twice. Raises FencedError.
+        """
+        lease_s, steps = self._limits.lease_s, spans.steps(done, gifts)
+        whole = partial(spans.commit, shard=shard, spans=done, place=place, usage=usage, lease_s=lease_s, gifts=gifts)
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
             try:
                 return await self._database.transaction(whole)
@@ -138,11 +155,10 @@ class Catalog:
                     raise
                 await asyncio.sleep(_COMMIT_PAUSE_S * attempt)
             except FencedError:
-                if attempt == 1 or not await self._database.read(
-                    lambda tx: shards.committed(tx, shard, spans=len(done))
-                ):
+                if attempt == 1 or not await self._database.read(lambda tx: shards.committed(tx, shard, steps=steps)):
                     raise
-                return replace(shard, seq=shard.seq + len(done), todo=spans.left_after(shard.todo, done), failures=0)
+                left = spans.left_after(shard.todo, done, gifts)
+                return replace(shard, seq=shard.seq + steps, todo=left, failures=0, idle=0)
         raise AssertionError("unreachable")
 
     async def give_back(self, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:

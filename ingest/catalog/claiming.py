@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
 from config.database import alone, db_now
 from config.settings import Limits
-from ingest.catalog.shards import Shard, load, ms
+from ingest.catalog.meeting import Places
+from ingest.catalog.shards import Shard, idle_others, load, ms
 from ingest.catalog.tables import runs
 from ingest.catalog.tables import shards as table
 
@@ -31,14 +32,24 @@ def claim(
     would judge by what it saw of the other. So it holds all of its prefixes or none.
     """
     alone(tx)
-    busy = (
-        sa.select(runs.c.connection_id, sa.func.count().label("busy"))
-        .join(table, table.c.run_id == runs.c.id)
-        .where(table.c.state == "leased")
-        .group_by(runs.c.connection_id)
-        .subquery()
-    )
-    leased = sa.func.coalesce(busy.c.busy, 0)
+    query = _claimable(workspace, owner=owner, limits=limits, whole_process=run_id is None)
+    if run_id is not None:
+        query = query.where(runs.c.id == run_id)
+    if origin is not None:
+        query = query.where(runs.c.origin == origin)
+    under_way = _UnderWay(tx)
+    for row in tx.execute(query).all():
+        if row.state == "running" or row.run_id not in under_way.blocked(row.connection_id):
+            return _lease(tx, row.id, owner=owner, lease_s=limits.lease_s)
+    return None
+
+
+def _claimable(workspace: str, *, owner: str, limits: Limits, whole_process: bool) -> sa.Select[str, str, str, str]:
+    """Shards that this owner may take, the next one first; of runs that may have to wait."""
+    busy = _busy(owner)
+    leased, mine = sa.func.coalesce(busy.c.leased, 0), sa.func.coalesce(busy.c.mine, 0)
+    held = table.alias("held")
+    at_work = sa.exists().where(held.c.owner == owner, held.c.state == "leased")
     query = (
         sa.select(table.c.id, runs.c.id.label("run_id"), runs.c.connection_id, runs.c.state)
         .join(runs, runs.c.id == table.c.run_id)
@@ -47,21 +58,25 @@ def claim(
         .where(
             sa.or_(
                 table.c.giver.is_(None),
-                table.c.giver != owner,  # it was given away to whoever is idle; unless nobody takes it
+                ~at_work,  # it was given away to whoever is idle; unless nobody takes it
                 table.c.rest_until < db_now() - ms(limits.lease_s),
             )
         )
         .order_by(leased, table.c.worked_at, runs.c.created_at, table.c.id)
     )
-    if run_id is not None:
-        query = query.where(runs.c.id == run_id)
-    if origin is not None:
-        query = query.where(runs.c.origin == origin)
-    under_way = _UnderWay(tx)
-    for row in tx.execute(query).all():
-        if row.state == "running" or not under_way.before(row.connection_id, row.run_id):
-            return _lease(tx, row.id, owner=owner, lease_s=limits.lease_s)
-    return None
+    return query.where(mine < limits.slices_per_connection) if whole_process else query
+
+
+def _busy(owner: str = "") -> sa.Subquery:
+    """Shards that are worked on, by connection: all of them, and those of one owner."""
+    mine = sa.func.sum(sa.case((table.c.owner == owner, 1), else_=0))
+    return (
+        sa.select(runs.c.connection_id, sa.func.count().label("leased"), mine.label("mine"))
+        .join(table, table.c.run_id == runs.c.id)
+        .where(table.c.state == "leased")
+        .group_by(runs.c.connection_id)
+        .subquery()
+    )
 
 
 def _ready() -> sa.ColumnElement[bool]:
@@ -85,6 +100,7 @@ def _lease(tx: sa.Connection, shard_id: str, *, owner: str, lease_s: float) -> S
         todo=load(row.ranges),
         failures=row.failures,
         kind=row.kind,
+        idle=tx.execute(sa.select(idle_others(row.run_id, owner))).scalar_one(),
     )
 
 
@@ -93,53 +109,78 @@ class _UnderWay:
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
-        self._by_connection: dict[str, Sequence[sa.Row[str, str, str, int]]] = {}
+        self._blocked: dict[str, frozenset[str]] = {}
 
-    def before(self, connection_id: str, run_id: str) -> list[str]:
-        """Those that a queued run must wait for, in the order in which they were written."""
-        if connection_id not in self._by_connection:
-            going = sa.select(runs.c.id, runs.c.sources, runs.c.state, runs.c.number).where(
-                runs.c.connection_id == connection_id, runs.c.state.in_(("queued", "running"))
-            )
-            self._by_connection[connection_id] = self._tx.execute(going.order_by(runs.c.number)).all()
-        others = self._by_connection[connection_id]
-        mine = next((row for row in others if row.id == run_id), None)
-        if mine is None or mine.state == "running":
-            return []
-        return [
-            row.id
-            for row in others
-            if row.id != run_id
-            and (row.state == "running" or row.number < mine.number)
-            and _intersect(row.sources, mine.sources)
-        ]
+    def blocked(self, connection_id: str) -> frozenset[str]:
+        """Queued runs that must wait for another."""
+        if connection_id not in self._blocked:
+            self._blocked[connection_id] = frozenset(self._look(connection_id))
+        return self._blocked[connection_id]
+
+    def _look(self, connection_id: str) -> Iterator[str]:
+        going = self.of(connection_id)
+        places = Places()
+        for row in going:
+            if row.state == "running":
+                places.add(json.loads(row.sources))
+        for row in going:
+            if row.state == "queued":
+                sources = json.loads(row.sources)
+                if places.meet(sources):
+                    yield row.id
+                places.add(sources)
+
+    def of(self, connection_id: str) -> Sequence[sa.Row[str, str, str, int]]:
+        """In the order in which they were written."""
+        going = sa.select(runs.c.id, runs.c.sources, runs.c.state, runs.c.number).where(
+            runs.c.connection_id == connection_id, runs.c.state.in_(("queued", "running"))
+        )
+        return self._tx.execute(going.order_by(runs.c.number)).all()
 
 
 def waits_for(tx: sa.Connection, run_id: str) -> list[str]:
     """Runs of the same connection that meet this one's prefixes and go first."""
     connection_id = tx.execute(sa.select(runs.c.connection_id).where(runs.c.id == run_id)).scalar_one()
-    return _UnderWay(tx).before(connection_id, run_id)
+    others = _UnderWay(tx).of(connection_id)
+    mine = next((row for row in others if row.id == run_id), None)
+    if mine is None or mine.state == "running":
+        return []
+    places = Places()
+    places.add(json.loads(mine.sources))
+    return [
+        row.id
+        for row in others
+        if row.id != run_id
+        and (row.state == "running" or row.number < mine.number)
+        and places.meet(json.loads(row.sources))
+    ]
 
 
-def _intersect(one: str, other: str) -> bool:
-    """Whether two runs' sources have a key in common. A prefix in hex begins with another exactly if their bytes do."""
-    return any(
-        bucket == theirs and (prefix.startswith(above) or above.startswith(prefix))
-        for bucket, prefix in json.loads(one)
-        for theirs, above in json.loads(other)
-    )
-
-
-def waiting(tx: sa.Connection, workspace: str) -> tuple[int, float]:
-    """Shards that are ready to be claimed now, and how long the oldest has waited, in seconds."""
+def waiting(tx: sa.Connection, workspace: str, *, limits: Limits, but: str | None = None) -> tuple[int, float]:
+    """Shards that somebody could claim now, and how long the oldest has waited, in seconds. `but`: none of this run."""
     since = sa.case((table.c.worked_at < runs.c.created_at, runs.c.created_at), else_=table.c.worked_at)
+    busy = _busy()
     query = (
-        sa.select(sa.func.count(), sa.func.coalesce(db_now() - sa.func.min(since), 0))
+        sa.select(
+            runs.c.id,
+            runs.c.connection_id,
+            runs.c.state,
+            sa.func.count().label("shards"),
+            (db_now() - sa.func.min(since)).label("waited_ms"),
+        )
         .join(runs, runs.c.id == table.c.run_id)
+        .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
         .where(runs.c.workspace == workspace, _ready())
+        .where(sa.func.coalesce(busy.c.leased, 0) < limits.shards_per_connection)
+        .group_by(runs.c.id, runs.c.connection_id, runs.c.state)
     )
-    count, waited_ms = tx.execute(query).one()
-    return count, max(0, waited_ms) / 1000
+    under_way = _UnderWay(tx)
+    able = [
+        row
+        for row in tx.execute(query if but is None else query.where(runs.c.id != but)).all()
+        if row.state == "running" or row.id not in under_way.blocked(row.connection_id)
+    ]
+    return sum(row.shards for row in able), max((row.waited_ms for row in able), default=0) / 1000
 
 
 def expire(tx: sa.Connection) -> None:

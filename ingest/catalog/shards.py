@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from config.database import db_now
 from config.errors import FencedError
+from ingest.catalog.tables import idle, runs
 from ingest.catalog.tables import shards as table
 from ingest.model import Range
 
@@ -31,6 +32,8 @@ class Shard:
     failures: int
     kind: str = "list"
     """`list`, or `close`: what is done once everything is listed."""
+    idle: int = 0
+    """Other workers that had nothing to do when the catalog was last asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +66,33 @@ def create(tx: sa.Connection, run_id: str, *, sources: int) -> None:
     tx.execute(sa.insert(table).values(run_id=run_id, state="ready"), [*lists, close])
 
 
-def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> None:
-    """Say that the owner is alive. Raises FencedError if it is the owner no more; a shard that it finished needs no lease."""
+def renew(tx: sa.Connection, shard: Shard, *, lease_s: float) -> int:
+    """Say that the owner is alive. Returns how many others have nothing to do.
+
+    Raises FencedError if it is the owner no more; a shard that it finished needs no lease.
+    """
     try:
-        _held(tx, shard, lease_until=db_now() + ms(lease_s))
+        return _held(tx, shard, lease_until=db_now() + ms(lease_s))
     except FencedError:
         finished = sa.select(table.c.id).where(
             table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.state == "done"
         )
         if tx.execute(finished).one_or_none() is None:
             raise
+        return 0
+
+
+def idle_others(run_id: str, owner: str) -> sa.ScalarSelect[int]:
+    """How many others have nothing to do in the workspace of a run: a column of whatever statement asks anyway."""
+    workspace = sa.select(runs.c.workspace).where(runs.c.id == run_id).scalar_subquery()
+    up = sa.select(sa.func.count()).select_from(idle)
+    return up.where(idle.c.workspace == workspace, idle.c.until > db_now(), idle.c.owner != owner).scalar_subquery()
 
 
 def advance(
-    tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], spans: int, usage: Usage, lease_s: float
+    tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], steps: int, usage: Usage, lease_s: float
 ) -> Shard:
-    """The fence of every commit: move on by as many `seq` as spans, with these ranges left. Raises FencedError and must come first."""
+    """The fence of every commit: move on by so many `seq`, with these ranges left. Raises FencedError and must come first."""
     spent = {
         f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
         for name in ("list", "head", "get", "sts")
@@ -87,10 +101,12 @@ def advance(
         table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
     )
     left = {} if todo else {"state": "done", "owner": None, "lease_until": None}
-    values = {"seq": table.c.seq + spans, "ranges": dump(todo), "lease_until": db_now() + ms(lease_s), "failures": 0}
-    if not tx.execute(fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})).rowcount:
+    values = {"seq": table.c.seq + steps, "ranges": dump(todo), "lease_until": db_now() + ms(lease_s), "failures": 0}
+    moved = fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})
+    others = tx.execute(moved.returning(idle_others(shard.run_id, shard.owner))).scalar_one_or_none()
+    if others is None:
         raise _fenced(shard)
-    return replace(shard, seq=shard.seq + spans, todo=tuple(todo), failures=0)
+    return replace(shard, seq=shard.seq + steps, todo=tuple(todo), failures=0, idle=others)
 
 
 def step(tx: sa.Connection, shard: Shard, *, lease_s: float, done: bool = False) -> Shard:
@@ -114,10 +130,10 @@ def reopen(tx: sa.Connection, run_id: str) -> None:
     )
 
 
-def committed(tx: sa.Connection, shard: Shard, *, spans: int) -> bool:
-    """Whether the commit of so many spans that followed `shard` is in the catalog: only its owner can move `seq` within an epoch."""
+def committed(tx: sa.Connection, shard: Shard, *, steps: int) -> bool:
+    """Whether the commit of so many steps that followed `shard` is in the catalog: only its owner can move `seq` within an epoch."""
     now = tx.execute(sa.select(table.c.epoch, table.c.seq).where(table.c.id == shard.id)).one()
-    return bool(now.epoch == shard.epoch and now.seq == shard.seq + spans)
+    return bool(now.epoch == shard.epoch and now.seq == shard.seq + steps)
 
 
 def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:
@@ -147,12 +163,14 @@ def close(tx: sa.Connection, run_id: str, *, state: str) -> None:
         pass
 
 
-def _held(tx: sa.Connection, shard: Shard, **values: object) -> None:
+def _held(tx: sa.Connection, shard: Shard, **values: object) -> int:
     mine = sa.update(table).where(
         table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.owner == shard.owner, table.c.state == "leased"
     )
-    if not tx.execute(mine.values(values)).rowcount:
+    others = tx.execute(mine.values(values).returning(idle_others(shard.run_id, shard.owner))).scalar_one_or_none()
+    if others is None:
         raise _fenced(shard)
+    return others
 
 
 def _fenced(shard: Shard) -> FencedError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
 from config.database import db_now
-from ingest.catalog import assets, shards
+from ingest.catalog import assets, handing, shards
 from ingest.catalog.assets import NO_RECORDS, Place, Records
+from ingest.catalog.handing import Gift
 from ingest.catalog.shards import Shard, Todo, Usage
 from ingest.catalog.tables import OUTCOMES
 from ingest.catalog.tables import spans as table
@@ -48,14 +49,36 @@ class Span:
 
 
 def commit(
-    tx: sa.Connection, shard: Shard, spans: Sequence[Span], *, place: Place, usage: Usage, lease_s: float
+    tx: sa.Connection,
+    shard: Shard,
+    spans: Sequence[Span],
+    *,
+    place: Place,
+    usage: Usage,
+    lease_s: float,
+    gifts: Sequence[Gift] = (),
 ) -> Shard:
-    """Write spans and return the shard as it is afterwards; each takes one `seq`. Raises FencedError before anything is written."""
+    """Write spans, hand `gifts` over as shards of their own, and return the shard as it is afterwards.
+
+    Each span takes one `seq`, and all gifts together one more. Raises FencedError before anything is written.
+    """
     write = assets.bring(tx, (span.records for span in spans))
-    moved = shards.advance(
-        tx, shard, todo=left_after(shard.todo, spans), spans=len(spans), usage=usage, lease_s=lease_s
-    )
-    write(place, shard.run_id)
+    left = left_after(shard.todo, spans, gifts)
+    moved = shards.advance(tx, shard, todo=left, steps=steps(spans, gifts), usage=usage, lease_s=lease_s)
+    if gifts:
+        handing.hand_over(tx, shard, gifts)
+    if spans:
+        write(place, shard.run_id)
+        _note(tx, shard, spans, place)
+    return replace(moved, idle=max(0, moved.idle - len(gifts)))
+
+
+def steps(spans: Sequence[Span], gifts: Sequence[Gift]) -> int:
+    """By how much a commit of these raises `seq`."""
+    return len(spans) + bool(gifts)
+
+
+def _note(tx: sa.Connection, shard: Shard, spans: Sequence[Span], place: Place) -> None:
     assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
     assets.mark_seen(tx, place, [key for span in spans for key in span.merged.seen_again])
     tx.execute(
@@ -78,28 +101,31 @@ def commit(
             for seq, span in enumerate(spans, start=shard.seq + 1)
         ],
     )
-    return moved
 
 
-def left_after(todo: Sequence[Todo], spans: Sequence[Span]) -> tuple[Todo, ...]:
-    """What is still to do once these are done. Raises ValueError if one was not to do: that would be a gap or an overlap."""
+def left_after(todo: Sequence[Todo], spans: Sequence[Span], gifts: Sequence[Gift] = ()) -> tuple[Todo, ...]:
+    """What is still to do here once these are done, and others have those. Raises ValueError if one was not to do: that would be a
+    gap or an overlap.
+    """
     for span in spans:
-        todo = _without_span(todo, span)
+        todo = _without(todo, span.source, span.merged.within)
+    for gift in gifts:
+        for source, part in gift:
+            todo = _without(todo, source, part)
     return tuple(todo)
 
 
-def _without_span(todo: Sequence[Todo], span: Span) -> list[Todo]:
-    done = span.merged.within
+def _without(todo: Sequence[Todo], from_source: int, done: Range) -> list[Todo]:
     left: list[Todo] = []
     found = False
     for source, part in todo:
-        if source == span.source and _holds(part, done):
+        if source == from_source and _holds(part, done):
             found = True
-            left.extend((source, piece) for piece in _without(part, done))
+            left.extend((source, piece) for piece in _outside(part, done))
         else:
             left.append((source, part))
     if not found:
-        raise ValueError(f"span {done} of source {span.source} is not among what is left to do: {todo}")
+        raise ValueError(f"{done} of source {from_source} is not among what is left to do: {todo}")
     return left
 
 
@@ -109,7 +135,7 @@ def _holds(outer: Range, inner: Range) -> bool:
     return low and high
 
 
-def _without(outer: Range, inner: Range) -> list[Range]:
+def _outside(outer: Range, inner: Range) -> list[Range]:
     pieces = []
     if inner.lo is not None and inner.lo != outer.lo:
         pieces.append(Range(outer.lo, inner.lo))
