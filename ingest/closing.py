@@ -21,7 +21,7 @@ class Closing:
         shard: Shard,
         run: Run,
         closings: Closings,
-        renew: Callable[[Shard], Awaitable[None]],
+        renew: Callable[[Shard], Awaitable[object]],
         heartbeat_s: float,
         stop: Callable[[], bool],
     ) -> None:

@@ -20,6 +20,8 @@ _TRUST, _TRUST_FREE = 4.0, 6.0
 """How many pages are believed in for each one listed, and from the start."""
 _WASTE_FREE, _WASTE_SHARE = 16.0, 0.1
 """How many requests may bring nothing: so many, and this share of the pages listed."""
+_PIECES = 4
+"""Into so many pieces for each share, all that lies ahead is cut when it is dealt out; the more, the more even the shares."""
 _MANY = 1_000_000_000
 
 
@@ -47,6 +49,25 @@ def cut(territory: Territory, idle: int) -> None:
     for one in outlooks:
         if one.pieces > 1:
             _cut(territory, one)
+
+
+def cut_up(territory: Territory, shares: int) -> None:
+    """Cut what lies ahead of live parts so that it can be dealt out to so many more as well, whatever that costs."""
+    outlooks = [_outlook(territory, part, _PIECES * shares) for part in territory.live if territory.may_be_cut(part)]
+    each = sum(one.pages for one in outlooks) / (_PIECES * (shares + 1))
+    for one in outlooks:
+        wanted = max(shares + 1, round(one.pages / each)) if each else 1
+        one.pieces = min(wanted, one.most, int(one.pages))
+        if one.pieces > 1:
+            _cut(territory, one)
+
+
+def expected(territory: Territory, part: Part) -> float:
+    """Pages that a part holds, about."""
+    if territory.may_be_cut(part):
+        return _outlook(territory, part, 1).pages
+    known = len(territory.folders_in(part.lo, part.hi)) if territory.remembers else 0
+    return max(part.expected, known + 1.0) if known or not part.answered else 1.0
 
 
 def _allowed(territory: Territory, outlooks: list[_Outlook]) -> int:
@@ -133,6 +154,7 @@ def _cut(territory: Territory, outlook: _Outlook) -> None:
         part,
         [(key, part.stride + min(step // stretch.page, _MANY)) for key, step in points if key is not None],
         loose=None,
+        each=outlook.pages / outlook.pieces,
     )
 
 
@@ -142,16 +164,24 @@ def _cut_between(territory: Territory, part: Part, folders: list[bytes], outlook
     first = outlook.pages - len(folders) * each
     targets = [outlook.pages * piece / outlook.pieces for piece in range(1, outlook.pieces)]
     places = {min(max(round((target - first) / each), 0), len(folders) - 1) for target in targets}
-    _apart(territory, part, [(folders[place], 1.0) for place in sorted(places)], loose=True)
+    _apart(
+        territory,
+        part,
+        [(folders[place], 1.0) for place in sorted(places)],
+        loose=True,
+        each=outlook.pages / outlook.pieces,
+    )
 
 
-def _apart(territory: Territory, part: Part, points: list[tuple[bytes, float]], *, loose: bool | None) -> None:
-    """Cut at these points, as far as they can be sent. `loose`: what is known of the pieces' new ends."""
+def _apart(
+    territory: Territory, part: Part, points: list[tuple[bytes, float]], *, loose: bool | None, each: float
+) -> None:
+    """Cut at these points, as far as they can be sent. `loose`: what is known of the pieces' new ends; `each`: pages in each."""
     left = part
     for wanted, stride in points:
         point = cut_point(wanted, lo=left.lo, hi=left.hi)
         if point is not None:
-            right = Part(lo=point, hi=left.hi, loose=left.loose, stride=stride)
+            right = Part(lo=point, hi=left.hi, loose=left.loose, stride=stride, expected=each)
             left.hi, left.loose = point, loose
             territory.waiting.append(right)
             left = right

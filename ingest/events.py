@@ -52,6 +52,14 @@ class SpanCommitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsHandedOver:
+    """An owner gave some of what it had to do to workers that had nothing."""
+
+    connection: str
+    shards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SliceEnded:
     """A worker gives a shard back."""
 
@@ -67,7 +75,7 @@ class RunEnded:
     seconds: float
 
 
-Event = RequestMade | GateChanged | SpanCommitted | SliceEnded | RunEnded
+Event = RequestMade | GateChanged | SpanCommitted | ShardsHandedOver | SliceEnded | RunEnded
 Observe = Callable[[Event], None]
 
 

@@ -10,7 +10,7 @@ from config.errors import CatalogUnavailableError
 
 
 @asynccontextmanager
-async def heartbeat(beat: Callable[[], Awaitable[None]], *, every_s: float) -> AsyncGenerator[None]:
+async def heartbeat(beat: Callable[[], Awaitable[object]], *, every_s: float) -> AsyncGenerator[None]:
     """Call `beat` every so often as long as the block lasts. What it raises ends the block, as part of an exception group; a
     lease that was lost is such.
     """

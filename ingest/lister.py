@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from config.errors import ListingError, RequestRefusedError, SourceError
-from ingest.cutting import cut
+from ingest.cutting import cut, cut_up, expected
+from ingest.handover import Chunk
 from ingest.model import Entries, Page, Range, Recall
 from ingest.remembered import NOTHING, Remembered
+from ingest.shelf import Shelf
 from ingest.territory import Part, Territory
 
 _WAIT_PAGES = 3
@@ -59,7 +62,9 @@ class Lister:
         self._territory = Territory(prefix=prefix, todo=todo, cuts=remembered.cuts)
         self._streams = streams
         self._mapping = False
-        self._listed: asyncio.Queue[Piece | None] = asyncio.Queue(ahead)
+        self._running = 0
+        """Streams."""
+        self._shelf: Shelf[Piece] = Shelf(ahead)
         self._in_turn = False
         """Whether start-after can't be relied on."""
         self._first: tuple[AsyncGenerator[Page], Page] | None = None
@@ -75,7 +80,51 @@ class Lister:
 
     async def next(self) -> Piece | None:
         """The next piece; None when all is listed."""
-        return await self._listed.get()
+        return await self._shelf.get()
+
+    # -- for others
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether as much is listed at once as can be, or all is listed: what lies ahead is known as well as it will be."""
+        known = self._territory
+        return self._free <= 0 or not (known.live or known.waiting or self._mapping)
+
+    def offers(self, shares: int, *, listed: bool) -> tuple[list[Chunk], float]:
+        """What may be given away, cut so that it can be dealt out to so many others; and about how many keys stay.
+
+        `listed`: pieces that nobody has taken yet may go, too, and are listed again elsewhere. Where ranges can't be begun
+        in the midst, nothing may.
+        """
+        known = self._territory
+        if self._in_turn:
+            return [], 0.0
+        cut_up(known, shares)
+        chunks = [
+            Chunk(
+                within=part.range,
+                keys=expected(known, part) * known.page_keys,
+                let_go=partial(known.waiting.remove, part),
+            )
+            for part in known.waiting
+        ]
+        if listed:
+            chunks += [
+                Chunk(within=piece.within, keys=len(piece.entries), let_go=partial(self._shelf.take_back, piece))
+                for piece in self._shelf
+            ]
+        return chunks, known.page_keys * sum(expected(known, part) for part in known.live)
+
+    def joined(self, parts: Iterable[Range]) -> list[Range]:
+        """Ranges in order, as few as tell the same and are each part of one that was to do."""
+        return self._territory.joined(parts)
+
+    # -- listing
+
+    @property
+    def _free(self) -> int:
+        """Streams with nothing to do. One whose piece finds no room on the shelf is not free."""
+        return self._streams - self._running - self._mapping
 
     async def _all(self) -> None:
         async with AsyncExitStack() as kept:
@@ -83,14 +132,14 @@ class Lister:
                 self._spread(group, kept)
             if self._in_turn:
                 await self._list_in_turn()
-        await self._listed.put(None)
+        self._shelf.end()
 
     def _spread(self, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
         """Give every idle stream something to do."""
         if self._in_turn:
             return
         known = self._territory
-        idle = self._streams - len(known.live) - self._mapping
+        idle = self._free
         if idle > 0 and not self._mapping and (after := known.unmapped()) is not None:
             self._mapping = True
             idle -= 1
@@ -99,6 +148,7 @@ class Lister:
             cut(known, idle - len(known.waiting))
         while idle > 0 and known.waiting:
             idle -= 1
+            self._running += 1
             group.create_task(self._stream(known.begin(), group, kept))
 
     async def _map(self, after: bytes, group: asyncio.TaskGroup, kept: AsyncExitStack) -> None:
@@ -121,13 +171,14 @@ class Lister:
                 page = await self._page(pages, start if not part.answered else None)
                 if page is None:
                     self._in_turn = True
-                    return
+                    break
                 if start is None:
                     self._first = pages, page
                 taken = self._territory.take(part, page)
                 self._spread(group, kept)
                 if taken is not None:
-                    await self._listed.put(Piece(within=taken[0], entries=taken[1]))
+                    await self._shelf.put(Piece(within=taken[0], entries=taken[1]))
+        self._running -= 1
         self._spread(group, kept)
 
     async def _page(self, pages: AsyncGenerator[Page], start: bytes | None) -> Page | None:
@@ -164,7 +215,7 @@ class Lister:
             within = part if whole else Range(part.lo, upto)
             start = 0 if within.lo is None else bisect_right(entries.keys, within.lo)
             stop = len(entries) if within.hi is None else bisect_right(entries.keys, within.hi)
-            await self._listed.put(Piece(within=within, entries=entries[start:stop]))
+            await self._shelf.put(Piece(within=within, entries=entries[start:stop]))
             if not whole:
                 left.insert(0, Range(upto, part.hi))
         return left

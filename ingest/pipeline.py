@@ -8,7 +8,8 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -17,14 +18,16 @@ from config.errors import ProtocolError, SourceUnavailableError
 from config.settings import Limits
 from ingest.catalog.assets import Place, records_of
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.handing import Gift
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
 from ingest.compare import Merged, merge, unchanged
 from ingest.denials import Denials
-from ingest.events import Observe, SpanCommitted
+from ingest.events import Observe, ShardsHandedOver, SpanCommitted
 from ingest.filters import key_filter
 from ingest.flow import first_of
+from ingest.handover import Giver
 from ingest.heartbeat import heartbeat
 from ingest.job import Depth
 from ingest.lister import Lister, Pages, Piece
@@ -58,6 +61,8 @@ class Tools:
     meter: Meter
     limits: Limits
     observe: Observe
+    handed_over: Callable[[ShardsHandedOver], None]
+    """Wakes whoever they are for."""
     stop: Callable[[], bool]
     """Whether the worker has been asked to stop."""
     connection_changed: Callable[[], Awaitable[bool]]
@@ -104,12 +109,13 @@ class Slice:
             ahead=limits.list_ahead,
             remembered=remembered,
         )
+        giver = Giver(source=number, lister=lister, depth=self._depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
-            committing = group.create_task(self._commit_as_they_come(bucket, done, place))
+            committing = group.create_task(self._commit_as_they_come(bucket, done, place, giver))
             async with lister.started(), asyncio.TaskGroup() as looking:
                 hands = Hands(looking, partial(self._probe, bucket), most=limits.probes_at_once)
-                at = _Where(number, source.prefix, place, hands, remembered)
+                at = _Where(number, source.prefix, place, hands, remembered, giver)
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
                     looked_at = looking.create_task(self._look(at, piece, done))
@@ -131,11 +137,16 @@ class Slice:
             coming.cancel()
 
     async def _look(self, at: _Where, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
-        """Turn a piece into spans. What is not begun when the slice ends stays to do."""
-        async for merged in self._compared(at, piece):
-            if self._over():
-                return
-            await done.put(await self._probed(at, merged))
+        """Turn a piece into spans. What is not begun when the slice ends stays to do; meanwhile it may be given away."""
+        with at.giver.holding(piece) as held:
+            while (left := held.left) is not None:
+                async with aclosing(self._compared(at, left)) as compared:
+                    async for merged in compared:
+                        if self._over():
+                            return
+                        if not held.begins(merged):
+                            break
+                        await done.put(await self._probed(at, merged))
 
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
@@ -197,22 +208,41 @@ class Slice:
         if lost and not (few and patient):
             raise lost[0]
 
-    async def _commit_as_they_come(self, bucket: BucketSource, done: asyncio.Queue[Span | None], place: Place) -> None:
-        """Commit what is ready, all of it at once: while one commit is under way, the next one gathers."""
+    async def _commit_as_they_come(
+        self, bucket: BucketSource, done: asyncio.Queue[Span | None], place: Place, giver: Giver
+    ) -> None:
+        """Commit what is ready, all of it at once: while one commit is under way, the next one gathers. If others are idle, some of
+        what is left becomes theirs in the same commit.
+        """
         last = False
         while not last:
-            spans = [await done.get()]
-            while len(spans) < self._tools.limits.spans_per_commit and not done.empty():
-                spans.append(done.get_nowait())
-            last = spans[-1] is None
-            if ready := [span for span in spans if span is not None]:
-                if not left_after(self.shard.todo, ready):
+            spans = await self._ready(done)
+            last = None in spans
+            ready = [span for span in spans if span is not None]
+            gifts = [] if last or self._over() else giver.gifts(self.shard.idle)
+            if ready or gifts:
+                if not left_after(self.shard.todo, ready, gifts):
                     await self._tools.denials.ended(bucket)  # the commit that follows ends the shard
-                await self._commit(ready, place)
+                await self._commit(ready, place, gifts)
 
-    async def _commit(self, spans: list[Span], place: Place) -> None:
+    async def _ready(self, done: asyncio.Queue[Span | None]) -> list[Span | None]:
+        """All that is ready to be committed; nothing, if that takes so long that somebody may have become idle meanwhile."""
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                spans = [await done.get()]
+        except TimeoutError:
+            return []
+        while len(spans) < self._tools.limits.spans_per_commit and not done.empty():
+            spans.append(done.get_nowait())
+        return spans
+
+    async def _commit(self, spans: list[Span], place: Place, gifts: list[Gift]) -> None:
         began = time.perf_counter()
-        self.shard = await self._tools.catalog.commit(self.shard, spans, place=place, usage=self._tools.meter.take())
+        self.shard = await self._tools.catalog.commit(
+            self.shard, spans, place=place, usage=self._tools.meter.take(), gifts=gifts
+        )
+        if gifts:
+            self._tools.handed_over(ShardsHandedOver(connection=self._run.connection, shards=len(gifts)))
         outcomes: Counter[str] = Counter()
         for span in spans:
             outcomes.update(span.counts())
@@ -230,8 +260,9 @@ class Slice:
         return self._tools.stop() or self._connection_changed or (self._others_wait and late)
 
     async def _beat(self) -> None:
-        await self._tools.catalog.renew(self.shard)
-        self._others_wait = (await self._tools.catalog.waiting())[0] > 0
+        idle = await self._tools.catalog.renew(self.shard)
+        self.shard = replace(self.shard, idle=idle)
+        self._others_wait = (await self._tools.catalog.waiting(but=self._run.id))[0] > 0
         self._connection_changed = await self._tools.connection_changed()
 
 
@@ -242,3 +273,4 @@ class _Where(NamedTuple):
     place: Place
     hands: Hands[Change, Probed]
     remembered: Remembered
+    giver: Giver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +43,8 @@ class Part:
     """Its last page was full, and passed no place where a page ended the last time: here is more than there was."""
     ahead: tuple[bytes | None, bytes | None, float] | None = None
     """How many pages were thought to lie between which ends, when this was worked out last."""
+    expected: float = 1.0
+    """Pages that it was thought to hold when it was cut off."""
 
     @property
     def range(self) -> Range:
@@ -77,8 +79,12 @@ class Territory:
     @property
     def left(self) -> list[Range]:
         """What was not taken yet, in order; what was cut apart is together again."""
+        return self.joined([one.range for one in [*self.waiting, *self.live]])
+
+    def joined(self, parts: Iterable[Range]) -> list[Range]:
+        """In order; what was cut apart here is together again."""
         found: list[Range] = []
-        for part in sorted((one.range for one in [*self.waiting, *self.live]), key=lambda one: one.lo or b""):
+        for part in sorted(parts, key=lambda one: one.lo or b""):
             if found and found[-1].hi == part.lo and part.lo not in self._starts:
                 found[-1] = Range(found[-1].lo, part.hi)
             else:

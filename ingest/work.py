@@ -20,7 +20,7 @@ from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.closing import Closing
 from ingest.denials import Denials
-from ingest.events import Observe, RunEnded, SliceEnded
+from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
 
@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 Outcome = Literal["done", "paused", "resting", "failed", "fenced"]
 _REST_FIRST_S = 1.0
 _REST_MOST_S = 60.0
+
+
+def no_bell(_shards: int) -> None:
+    """Others look by themselves."""
 
 
 class Storage(Protocol):
@@ -55,6 +59,8 @@ class Worker:
     storage: Storage
     limits: Limits
     observe: Observe
+    ring: Callable[[int], None] = no_bell
+    """Tells others that so many shards are theirs for the taking. Returns at once."""
 
     async def work_next(
         self, *, stop: Callable[[], bool], run_id: str | None = None, origin: str | None = None
@@ -152,10 +158,16 @@ class Worker:
             meter=meter,
             limits=self.limits,
             observe=self.observe,
+            handed_over=self._handed_over,
             stop=stop,
             connection_changed=changed,
         )
         return Slice(shard=shard, run=run, tools=tools)
+
+    def _handed_over(self, event: ShardsHandedOver) -> None:
+        log.info("some of what is left was handed over to workers that were idle", shards=event.shards)
+        self.observe(event)
+        self.ring(event.shards)
 
     async def _failed(self, shard: Shard, meter: Meter, error: LongshoreError, *, retry: bool = False) -> Outcome:
         if (error.transient or retry) and shard.failures + 1 < self.limits.failures_before_rest:

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from credentials.events import Event as CredentialEvent
 from credentials.events import SessionRefreshed, SessionServed
 from ingest.events import Event as IngestEvent
-from ingest.events import GateChanged, RequestMade, RunEnded, SliceEnded, SpanCommitted
+from ingest.events import GateChanged, RequestMade, RunEnded, ShardsHandedOver, SliceEnded, SpanCommitted
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _OTHER: Final = "other"
@@ -85,6 +85,7 @@ class Telemetry:
             RequestMade: self._request_made,
             GateChanged: self._gate_changed,
             SpanCommitted: self._span_committed,
+            ShardsHandedOver: self._shards_handed_over,
             SliceEnded: self._slice_ended,
             RunEnded: self._run_ended,
             SessionServed: self._session_served,
@@ -137,6 +138,10 @@ class Telemetry:
         self._slices = _By(slices, connection, fixed)
         slice_s = histogram("slice_seconds", "Time of one turn at a shard.", _SLICE_S, "outcome")
         self._slice_s = _By(slice_s, fixed)
+        handed = counter(
+            "shards_handed_over", "Shards cut off others because a worker had nothing to do.", "connection"
+        )
+        self._handed = _By(handed, connection)
         objects = counter(
             "objects",
             "Objects committed, by outcome: filtered, unchanged, vanished, archived, failed, changed, added.",
@@ -222,6 +227,9 @@ class Telemetry:
                 self._objects(event.connection, outcome).inc(count)
         self._rows(event.connection).inc(event.rows)
         self._commit_s.observe(event.seconds)
+
+    def _shards_handed_over(self, event: ShardsHandedOver) -> None:
+        self._handed(event.connection).inc(event.shards)
 
     def _slice_ended(self, event: SliceEnded) -> None:
         self._slices(event.connection, event.outcome).inc()

@@ -150,7 +150,7 @@ class Closings:
         raise AssertionError("unreachable")
 
     def _committed(self, tx: sa.Connection, shard: Shard) -> Step | None:
-        moved = shards.committed(tx, shard, spans=1)
+        moved = shards.committed(tx, shard, steps=1)
         return self._now(tx, replace(shard, seq=shard.seq + 1, failures=0)) if moved else None
 
     def _now(self, tx: sa.Connection, shard: Shard) -> Step:

@@ -45,19 +45,24 @@ class S3Client:
         access: Access,
         location: Location,
         limits: Limits,
+        share: asyncio.Semaphore | None = None,
         observe: Observe = ignore,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = randomness.random,
     ) -> None:
-        """`http` comes from `open_http` and stays the caller's; `gates` are the process's. `clock` gives Unix time, `random` numbers in [0, 1).
+        """`http` comes from `open_http` and stays the caller's; `gates` are the process's. `share`: what all
+        clients of one connection may have in flight together; None: this one's own. `clock` gives Unix time, `random` numbers in [0, 1).
 
         Raises RequestRefusedError, RegionError or SettingsError for a location that can't be.
         """
         self._location = location
         self._limits = limits
-        self._exchange = Exchange(http=http, gates=gates, access=access, limits=limits, observe=observe, clock=clock)
+        share = share or asyncio.Semaphore(limits.requests_per_connection)
+        self._exchange = Exchange(
+            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
+        )
         self._route = Route(location, access=access, exchange=self._exchange)
         self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
 

@@ -51,12 +51,12 @@ class Call:
 
 
 class _Turn:
-    """A request may be sent: the bucket's gate let it in, and there is a socket for it."""
+    """A request may be sent: its connection has not too many, the bucket's gate let it in, and there is a socket for it."""
 
-    __slots__ = ("_gate", "_place", "_waited_since", "began")
+    __slots__ = ("_gate", "_place", "_share", "_waited_since", "began")
 
-    def __init__(self, gate: Gate, place: asyncio.Semaphore, *, waited_since: float) -> None:
-        self._gate, self._place, self._waited_since = gate, place, waited_since
+    def __init__(self, gate: Gate, place: asyncio.Semaphore, share: asyncio.Semaphore, *, waited_since: float) -> None:
+        self._gate, self._place, self._share, self._waited_since = gate, place, share, waited_since
         self.began = time.perf_counter()
 
     @property
@@ -67,6 +67,7 @@ class _Turn:
     def end(self) -> None:
         self._place.release()
         self._gate.leave()
+        self._share.release()
 
 
 class Answered:
@@ -135,11 +136,13 @@ class Exchange:
         http: Transport,
         gates: Gates,
         access: Access,
+        share: asyncio.Semaphore,
         limits: Limits,
         observe: Observe,
         clock: Callable[[], float],
     ) -> None:
         self._http = http
+        self._share = share
         self._gates = gates
         self._access = access
         self._limits = limits
@@ -152,9 +155,14 @@ class Exchange:
 
         Raises SourceError, and CredentialError when there is no session to sign with (no event then: nothing was sent).
         """
+        await self._share.acquire()
         gate = self._gates.of(address.origin, call.subject.bucket, "list" if call.subject.request == "list" else "read")
-        admitted = await gate.enter()
-        turn = await self._turn(call.subject, address, gate)
+        try:
+            admitted = await gate.enter()
+            turn = await self._turn(call.subject, address, gate)
+        except BaseException:
+            self._share.release()
+            raise
         try:
             target = _target(call, address)
             headers = await self._headers(call, address, target)
@@ -202,7 +210,7 @@ class Exchange:
         except BaseException:
             gate.leave()
             raise
-        return _Turn(gate, places, waited_since=since)
+        return _Turn(gate, places, self._share, waited_since=since)
 
     def refusal(self, call: Call, answered: Answered, body: bytes) -> SourceError:
         """The error that an answer is."""

@@ -94,6 +94,7 @@ def a_slice(
         meter=Meter(observe),
         limits=limits,
         observe=observe,
+        handed_over=observe,
         stop=stop,
         connection_changed=connection_changed,
     )
