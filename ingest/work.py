@@ -6,12 +6,20 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import structlog
 
-from config.errors import ConnectionSetupError, FencedError, JobError, LongshoreError, RunStoppedError
+from config.errors import (
+    CatalogUnavailableError,
+    ConnectionSetupError,
+    FencedError,
+    JobError,
+    LongshoreError,
+    RunStoppedError,
+)
 from config.settings import Limits
 from credentials.connection import Connection
 from credentials.session import Access
@@ -79,6 +87,11 @@ class Worker:
             log.info("slice ended", outcome=outcome, seconds=round(seconds, 3))
         self.observe(SliceEnded(connection=run.connection, outcome=outcome, seconds=seconds))
         return outcome
+
+    async def stops(self) -> None:
+        """This worker claims no more. Whoever can't be told that now finds out when its flag runs out."""
+        with suppress(CatalogUnavailableError):
+            await self.catalog.stops(self.owner)
 
     async def _work(self, shard: Shard, run: Run, stop: Callable[[], bool]) -> Outcome:
         meter = Meter(self.observe)

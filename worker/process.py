@@ -13,6 +13,7 @@ from config.settings import Settings
 from credentials.clock import SystemClock
 from worker.health import Health, serve
 from worker.queue import open_bell
+from worker.ringing import Ringer
 from worker.service import open_service
 from worker.slots import Slots
 from worker.sweeper import Sweeper
@@ -33,7 +34,11 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
     """
     telemetry = Telemetry(version=version("longshore"))
     limits = settings.limits
-    async with open_service(settings, observe=telemetry.observe) as service, open_bell(settings) as bell:
+    ringer = Ringer()
+    async with (
+        open_service(settings, observe=telemetry.observe, ring=ringer.ring) as service,
+        open_bell(settings) as bell,
+    ):
         slots = Slots(worker=service.worker, limits=limits)
         sweeper = Sweeper(
             worker=service.worker,
@@ -60,15 +65,17 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
             )
             for concern in await bell.concerns():
                 log.warning("jobs on the queue may be lost before a worker accepts them", concern=concern)
-            sweeping = asyncio.create_task(sweeper.run())
+            helpers = [asyncio.create_task(sweeper.run()), asyncio.create_task(ringer.run(bell))]
             try:
                 yield Context(intake=service, bell=bell, slots=slots, limits=limits, run_ended=telemetry.observe)
             finally:
                 try:
                     await slots.drain(limits.drain_s)
+                    await service.worker.stops()
                 finally:
-                    sweeping.cancel()
-                    await asyncio.gather(sweeping, return_exceptions=True)
+                    for helper in helpers:
+                        helper.cancel()
+                    await asyncio.gather(*helpers, return_exceptions=True)
                     log.info("worker ended", worker=service.worker.owner)
 
 

@@ -114,12 +114,15 @@ class Bell:
     def __init__(self, redis: ArqRedis, *, address: str) -> None:
         self._redis, self._address = redis, address
 
-    async def ring(self, times: int = 1) -> bool:
-        """Ring for shards that wait in the catalog. Returns whether Redis heard it; if not, workers find them by themselves."""
+    async def ring(self, times: int = 1, *, idle: bool = False) -> bool:
+        """Ring for shards that wait in the catalog; `idle`: for whoever has nothing else to do. Returns whether Redis heard it; if
+        not, workers find them by themselves.
+        """
+        said = {"idle": True} if idle else {}
         try:
             async with asyncio.timeout(_ANSWER_S):
                 for _ in range(times):
-                    await self._redis.enqueue_job(WORK, _job_id=f"ring:{uuid4().hex}")
+                    await self._redis.enqueue_job(WORK, _job_id=f"ring:{uuid4().hex}", **said)  # type: ignore[arg-type]  # arq's own arguments, too, are keywords
         except AWAY as error:
             log.warning("the bell can't be rung; workers will find the work by themselves", reason=redact(str(error)))
             return False

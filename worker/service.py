@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
@@ -9,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from config.database import open_database
 from config.errors import LongshoreError
@@ -33,7 +35,7 @@ from ingest.job import IngestJob
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
 from ingest.s3.transport import Transport
-from ingest.work import Worker
+from ingest.work import Worker, no_bell
 
 ObserveAll = Callable[[IngestEvent | CredentialEvent], None]
 
@@ -74,6 +76,8 @@ class _Storage:
         self._settings, self._registry, self._accesses = settings, registry, accesses
         self._http, self._gates = http, gates
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By connection, as long as somebody reads through it."""
 
     async def connection(self, name: str) -> Connection:
         return await self._registry.get(name, workspace=self._settings.workspace)
@@ -94,8 +98,17 @@ class _Storage:
             expected_owner=connection.spec.expected_owner,
         )
         limits = self._settings.limits
+        share = self._shares.get(connection.id)
+        if share is None:
+            share = self._shares[connection.id] = asyncio.Semaphore(limits.requests_per_connection)
         return S3Client(
-            http=self._http, gates=self._gates, access=access, location=location, limits=limits, observe=observe
+            http=self._http,
+            gates=self._gates,
+            access=access,
+            location=location,
+            limits=limits,
+            share=share,
+            observe=observe,
         )
 
     def session_asked(self, event: CredentialEvent) -> None:
@@ -110,8 +123,10 @@ def worker_name() -> str:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGenerator[Service]:
-    """Build everything from the settings, and end it all afterwards. Raises SettingsError or CatalogError."""
+async def open_service(
+    settings: Settings, *, observe: ObserveAll, ring: Callable[[int], None] = no_bell
+) -> AsyncGenerator[Service]:
+    """Build everything from the settings, and end it all afterwards. `ring`: see `ingest.work.Worker`. Raises SettingsError or CatalogError."""
     async with AsyncExitStack() as stack:
         vault = Vault.from_settings(settings)
         database = await stack.enter_async_context(
@@ -134,7 +149,14 @@ async def open_service(settings: Settings, *, observe: ObserveAll) -> AsyncGener
         stack.push_async_callback(sessions.aclose)
         accesses = Accesses(registry=registry, sessions=sessions, own=own, settings=settings)
         storage = _Storage(settings=settings, registry=registry, accesses=accesses, http=http, gates=gates)
-        worker = Worker(owner=worker_name(), catalog=catalog, storage=storage, limits=settings.limits, observe=observe)
+        worker = Worker(
+            owner=worker_name(),
+            catalog=catalog,
+            storage=storage,
+            limits=settings.limits,
+            observe=observe,
+            ring=ring,
+        )
         yield Service(settings=settings, catalog=catalog, registry=registry, worker=worker, sts=sts)
 
 

@@ -68,6 +68,7 @@ class Sweeper:
         self._telemetry.queue(depth=count, age_s=age_s)
         self._telemetry.swept(ok=True)
         self._last_good = self._clock.monotonic()
-        started = self._slots.wake(count)
-        if started:
+        # A process with nothing to do looks all the same: so it says again that it is idle.
+        started = self._slots.wake(count if self._slots.busy else max(count, 1))
+        if started and count:
             log.debug("filled slots with shards that waited", slots=started, waiting=count)

@@ -34,6 +34,9 @@ Result = dict[str, str | None]
 JOB_S = 30.0
 """Writing a job down takes no longer, else it is tried again later. arq would drop it without a word at its own time-out."""
 _LATER_S = 2.0
+_PASSED_ON = 10
+_PASS_ON_S = 0.1
+"""After these, sweepers have looked."""
 _MOST_REASON = 2_000
 
 
@@ -90,12 +93,15 @@ async def ingest(ctx: dict[str, Any], /, *args: Any, **kwargs: Any) -> Result:
             return await _refused(context, LongshoreError(unexpected, code="Internal"), args, job_id)
 
 
-async def work(ctx: dict[str, Any], /, *_args: Any, **_kwargs: Any) -> int:
+async def work(ctx: dict[str, Any], /, *_args: Any, **kwargs: Any) -> int:
     """A ring: fill a free slot, which works shards for as long as the catalog has any. Returns how many were filled.
 
-    If all are busy the ring is spent: a slot that becomes free looks by itself, and so does every other process's sweeper.
+    If all are busy the ring is spent: a slot that becomes free looks by itself, and so does every other process's sweeper. A ring for
+    the idle is passed on by whoever is not, some times: Redis gives it to anyone, and the one who handed over is always there.
     """
     context: Context = ctx[CONTEXT]
+    if kwargs.get("idle") and context.slots.busy and ctx.get("job_try", 1) <= _PASSED_ON:
+        raise Retry(defer=_PASS_ON_S)
     return context.slots.wake()
 
 
