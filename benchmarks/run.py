@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.fleet import measure_fleet
 from benchmarks.measure import ToolError, run_measured
 from benchmarks.peers.process import CLIENT_KEYS, REGION, Asked
 from benchmarks.peers.registry import BARE, FLOOR, OURS, PEERS, Tool, environment, version
@@ -131,6 +132,9 @@ def measure(
     everyone = {tool.name: (tool, version(tool, python)) for tool in (OURS, *BARE, FLOOR, *PEERS)}
     results: list[Result] = []
     for work in chosen:
+        if work.fleet:
+            results += measure_fleet(work, timeout_s=timeout_s)
+            continue
         taking_part = (OURS.name, *work.peers) if work.ours else work.peers
         names = [name for name in taking_part if only is None or name in only]
         tools = [everyone[name] for name in names if work.kind in everyone[name][0].works]
@@ -143,7 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few keys and one run of each: does everything work?")
     parser.add_argument(
-        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,memory; everything if not said"
+        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,scale,fair,memory; everything if not said"
     )
     parser.add_argument("--tools", default="", help="names, comma-separated; everyone if not said")
     parser.add_argument("--repeat", type=int, help="runs of each tool")

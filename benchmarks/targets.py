@@ -119,6 +119,18 @@ TARGETS: Final[Sequence[Target]] = (
         reached=lambda seen: seen < 0.02,
         shown="{:.4f}",
     ),
+    Target(
+        what="one run on four workers: times faster than on one",
+        wanted="at least 3",
+        seen=lambda found: found["scale", "one worker"].seconds / found["scale", "four workers"].seconds,
+        reached=lambda seen: seen >= 3,
+    ),
+    Target(
+        what="a run of 1,000 keys beside one of a million: seconds longer than alone, the slowest of ten",
+        wanted="at most 5",
+        seen=lambda found: found["fair", "beside"].seconds - found["fair", "alone"].seconds,
+        reached=lambda seen: seen <= 5,
+    ),
 )
 
 

@@ -29,6 +29,8 @@ class Work:
     """Whether longshore itself takes part."""
     unchanged: bool = False
     """Ours starts with a catalog that has seen the bucket."""
+    fleet: bool = False
+    """It is about several worker processes, not about peers; see `benchmarks.fleet`."""
 
     @property
     def group(self) -> str:
@@ -90,6 +92,26 @@ _WORKS: Final = (
             repeat=1,
         )
         for shape in SHAPES
+    ),
+    Work(
+        name="scale",
+        title="one run on one worker and on four, each held to 16 requests at once, 50 ms",
+        kind="head",
+        shape="hash",
+        keys=20_000,
+        latency_ms=50,
+        repeat=1,
+        fleet=True,
+    ),
+    Work(
+        name="fair",
+        title="ten runs of 1,000 keys, alone and beside one of a million, two workers, head depth, 20 ms",
+        kind="head",
+        shape="flat",
+        keys=_MILLION,
+        latency_ms=20,
+        repeat=1,
+        fleet=True,
     ),
     Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * _MILLION, repeat=1),
 )
