@@ -32,6 +32,8 @@ LongshoreError
 │  ├─ FencedError                another worker owns the shard now; nothing was written
 │  ├─ UnknownRunError            no such run in this workspace
 │  └─ CatalogUnavailableError    transient: the database is busy, full or down
+├─ RetryRefusedError             a run can't be tried again as asked
+├─ ScheduleError                 a schedule can't be made, or used as asked
 ├─ QueueUnavailableError         transient: Redis can't be reached; what the catalog knows is not lost
 └─ RunStoppedError               a run must end with a named reason
    ├─ AccessLostError            nearly every object is denied
@@ -202,6 +204,14 @@ class CatalogUnavailableError(CatalogError):
     """The catalog is busy, full or down."""
 
     transient = True
+
+
+class RetryRefusedError(LongshoreError):
+    """The run can't be tried again as asked."""
+
+
+class ScheduleError(LongshoreError):
+    """The schedule can't be made, or used as asked."""
 
 
 class QueueUnavailableError(LongshoreError):

@@ -140,6 +140,9 @@ class Limits(BaseModel):
         5_000, ge=1, description="rows that one transaction removes at most, or keeps, when a run closes"
     )
     recount_rows: int = Field(100_000, ge=1, description="rows that one read recounts at most when a run closes")
+    retry_ranges: int = Field(
+        1_000, ge=1, description="ranges around failed objects that one retry lists; beyond, the nearest are joined"
+    )
     failures_before_rest: int = Field(
         10, ge=1, description="transient failures of a shard in a row before its run fails"
     )
@@ -158,6 +161,7 @@ class Limits(BaseModel):
     glob_characters_per_job: int = Field(16_384, ge=1, description="characters of all globs of one job")
     job_bytes: int = Field(256 * 1024, ge=1024, description="size of a job on the queue")
     options_depth: int = Field(32, ge=1, le=100, description="how deep the options of a job may be nested")
+    schedules: int = Field(1_000, ge=1, description="schedules of one workspace")
 
     @model_validator(mode="after")
     def _heartbeat_is_heard_twice(self) -> Self:

@@ -7,46 +7,87 @@ else should ever write rows, or take them away, must take the digests of the spa
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
+from ingest.catalog import shards
 from ingest.catalog.runs import REFUTED, Run
 from ingest.catalog.tables import runs
 from ingest.catalog.tables import spans as table
 from ingest.job import DEPTHS, PrefixSource
+from ingest.model import Range
 from ingest.remembered import Tile
+from ingest.splitting import KEY_BYTES
 
 _LOOKED_AT = 20
 """Older runs of the connection. If none of so many has been there, nothing is remembered."""
+_BEYOND = b"\xff" * (KEY_BYTES + 1)
 
 
 def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[Tile]:
-    """The spans, in key order, of the last run before this one that has been at this source; none if it listed another one that
+    """The spans, in key order, of the last run before this one that listed all of this source; none if it listed another one that
     meets this, or for a shallower depth, or was refuted, or if there are more than `limit`.
+
+    Runs since then that were about some ranges only have written nowhere else: of the spans that meet those, only the ends are told.
     """
     if run.job is None:
         return []
     wanted = run.sources[source]
-    older = (
-        sa.select(runs.c.id, runs.c.sources, runs.c.job, runs.c.error_code)
+    touched: list[Range] = []
+    for row in tx.execute(_older(run)):
+        theirs = [PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)]
+        meeting = [number for number, one in enumerate(theirs) if one.meets(wanted)]
+        if not meeting:
+            continue
+        if row.asked is not None:
+            touched += [part for number, part in shards.load(row.asked) if number in meeting]
+            continue
+        alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
+        depth = json.loads(row.job).get("depth")
+        deep = depth in DEPTHS[DEPTHS.index(run.job.depth) :]
+        trusted = alone and deep and row.error_code != REFUTED
+        tiles = _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []
+        since = _Touched(touched)
+        return [tile._replace(digest=None) if since.meets(tile) else tile for tile in tiles]
+    return []
+
+
+def _older(run: Run) -> sa.Select[Any]:
+    """The last runs of the connection that may have written rows."""
+    listed = sa.exists().where(table.c.run_id == runs.c.id)
+    begun_in_part = sa.and_(runs.c.asked.is_not(None), runs.c.started_at.is_not(None))
+    return (
+        sa.select(runs.c.id, runs.c.sources, runs.c.job, runs.c.asked, runs.c.error_code)
         .where(
             runs.c.connection_id == run.connection_id,
             runs.c.number < run.number,
-            sa.exists().where(table.c.run_id == runs.c.id),
+            sa.or_(listed, begun_in_part),
         )
         .order_by(runs.c.number.desc())
         .limit(_LOOKED_AT)
     )
-    for row in tx.execute(older):
-        theirs = [PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)]
-        meeting = [number for number, one in enumerate(theirs) if one.meets(wanted)]
-        if meeting:
-            alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
-            depth = json.loads(row.job).get("depth")
-            deep = depth in DEPTHS[DEPTHS.index(run.job.depth) :]
-            trusted = alone and deep and row.error_code != REFUTED
-            return _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []
-    return []
+
+
+class _Touched:
+    """Ranges that may have been written since."""
+
+    def __init__(self, parts: Iterable[Range]) -> None:
+        self._lows: list[bytes] = []
+        self._highs: list[bytes] = []
+        for lo, hi in sorted((part.lo or b"", _BEYOND if part.hi is None else part.hi) for part in parts):
+            if self._highs and lo <= self._highs[-1]:
+                self._highs[-1] = max(hi, self._highs[-1])
+            else:
+                self._lows.append(lo)
+                self._highs.append(hi)
+
+    def meets(self, tile: Tile) -> bool:
+        """Whether a key may lie in both."""
+        place = bisect_right(self._highs, tile.lo or b"")
+        return place < len(self._highs) and (tile.hi is None or self._lows[place] < tile.hi)
 
 
 def _tiles(tx: sa.Connection, run_id: str, source: int, *, limit: int) -> list[Tile]:

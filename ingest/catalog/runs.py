@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -45,16 +46,24 @@ class Run:
     created_at: int
     started_at: int | None
     finished_at: int | None
+    origin: str = "ingest"
+    """`ingest`: worked where it was asked for; `queue`: by the workers."""
     job_id: str | None = None
     parent_id: str | None = None
     """The run that this one tries again."""
     schedule_id: str | None = None
+    """Its schedule's name, and a word of its own: a name may come again."""
+    asked: tuple[Todo, ...] | None = None
+    """The ranges that it is about; None: each source whole."""
     decision: str | None = None
     """On removals that needed one: confirmed or rejected."""
-    asked: tuple[Todo, ...] | None = None
-    """What is to be listed; None: each source whole."""
     certificate: dict[str, Any] | None = None
     """What the recount found, once all was listed; see `ingest.certificate.Certificate`."""
+
+    @property
+    def schedule(self) -> str | None:
+        """The name of the schedule that made it, which may be gone."""
+        return None if self.schedule_id is None else self.schedule_id.rpartition("-")[0]
 
     @property
     def ended(self) -> bool:
@@ -80,9 +89,18 @@ def new_run_id() -> str:
 
 
 def create(
-    tx: sa.Connection, *, workspace: str, connection_id: str, job: IngestJob, origin: str, job_id: str | None = None
+    tx: sa.Connection,
+    *,
+    workspace: str,
+    connection_id: str,
+    job: IngestJob,
+    origin: str,
+    job_id: str | None = None,
+    parent_id: str | None = None,
+    schedule_id: str | None = None,
+    asked: Sequence[Todo] | None = None,
 ) -> tuple[Run, bool]:
-    """Write a run and its shards, one per source. Returns it and whether it is new.
+    """Write a run and its shards, one per source that it is about. Returns it and whether it is new.
 
     The same `job_id` with the same body is the same run; with another body it raises JobConflictError.
     """
@@ -102,16 +120,26 @@ def create(
         connection=job.connection,
         origin=origin,
         job_id=job_id,
+        parent_id=parent_id,
+        schedule_id=schedule_id,
+        asked=None if asked is None else shards.dump(asked),
         job=job.model_dump_json(),
         sources=json.dumps([[source.bucket, source.prefix.hex()] for source in sources]),
         state="queued",
     )
-    shards.create(tx, run_id, sources=len(sources))
+    shards.create(tx, run_id, sources=len(sources), asked=asked)
     return get(tx, workspace, run_id), True
 
 
 def create_failed(
-    tx: sa.Connection, *, workspace: str, connection: str, origin: str, job_id: str | None, error: LongshoreError
+    tx: sa.Connection,
+    *,
+    workspace: str,
+    connection: str,
+    origin: str,
+    job_id: str | None,
+    error: LongshoreError,
+    schedule_id: str | None = None,
 ) -> Run:
     """Write down a job that could not become a run, with the reason; the payload itself may hold anything and is not kept."""
     alone(tx)
@@ -124,6 +152,7 @@ def create_failed(
         connection=connection,
         origin=origin,
         job_id=job_id,
+        schedule_id=schedule_id,
         job="{}",
         sources="[]",
         state="failed",
@@ -178,11 +207,12 @@ def _run(row: sa.Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        origin=row.origin,
         job_id=row.job_id,
         parent_id=row.parent_id,
         schedule_id=row.schedule_id,
-        decision=row.decision,
         asked=None if row.asked is None else shards.load(row.asked),
+        decision=row.decision,
         certificate=None if row.certificate is None else json.loads(row.certificate),
     )
 

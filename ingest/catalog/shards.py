@@ -6,6 +6,8 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 
 import sqlalchemy as sa
 
@@ -56,11 +58,15 @@ class Usage:
         )
 
 
-def create(tx: sa.Connection, run_id: str, *, sources: int) -> None:
-    """One shard per source, each with the whole of it to do, and the one that closes the run."""
+def create(tx: sa.Connection, run_id: str, *, sources: int, asked: Sequence[Todo] | None = None) -> None:
+    """One shard per source, each with the whole of it to do, and the one that closes the run.
+
+    If not all is `asked` for, with these ranges, which are in the order of sources.
+    """
+    whole: Sequence[Todo] = [(source, Range()) for source in range(sources)]
     lists = [
-        {"id": f"{run_id}-{secrets.token_hex(3)}-{source}", "kind": "list", "ranges": dump([(source, Range())])}
-        for source in range(sources)
+        {"id": f"{run_id}-{secrets.token_hex(3)}-{source}", "kind": "list", "ranges": dump(todo)}
+        for source, todo in groupby(whole if asked is None else asked, key=itemgetter(0))
     ]
     close = {"id": f"{run_id}-close", "kind": "close", "ranges": dump([])}
     tx.execute(sa.insert(table).values(run_id=run_id, state="ready"), [*lists, close])

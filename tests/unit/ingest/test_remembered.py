@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,9 +14,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config.errors import AccessDeniedError
+from config.database import Database
+from config.errors import AccessDeniedError, RetryRefusedError
 from config.settings import Limits
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.remembering import _Touched
+from ingest.catalog.retrying import Retries
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.tables import runs, spans
 from ingest.model import Range
@@ -30,15 +33,18 @@ LIMITS = Limits(
 
 
 async def ingest(catalog: Catalog, bucket: FakeBucket, **job: object) -> tuple[Run, Totals]:
-    run_id = await new_run(catalog, **job)
+    return await work(catalog, bucket, await new_run(catalog, **job))
+
+
+async def work(catalog: Catalog, bucket: FakeBucket, run_id: str) -> tuple[Run, Totals]:
     await work_all(catalog, bucket, LIMITS, run_id)
     return await catalog.run(run_id)
 
 
-async def fresh(work: Callable[[Catalog], Any]) -> Any:
+async def fresh(work: Callable[[Catalog, Database], Any]) -> Any:
     with TemporaryDirectory() as folder:
-        async with a_catalog(Path(folder), LIMITS) as (catalog, _):
-            return await work(catalog)
+        async with a_catalog(Path(folder), LIMITS) as both:
+            return await work(*both)
 
 
 def a_bucket(count: int = 23) -> FakeBucket:
@@ -57,18 +63,22 @@ JOBS = st.fixed_dictionaries(
         "include": st.sampled_from([[], [], ["*1", "*2", "*3"]]),
     }
 )
+BOUND = st.none() | st.binary(min_size=1, max_size=2).map(lambda one: bytes(b"ab\xff"[byte % 3] for byte in one))
 DENIED = st.sets(KEYS, max_size=2)
-STEPS = st.lists(st.tuples(CHANGES, JOBS, DENIED), min_size=1, max_size=6)
+STEPS = st.lists(st.tuples(CHANGES, JOBS | st.just("retry"), DENIED), min_size=1, max_size=8)
+"""A retry is of the failed objects of the last run that listed all of its places."""
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_runs_came_before_the_catalog_is_what_the_last_one_saw(steps: list[Any]) -> None:
-    asyncio.run(fresh(lambda catalog: _follow(catalog, steps)))
+    asyncio.run(fresh(lambda catalog, database: _follow(catalog, database, steps)))
 
 
-async def _follow(catalog: Catalog, steps: list[Any]) -> None:
+async def _follow(catalog: Catalog, database: Database, steps: list[Any]) -> None:
     bucket = FakeBucket(page_keys=LIMITS.page_keys)
+    retries = Retries(database=database, workspace="main", limits=LIMITS)
+    last: tuple[Run, Any] | None = None
     truth: dict[bytes, tuple[str, str, str]] = {}
     for changes, job, denied in steps:
         for key, etag in changes:
@@ -77,12 +87,27 @@ async def _follow(catalog: Catalog, steps: list[Any]) -> None:
             else:
                 bucket.put(key, etag=etag)
         bucket.before = _denying(denied)
-        run, totals = await ingest(catalog, bucket, **job)
+        again = job == "retry"
+        if again:
+            if last is None or (part := await _retried(retries, last[0])) is None:
+                continue
+            (run, totals), job = await work(catalog, bucket, part.id), last[1]
+            asked = [(part.sources[number].prefix, within) for number, within in part.asked or ()]
+        else:
+            run, totals = await ingest(catalog, bucket, **job)
+            last, asked = (run, job), None
         if run.state == "needs_confirmation":  # nothing at all is left
             await confirmed(catalog, run.id)
-        _expect(truth, bucket, job, denied)
+        _expect(truth, bucket, job, denied, asked)
         assert await _present(catalog) == truth
         assert totals.listed == sum(totals.outcomes.values())
+
+
+async def _retried(retries: Retries, parent: Run) -> Run | None:
+    try:
+        return await retries.create(parent, what="failed", connection_id="c")
+    except RetryRefusedError:
+        return None
 
 
 async def _present(catalog: Catalog) -> dict[bytes, tuple[str, str, str]]:
@@ -98,10 +123,18 @@ def _denying(denied: set[bytes]) -> Callable[[str, bytes], None]:
     return before
 
 
-def _expect(truth: dict[bytes, tuple[str, str, str]], bucket: FakeBucket, job: Any, denied: set[bytes]) -> None:
-    """What one run makes of what was known."""
+def _expect(
+    truth: dict[bytes, tuple[str, str, str]],
+    bucket: FakeBucket,
+    job: Any,
+    denied: set[bytes],
+    asked: list[tuple[bytes, Range]] | None,
+) -> None:
+    """What one run makes of what was known, in the ranges that it is about."""
     prefixes = tuple(uri.removeprefix("s3://bucket-a").lstrip("/").encode() for uri in job["uris"])
     for key in [key for key in {*truth, *bucket.objects} if key.startswith(prefixes)]:
+        if asked is not None and not any(key.startswith(prefix) and key in part for prefix, part in asked):
+            continue
         if key not in bucket.objects:
             del truth[key]
         elif not job["include"] or key[-1:] in (b"1", b"2", b"3"):
@@ -241,6 +274,45 @@ async def test_of_older_runs_elsewhere_a_few_are_looked_at(tmp_path: Path) -> No
             await ingest(catalog, bucket, depth="list", uris=[f"s3://bucket-a/k0{number:02}x"])
         await ingest(catalog, bucket, depth="list", uris=["s3://bucket-b"])
     assert bucket.recalled == 0
+
+
+async def test_what_a_retry_of_failed_objects_did_not_touch_is_still_known(tmp_path: Path) -> None:
+    """Nor is what it did touch: one of the objects changed in its range, and changed back since."""
+    bucket = a_bucket(40)
+    bucket.before = _denying({b"k021"})
+    uris = ["s3://bucket-a/k0"]
+    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+        for depth in ("list", "head"):
+            first, _ = await ingest(catalog, bucket, depth=depth, uris=uris)
+        assert first.state == "partial"
+        bucket.before = lambda _request, _key: None
+        older = dict(bucket.objects)
+        bucket.put(b"k020", etag="changed")
+        child = await Retries(database=database, workspace="main", limits=LIMITS).create(
+            first, what="failed", connection_id="c"
+        )
+        assert child.asked == ((0, Range(b"k019", b"k021")),)
+        run, totals = await work(catalog, bucket, child.id)
+        assert (run.state, run.parent_id, totals.listed) == ("complete", first.id, 2)
+        assert (await _present(catalog))[b"k020"][0] == "changed"
+        bucket.objects = older
+        bucket.recalled = 0
+        await ingest(catalog, bucket, depth="head", uris=uris)
+        assert bucket.recalled >= 5  # of 10 pages, of which some were cut at first
+        assert (await _present(catalog))[b"k020"][0] == "e"
+
+
+TOUCHED = st.lists(st.tuples(BOUND, BOUND), max_size=4).map(
+    lambda ends: [Range(*end) for end in ends if None in end or end[0] < end[1]]  # type: ignore[operator]  # of bytes
+)
+
+
+@given(TOUCHED, BOUND, BOUND)
+def test_a_page_that_a_range_reaches_into_is_touched(touched: list[Range], lo: bytes | None, hi: bytes | None) -> None:
+    tile = Tile(lo, hi, 1, b"d")
+    keys = [bytes(one) for size in (1, 2, 3) for one in product(b"ab\xff", repeat=size)]
+    met = any(key in Range(lo, hi) and any(key in part for part in touched) for key in keys)
+    assert _Touched(touched).meets(tile) or not met
 
 
 async def test_more_spans_than_may_be_remembered_are_not(tmp_path: Path) -> None:
