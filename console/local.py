@@ -13,7 +13,7 @@ from ingest.flow import first_of
 
 if TYPE_CHECKING:
     from ingest.catalog.runs import Run
-    from ingest.job import IngestJob
+    from ingest.catalog.shards import Leases
     from worker.service import Service
 
 ORIGIN: Final = "ingest"
@@ -51,19 +51,22 @@ def stop_on_signals(say: Callable[[str], None]) -> Generator[Stop]:
             loop.remove_signal_handler(number)
 
 
-async def ingest_here(service: Service, job: IngestJob, *, stop: Stop, say: Callable[[str], None]) -> Run:
-    """Write the job's run, finish what earlier `longshore ingest` left of this workspace, then work the run to its end.
+async def work_here(service: Service, run: Run, *, stop: Stop, say: Callable[[str], None]) -> Run:
+    """Finish what earlier `longshore ingest` left of this workspace, then work the run to its end.
 
-    Returns it as it is then: not ended if `stop` was asked for. Raises what `Service.submit` raises, and CatalogError.
+    Returns it as it is then: not ended if `stop` was asked for. Raises CatalogError.
     """
-    run, _ = await service.submit(job, origin=ORIGIN)
     await service.worker.sweep()
     crew = _Crew(service, stop, say)
-    for other in await service.catalog.left_over(origin=ORIGIN):
-        if other != run.id:
+    left = [other for other in await service.catalog.left_over(origin=ORIGIN) if other != run.id]
+    leases = {other: await service.catalog.leases(other) for other in left}
+    for other in left:
+        if not leases[other] and not await service.catalog.waits_for(other):
             say(f"run {other}, which an earlier `longshore ingest` left, goes on first")
             await crew.work(other, patient=False)
     await crew.work(run.id, patient=True)
+    for other in left:
+        await crew.work_if_abandoned(other, leases[other])
     return (await service.catalog.run(run.id))[0]
 
 
@@ -86,6 +89,19 @@ class _Crew:
         limits = self._service.settings.limits
         hands = min(limits.slices_at_once, max(1, len(run.sources)))
         await _drained(self._all_hands(run_id, hands, patient=patient), self._stop, drain_s=limits.drain_s)
+
+    async def work_if_abandoned(self, run_id: str, leases: Leases) -> None:
+        """Work on a run that somebody held when we came, once it shows that nobody renews the lease; else it is theirs."""
+        while not self._stop.asked.is_set() and not (await self._service.catalog.run(run_id))[0].ended:
+            await self._service.worker.sweep()
+            now = await self._service.catalog.leases(run_id)
+            if (now and now != leases) or await self._service.catalog.waits_for(run_id):
+                return
+            if not now:
+                self._say(f"run {run_id}, which an earlier `longshore ingest` left, goes on")
+                await self.work(run_id, patient=False)
+                return
+            await _pause(self._stop)
 
     async def _all_hands(self, run_id: str, hands: int, *, patient: bool) -> None:
         try:

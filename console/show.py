@@ -31,6 +31,8 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
     return {
         "run": run.id,
         "job_id": run.job_id,
+        "parent": run.parent_id,
+        "schedule": run.schedule,
         "state": run.state,
         "connection": run.connection,
         "listed": totals.listed,
@@ -57,6 +59,8 @@ def run_lines(summary: Mapping[str, Any]) -> list[str]:
         f"run {summary['run']} {summary['state']}: {summary['listed']:,} listed, {outcomes}",
         f"{spent}; about ${summary['cost_usd']:.6f}",
         *([] if summary["job_id"] is None else [f"job ID {shown(summary['job_id'])}"]),
+        *([] if summary["parent"] is None else [f"tries run {summary['parent']} again"]),
+        *([] if summary["schedule"] is None else [f"made by schedule {summary['schedule']}"]),
     ]
     if summary["error"] is not None:
         lines.append(f"{summary['error_code']}: {summary['error']}")

@@ -27,6 +27,7 @@ from credentials.sessions import SessionCache, session_name
 from credentials.sts import AwsSts
 from credentials.vault import Vault
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.retrying import Retries, What, chosen, usable_job
 from ingest.catalog.runs import Run
 from ingest.events import Event as IngestEvent
 from ingest.events import Observe
@@ -47,6 +48,7 @@ class Service:
     settings: Settings
     catalog: Catalog
     registry: Registry
+    retries: Retries
     worker: Worker
     sts: AwsSts
 
@@ -55,10 +57,23 @@ class Service:
 
         Raises UnknownConnectionError, OutOfScopeError or JobConflictError; nothing is written then.
         """
+        connection = await self.permitted(job)
+        return await self.catalog.create_run(job, connection_id=connection.id, origin=origin, job_id=job_id)
+
+    async def permitted(self, job: IngestJob) -> Connection:
+        """The connection of a job, which permits all of its places. Raises UnknownConnectionError or OutOfScopeError."""
         connection = await self.registry.get(job.connection, workspace=self.settings.workspace)
         for source in job.sources():
             connection.permits(source.bucket, source.prefix)
-        return await self.catalog.create_run(job, connection_id=connection.id, origin=origin, job_id=job_id)
+        return connection
+
+    async def retry(self, run: Run, *, what: What | None) -> Run:
+        """Write a run that tries this one again; nothing rings yet. See `retrying.chosen` for what is tried unless somebody says so.
+
+        Raises RetryRefusedError, and what `permitted` raises; nothing is written then.
+        """
+        what, job = chosen(run, what), usable_job(run)
+        return await self.retries.create(run, what=what, connection_id=(await self.permitted(job)).id)
 
     async def refuse(
         self, error: LongshoreError, *, connection: str = "", origin: str, job_id: str | None = None
@@ -157,7 +172,14 @@ async def open_service(
             observe=observe,
             ring=ring,
         )
-        yield Service(settings=settings, catalog=catalog, registry=registry, worker=worker, sts=sts)
+        yield Service(
+            settings=settings,
+            catalog=catalog,
+            registry=registry,
+            retries=Retries(database=database, workspace=settings.workspace, limits=settings.limits),
+            worker=worker,
+            sts=sts,
+        )
 
 
 @asynccontextmanager

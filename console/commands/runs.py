@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from console.commands.common import asynchronous, opened
+from console.commands.retry import retry
 from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, table
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 _WATCH_S: Final = 0.5
 
 
-@click.group(invoke_without_command=True, short_help="List, show, watch, cancel, decide on or verify runs.")
+@click.group(invoke_without_command=True, short_help="List, show, watch, cancel, retry, decide on or verify runs.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_lines", is_flag=True, help="One object a line.")
 @click.pass_context
 def runs(context: click.Context, limit: int, as_lines: bool) -> None:  # noqa: FBT001  click passes by name
-    """List runs, newest first; or look at one, watch it, cancel it, decide on its removals, verify it.
+    """List runs, newest first; or look at one, watch it, cancel it, try it again, decide on its removals, verify it.
 
     \b
     longshore runs
@@ -32,6 +33,9 @@ def runs(context: click.Context, limit: int, as_lines: bool) -> None:  # noqa: F
     """  # noqa: D301  \b is for click, which keeps the lines below it
     if context.invoked_subcommand is None:
         _list(limit, as_lines)
+
+
+runs.add_command(retry)
 
 
 @asynchronous
@@ -45,7 +49,7 @@ async def _list(limit: int, as_lines: bool) -> None:  # noqa: FBT001  two plain 
     if not found:
         click.echo("no runs yet; `longshore ingest s3://bucket` makes one")
         return
-    titles = ("run", "state", "connection", "listed", "failed", "submitted", "job ID", "from", "reason")
+    titles = ("run", "state", "connection", "listed", "failed", "submitted", "job ID", "by", "from", "reason")
     for line in table(titles, map(_row, found)):
         click.echo(line)
 
@@ -62,9 +66,16 @@ def _row(found: tuple[Run, Totals]) -> tuple[str, ...]:
         f"{totals.outcomes['failed']:,}",
         (iso(run.created_at) or "")[:19],
         "-" if run.job_id is None else shown(run.job_id),
+        _by(run),
         f"{shown(sources[0])}{more}" if sources else "-",
         reason(run),
     )
+
+
+def _by(run: Run) -> str:
+    if run.parent_id is not None:
+        return f"retry of {run.parent_id}"
+    return "-" if run.schedule is None else f"schedule {run.schedule}"
 
 
 async def _find(service: Service, run_id: str | None) -> tuple[Run, Totals]:
@@ -102,7 +113,15 @@ async def show(run_id: str | None, as_object: bool) -> None:  # noqa: FBT001  cl
     """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         run, totals = await _find(service, run_id)
+        older = await service.catalog.waits_for(run.id)
     _print(run, totals, as_object=as_object)
+    if older and not as_object:
+        click.echo(f"waits for {_waits(older)}")
+
+
+def _waits(older: list[str]) -> str:
+    more = f" and {len(older) - 1} more" if len(older) > 1 else ""
+    return f"run {older[0]}{more}, older and with a place in common"
 
 
 @runs.command(short_help="Follow a run until it ends.")
@@ -121,6 +140,8 @@ async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  cl
     async with opened() as service:
         run, totals = await _find(service, run_id)
         seen: dict[str, Any] = run_summary(run, totals)
+        if older := await service.catalog.waits_for(run.id):
+            click.echo(f"run {run.id} waits for {_waits(older)}", err=True)
         with progress(lambda: seen, silent=as_object):
             while not run.ended:
                 await asyncio.sleep(_WATCH_S)

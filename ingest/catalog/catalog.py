@@ -18,7 +18,7 @@ from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
 from ingest.catalog.handing import Gift
 from ingest.catalog.runs import Run, Totals
-from ingest.catalog.shards import Shard, Usage
+from ingest.catalog.shards import Leases, Shard, Usage
 from ingest.catalog.spans import Span
 from ingest.job import Depth, IngestJob
 from ingest.known import Known
@@ -80,6 +80,10 @@ class Catalog:
     async def left_over(self, *, origin: str) -> list[str]:
         """Runs of this origin that have not ended, oldest first."""
         return await self._database.read(lambda tx: runs.left_over(tx, self.workspace, origin=origin))
+
+    async def leases(self, run_id: str) -> Leases:
+        """See `shards.leases`."""
+        return await self._database.read(lambda tx: shards.leases(tx, run_id))
 
     async def cancel(self, run_id: str) -> Run:
         return await self._database.transaction(lambda tx: endings.cancel(tx, self.workspace, run_id))

@@ -47,7 +47,10 @@ def complete(tx: sa.Connection, run: Run) -> None:
     """End a run of which nothing is left to do."""
     failed = totals(tx, run.id).outcomes["failed"]
     state = "partial" if failed else "complete"
-    unread = f"{failed} objects could not be read; `longshore assets --state failed` lists them"
+    unread = (
+        f"{failed} objects could not be read; `longshore assets --state failed` lists them, "
+        f"`longshore runs retry {run.id}` tries them again"
+    )
     if run.decision == "rejected":
         kept = "the removals were rejected: what this run found missing is as it was before, and the next run looks for it again"
         _end(tx, run.id, state=state, code="RemovalsRejected", message=f"{kept}; {unread}" if failed else kept)

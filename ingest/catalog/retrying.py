@@ -163,13 +163,12 @@ def _fewer(found: Sequence[tuple[int, _Part]], *, most: int) -> list[Todo]:
 
 def _failed(tx: sa.Connection, connection_id: str, source: PrefixSource) -> Iterator[Failed]:
     columns, end = assets.c, prefix_end(source.prefix)
-    in_order = {"order_by": columns.key}
     rows = (
         sa.select(
             columns.key,
             columns.state,
-            sa.func.lag(columns.key, 2).over(**in_order).label("lo"),
-            sa.func.row_number().over(**in_order).label("number"),
+            sa.func.lag(columns.key, 2).over(order_by=columns.key).label("lo"),
+            sa.func.row_number().over(order_by=columns.key).label("number"),
         )
         .where(
             columns.connection_id == connection_id,

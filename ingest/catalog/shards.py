@@ -21,6 +21,9 @@ Todo = tuple[int, Range]
 """A source by its number, and the range of it that is still to do."""
 
 
+Leases = dict[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """A shard as its owner holds it. `epoch` and `seq` are the fence: whoever writes must name both as they are in the catalog."""
@@ -183,6 +186,12 @@ def _fenced(shard: Shard) -> FencedError:
     return FencedError(
         f"shard {shard.id} is no longer this worker's: its lease ran out, or its run ended", shard=shard.id
     )
+
+
+def leases(tx: sa.Connection, run_id: str) -> Leases:
+    """Until when the shards of a run are leased, by their IDs. It changes as long as their owners live."""
+    query = sa.select(table.c.id, table.c.lease_until).where(table.c.run_id == run_id, table.c.state == "leased")
+    return {row.id: row.lease_until for row in tx.execute(query)}
 
 
 def ms(seconds: float) -> int:

@@ -18,6 +18,8 @@ from worker.service import open_service
 FIELDS = {
     "run",
     "job_id",
+    "parent",
+    "schedule",
     "state",
     "connection",
     "listed",

@@ -11,7 +11,8 @@ import pytest
 
 from config.errors import CatalogUnavailableError
 from config.settings import Limits
-from console.local import Stop, ingest_here
+from console import local
+from console.local import Stop, work_here
 from ingest.catalog.runs import Run, Totals
 from ingest.job import IngestJob, PrefixSource
 
@@ -32,6 +33,9 @@ class FakeService:
     given_back: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     drain_s: float = 60.0
+    swept: int = 0
+    silent: tuple[str, ...] = ()
+    living: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Any:
@@ -49,13 +53,18 @@ class FakeService:
     def worker(self) -> FakeService:
         return self
 
-    async def submit(self, job: IngestJob, *, origin: str) -> tuple[Run, bool]:
-        assert (job, origin) == (JOB, "ingest")
-        self.left["own"] = 2
-        return (await self.run("own"))[0], True
-
     async def sweep(self) -> int:
+        self.swept += 1
         return 0
+
+    async def waits_for(self, run_id: str) -> list[str]:
+        return []
+
+    async def leases(self, run_id: str) -> dict[str, int]:
+        """Of a run that somebody holds: it lapses with the third sweep, unless they live."""
+        if run_id in self.living:
+            return {"shard": self.swept}
+        return {"shard": 1} if run_id in self.silent and self.swept < 3 else {}
 
     async def left_over(self, *, origin: str) -> list[str]:
         return [run_id for run_id, left in self.left.items() if left]
@@ -81,7 +90,7 @@ class FakeService:
     async def work_next(self, *, stop: Callable[[], bool], run_id: str) -> str | None:
         if self.error is not None:
             raise self.error
-        if not self.left[run_id]:
+        if not self.left[run_id] or await self.leases(run_id):
             return None
         self.worked.append(run_id)
         self.reached.set()
@@ -95,23 +104,33 @@ class FakeService:
         return "paused"
 
 
-def as_service(fake: FakeService) -> Service:
-    return cast("Service", fake)
+async def ingest_here(fake: FakeService, *, stop: Stop, say: Callable[[str], None]) -> Run:
+    fake.left["own"] = 2
+    return await work_here(cast("Service", fake), (await fake.run("own"))[0], stop=stop, say=say)
 
 
 async def test_what_an_earlier_command_left_goes_on_first() -> None:
     fake, said = FakeService(left={"older": 1, "old": 2}), list[str]()
-    run = await ingest_here(as_service(fake), JOB, stop=Stop(), say=said.append)
+    run = await ingest_here(fake, stop=Stop(), say=said.append)
     assert run.id == "own"
     assert run.ended
     assert fake.worked == ["older", "old", "old", "own", "own"]
     assert [text.split()[1].rstrip(",") for text in said] == ["older", "old"]
 
 
+async def test_what_somebody_holds_goes_on_afterwards_if_they_fell_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_IDLE_S", 0.001)
+    fake = FakeService(left={"dead": 1, "alive": 1, "old": 1}, silent=("dead",), living=("alive",))
+    said = list[str]()
+    await ingest_here(fake, stop=Stop(), say=said.append)
+    assert fake.worked == ["old", "own", "own", "dead"]
+    assert [text.split()[1].rstrip(",") for text in said] == ["old", "dead"]
+
+
 async def test_a_stop_finishes_what_is_in_hand_and_begins_nothing_more() -> None:
     fake, stop = FakeService(hang=asyncio.Event()), Stop()
     assert fake.hang is not None
-    working = asyncio.create_task(ingest_here(as_service(fake), JOB, stop=stop, say=lambda _: None))
+    working = asyncio.create_task(ingest_here(fake, stop=stop, say=lambda _: None))
     await fake.reached.wait()
     stop.ask()
     fake.hang.set()
@@ -123,7 +142,7 @@ async def test_a_stop_finishes_what_is_in_hand_and_begins_nothing_more() -> None
 
 async def test_a_second_stop_drops_what_is_in_hand_and_gives_it_back() -> None:
     fake, stop = FakeService(hang=asyncio.Event()), Stop()
-    working = asyncio.create_task(ingest_here(as_service(fake), JOB, stop=stop, say=lambda _: None))
+    working = asyncio.create_task(ingest_here(fake, stop=stop, say=lambda _: None))
     await fake.reached.wait()
     stop.ask()
     stop.ask()
@@ -134,7 +153,7 @@ async def test_a_second_stop_drops_what_is_in_hand_and_gives_it_back() -> None:
 
 async def test_what_does_not_drain_in_time_is_dropped() -> None:
     fake, stop = FakeService(hang=asyncio.Event(), drain_s=0.01), Stop()
-    working = asyncio.create_task(ingest_here(as_service(fake), JOB, stop=stop, say=lambda _: None))
+    working = asyncio.create_task(ingest_here(fake, stop=stop, say=lambda _: None))
     await fake.reached.wait()
     stop.ask()
     await working
@@ -144,4 +163,4 @@ async def test_what_does_not_drain_in_time_is_dropped() -> None:
 async def test_a_catalog_that_is_away_is_one_error_and_no_group() -> None:
     fake = FakeService(error=CatalogUnavailableError("the catalog is busy"))
     with pytest.raises(CatalogUnavailableError, match="busy"):
-        await ingest_here(as_service(fake), JOB, stop=Stop(), say=lambda _: None)
+        await ingest_here(fake, stop=Stop(), say=lambda _: None)

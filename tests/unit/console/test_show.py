@@ -30,7 +30,7 @@ from ingest.job import IngestJob, PrefixSource
 
 FIELDS = (
     "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
-    "cost_usd error_code error"
+    "cost_usd error_code error parent schedule"
 )
 
 

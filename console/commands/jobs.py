@@ -1,0 +1,85 @@
+"""What commands share that make runs: the options of a job, working it here, and ringing for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from config.errors import JobError
+from console.show import as_json, exit_code, hints, run_lines, run_summary
+
+if TYPE_CHECKING:
+    from config.settings import Limits, Settings
+    from console.progress import Tally
+    from ingest.catalog.runs import Run
+    from ingest.job import IngestJob
+    from worker.queue import Bell
+    from worker.service import Service
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("uris", metavar="URI...", nargs=-1, required=True),
+    click.option("--connection", metavar="NAME", help="Who reads the bucket.  [default: the built-in connection]"),
+    click.option(
+        "--depth",
+        type=click.Choice(["list", "head"]),
+        default="head",
+        show_default=True,
+        help="list: what the listing says. head: also each new or changed object's headers, at one request each.",
+    ),
+    click.option("--include", metavar="GLOB", multiple=True, help="Only keys that match one of these, as in '*.jpg'."),
+    click.option("--exclude", metavar="GLOB", multiple=True, help="Never keys that match one of these."),
+)
+
+
+def job_options(command: F) -> F:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def job_of(settings: Settings, connection: str | None, **fields: Any) -> IngestJob:
+    """The job that the arguments describe; what is wrong with them is wrong usage."""
+    from ingest.job import IngestJob
+
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    try:
+        payload = {"connection": connection or settings.default_connection, **lists}
+        return IngestJob.read(payload, limits=settings.limits)
+    except JobError as error:
+        raise click.UsageError(error.message) from error
+
+
+def say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+async def work_and_tell(service: Service, run: Run, tally: Tally, *, as_object: bool) -> int:
+    """Work a run in this process, with progress, and print what became of it. Returns the exit code."""
+    from console.local import stop_on_signals, work_here
+    from console.progress import progress
+    from worker.interpreter import settle
+
+    settle()
+    with progress(tally.counts, silent=as_object), stop_on_signals(say) as stop:
+        run = await work_here(service, run, stop=stop, say=say)
+    run, totals = await service.catalog.run(run.id)
+    summary = run_summary(run, totals)
+    for line in [as_json(summary)] if as_object else run_lines(summary):
+        click.echo(line)
+    for hint in hints(run.job, summary) if run.job is not None else []:
+        say(hint)
+    if not run.ended:
+        say(f"stopped before the end; run {run.id} goes on with the next `longshore ingest` of this workspace")
+    elif run.error is not None:
+        say(f"error: {run.error}")
+    return exit_code(run)
+
+
+async def ring_for(bell: Bell, run: Run, limits: Limits) -> None:
+    """Tell the workers of a run that was just written."""
+    if not await bell.ring(min(len(run.sources), limits.rings)):
+        say("warning: Redis did not hear the ring; the run is written, and a worker's sweeper will find it")
