@@ -14,6 +14,7 @@ from credentials.clock import SystemClock
 from worker.health import Health, serve
 from worker.queue import open_bell
 from worker.ringing import Ringer
+from worker.scheduling import Scheduler
 from worker.service import open_service
 from worker.slots import Slots
 from worker.sweeper import Sweeper
@@ -43,6 +44,8 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
         sweeper = Sweeper(
             worker=service.worker,
             catalog=service.catalog,
+            scheduler=Scheduler(service, run_ended=telemetry.observe),
+            bell=bell,
             slots=slots,
             telemetry=telemetry,
             limits=limits,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from config.database import open_database
-from config.errors import LongshoreError
+from config.errors import JobError, LongshoreError
 from config.settings import Settings
 from credentials.access import Accesses
 from credentials.clock import SystemClock
@@ -29,6 +29,8 @@ from credentials.vault import Vault
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.retrying import Retries, What, chosen, usable_job
 from ingest.catalog.runs import Run
+from ingest.catalog.schedules import Fired, Schedule, Schedules
+from ingest.cron import Cron
 from ingest.events import Event as IngestEvent
 from ingest.events import Observe
 from ingest.gate import Gates
@@ -49,6 +51,7 @@ class Service:
     catalog: Catalog
     registry: Registry
     retries: Retries
+    schedules: Schedules
     worker: Worker
     sts: AwsSts
 
@@ -75,11 +78,44 @@ class Service:
         what, job = chosen(run, what), usable_job(run)
         return await self.retries.create(run, what=what, connection_id=(await self.permitted(job)).id)
 
+    async def schedule(self, name: str, job: IngestJob, cron: Cron) -> Schedule:
+        """Check a job against its connection and write down when it comes. Raises ScheduleError, and what `permitted` raises."""
+        await self.permitted(job)
+        return await self.schedules.add(name, job, cron)
+
+    async def due(self) -> list[Schedule]:
+        """See `Schedules.due`."""
+        return await self.schedules.due()
+
+    async def fire(self, schedule: Schedule) -> Fired | None:
+        """Make the run of a schedule that is due; a failed one if its job can't be used any more. See `Schedules.fire`."""
+        try:
+            found: str | LongshoreError = (await self.permitted(_job_of(schedule))).id
+        except LongshoreError as error:
+            if error.transient:
+                raise
+            found = error
+        return await self.schedules.fire(schedule, found)
+
+    async def fire_now(self, name: str) -> Fired:
+        """Make a run of a schedule whatever the time is. Raises ScheduleError, JobError, and what `permitted` raises."""
+        schedule, _ = await self.schedules.get(name)
+        return await self.schedules.run_now(name, (await self.permitted(_job_of(schedule))).id)
+
     async def refuse(
         self, error: LongshoreError, *, connection: str = "", origin: str, job_id: str | None = None
     ) -> Run:
         """Write down a job that can't be used, as a failed run with the reason."""
         return await self.catalog.create_failed_run(error, connection=connection, origin=origin, job_id=job_id)
+
+
+def _job_of(schedule: Schedule) -> IngestJob:
+    if schedule.job is None:
+        raise JobError(
+            f"the job of schedule {schedule.name!r} was written by another version of longshore, and this one can't read it; "
+            "remove the schedule and add it anew"
+        )
+    return schedule.job
 
 
 class _Storage:
@@ -177,6 +213,7 @@ async def open_service(
             catalog=catalog,
             registry=registry,
             retries=Retries(database=database, workspace=settings.workspace, limits=settings.limits),
+            schedules=Schedules(database=database, workspace=settings.workspace, limits=settings.limits),
             worker=worker,
             sts=sts,
         )

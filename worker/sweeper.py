@@ -27,17 +27,39 @@ class Waits(Protocol):
     async def waiting(self) -> tuple[int, float]: ...
 
 
+class FiresSchedules(Protocol):
+    """Makes the runs that are due, and returns how many shards they have. `worker.scheduling.Scheduler` is one."""
+
+    async def fire(self) -> int: ...
+
+
+class Rings(Protocol):
+    """Tells other workers. `worker.queue.Bell` is one."""
+
+    async def ring(self, times: int = 1) -> bool: ...
+
+
 class Sweeper:
-    """Every `sweep_s`: expired leases, and shards that nobody was told of.
+    """Every `sweep_s`: expired leases, schedules that are due, and shards that nobody was told of.
 
     It fills this process's own free slots and needs no Redis for it: each process does so, hence an idle one finds what a
     busy one was rung for, and a run goes on when Redis is away or comes back empty.
     """
 
     def __init__(
-        self, *, worker: Sweeps, catalog: Waits, slots: Slots, telemetry: Telemetry, limits: Limits, clock: Clock
+        self,
+        *,
+        worker: Sweeps,
+        catalog: Waits,
+        scheduler: FiresSchedules,
+        bell: Rings,
+        slots: Slots,
+        telemetry: Telemetry,
+        limits: Limits,
+        clock: Clock,
     ) -> None:
         self._worker, self._catalog, self._slots = worker, catalog, slots
+        self._scheduler, self._bell = scheduler, bell
         self._telemetry, self._limits, self._clock = telemetry, limits, clock
         self._last_good: float | None = None
 
@@ -56,6 +78,7 @@ class Sweeper:
         """Look once."""
         try:
             await self._worker.sweep()
+            due = await self._scheduler.fire()
             count, age_s = await self._catalog.waiting()
         except CatalogUnavailableError as error:
             self._telemetry.swept(ok=False)
@@ -72,3 +95,5 @@ class Sweeper:
         started = self._slots.wake(count if self._slots.busy else max(count, 1))
         if started and count:
             log.debug("filled slots with shards that waited", slots=started, waiting=count)
+        if due > started:
+            await self._bell.ring(min(due - started, self._limits.rings))

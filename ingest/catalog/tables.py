@@ -174,6 +174,7 @@ schedules = sa.Table(
     sa.Column("timezone", sa.Text, nullable=False),
     sa.Column("paused", sa.Integer, nullable=False, default=0),
     sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("missed", sa.BigInteger, nullable=False, default=0),  # times without a run of their own
     sa.Column("last_run_id", Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Index("schedules_name", "workspace", "name", unique=True),

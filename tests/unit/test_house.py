@@ -30,6 +30,7 @@ FENCES = {
     "botocore": ("credentials/sts.py",),
     "click": ("console/*",),
     "asyncpg": ("config/postgres.py", "config/refusals.py"),
+    "cronsim": ("ingest/cron.py",),
     "cryptography": ("credentials/vault.py",),
     "httptools": ("ingest/s3/*",),
     "moto": ("console/cloud.py",),

@@ -67,6 +67,7 @@ def _schedules() -> None:
         sa.Column("timezone", sa.Text, nullable=False),
         sa.Column("paused", sa.Integer, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
+        sa.Column("missed", sa.BigInteger, nullable=False),
         sa.Column("last_run_id", Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )

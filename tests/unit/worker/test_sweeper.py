@@ -22,17 +22,31 @@ class Bench:
     clock: ManualClock = field(default_factory=ManualClock)
     limits: Limits = field(default_factory=lambda: Limits(slices_at_once=2, sweep_s=2.0))
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(version="1"))
+    due: int = 0
+    """Shards of runs whose time has come."""
+    rung: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.slots = Slots(worker=self.worker, limits=self.limits)
         self.sweeper = Sweeper(
             worker=self.worker,
             catalog=self.worker,
+            scheduler=self,
+            bell=self,
             slots=self.slots,
             telemetry=self.telemetry,
             limits=self.limits,
             clock=self.clock,
         )
+
+    async def fire(self) -> int:
+        due, self.due = self.due, 0
+        self.worker.shards += due
+        return due
+
+    async def ring(self, times: int = 1) -> bool:
+        self.rung.append(times)
+        return True
 
     def metric(self, line: str) -> bool:
         return f"\n{line}\n" in self.telemetry.render().decode()
@@ -45,6 +59,16 @@ async def test_shards_that_nobody_was_told_of_fill_free_slots() -> None:
     bench.worker.release()
     await until(lambda: not bench.slots.busy)
     assert bench.worker.done == 5
+
+
+async def test_what_is_due_fills_slots_and_rings_for_the_rest() -> None:
+    bench = Bench(FakeWorker(), due=3)
+    await bench.sweeper.tick()
+    assert (bench.slots.busy, bench.rung) == (2, [1])
+    bench.worker.release()
+    await until(lambda: not bench.slots.busy)
+    await bench.sweeper.tick()
+    assert (bench.worker.done, bench.rung) == (3, [1])
 
 
 async def test_it_tells_how_many_shards_wait_and_for_how_long() -> None:

@@ -1,0 +1,80 @@
+"""When a schedule is due: hides cron's own language, time zones, and hours that come twice or never. No clock of its own.
+
+Summer time as Debian's cron has it: a time that a night leaves out comes when that gap ends, one that comes twice comes once; what
+is to come every few minutes or hours just goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Final, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from config.errors import ScheduleError
+
+_FIELDS: Final = "minute, hour, day of the month, month, day of the week"
+_MOST_CHARACTERS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Five fields, and the zone whose clock they are read by."""
+
+    text: str
+    timezone: str = "UTC"
+
+    @classmethod
+    def read(cls, text: str, timezone: str = "UTC") -> Self:
+        """Raises ScheduleError that says what is wrong, and what to write."""
+        shown = ascii(text[:80])
+        if len(text) > _MOST_CHARACTERS:
+            raise ScheduleError(f"cron {shown}... has {len(text)} characters, more than {_MOST_CHARACTERS}")
+        fields = text.split()
+        if len(fields) != 5:
+            raise ScheduleError(
+                f"cron {shown} has {len(fields)} {'field' if len(fields) == 1 else 'fields'} and needs five: {_FIELDS}; "
+                "write '0 * * * *' for every full hour, in quotes"
+            )
+        cron = cls(" ".join(fields), timezone)
+        cron.after(0)
+        return cron
+
+    def after(self, milliseconds: int) -> int:
+        """The first time after this one, both in Unix milliseconds. Raises ScheduleError if it can't be told, or never comes."""
+        since = datetime.fromtimestamp(milliseconds // 1000, UTC).astimezone(_zone(self.timezone))
+        shown = ascii(self.text[:80])
+        try:
+            for time in CronSim(self.text, since):
+                found = int(time.timestamp()) * 1000
+                if found > milliseconds:  # in an hour that comes twice it may be one of the first time
+                    return found
+        except CronSimError as error:
+            field = str(error).removeprefix("Bad ").lower().replace("-", " ")
+            raise ScheduleError(
+                f"cron {shown} can't be used: its {field} is none; the five fields are {_FIELDS}, as in '30 6 * * MON-FRI'"
+            ) from None
+        raise ScheduleError(
+            f"cron {shown} never comes: in 50 years there is no such day; the five fields are {_FIELDS}"
+        )
+
+    def passed(self, first: int, now: int, *, most: int) -> int:
+        """How many times there are from `first`, which is one, up to `now`; no more than `most` are counted."""
+        count = 1
+        while count < most and (first := self.after(first)) <= now:
+            count += 1
+        return count
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found, no name at all, or a folder of names
+        near = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ScheduleError(
+            f"there is no time zone {name[:80]!a} on this machine; write one as UTC or Europe/Berlin{hint}"
+        ) from None
