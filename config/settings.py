@@ -63,6 +63,27 @@ class Limits(BaseModel):
     )
     rings: int = Field(32, ge=1, description="rings for one run; further shards are found without")
 
+    # a catalog that is full, busy or down
+    catalog_pause_first_s: float = Field(
+        0.1, gt=0, description="pause before work that the catalog did not take is tried again, doubling"
+    )
+    catalog_pause_most_s: float = Field(2.0, gt=0, description="... up to this")
+    catalog_goodbye_s: float = Field(
+        5.0, gt=0, description="how long a worker that stops tries to give a shard back; else its lease runs out"
+    )
+
+    # what is kept
+    keep_spans_days: float = Field(
+        90.0, ge=0, description="days that a run's spans are kept after its end; its totals stay; 0: for ever"
+    )
+    keep_removed_days: float = Field(90.0, ge=0, description="days that a removed asset's record is kept; 0: for ever")
+    keep_runs_days: float = Field(
+        365.0, ge=0, description="days that a run is kept after its end, with all it has; 0: for ever"
+    )
+    purge_s: float = Field(3600.0, gt=0, description="how often workers look for what was kept for long enough")
+    purge_rows: int = Field(2_000, ge=1, description="rows that one transaction of a purge deletes at most")
+    purge_chunks: int = Field(50, ge=1, description="transactions of a purge in a row, before a worker takes a breath")
+
     # processes of one supervisor
     restart_first_s: float = Field(0.5, gt=0, description="pause before a process that died is started again, doubling")
     restart_most_s: float = Field(30.0, gt=0, description="... up to this")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from config.errors import CatalogUnavailableError
 from ingest.flow import first_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ingest.catalog.shards import Leases
     from worker.service import Service
 
+T = TypeVar("T")
 ORIGIN: Final = "ingest"
 """Runs of this origin are what a later `longshore ingest` goes on with; a worker on the same catalog may, too."""
 _IDLE_S: Final = 0.25
@@ -54,7 +57,7 @@ def stop_on_signals(say: Callable[[str], None]) -> Generator[Stop]:
 async def work_here(service: Service, run: Run, *, stop: Stop, say: Callable[[str], None]) -> Run:
     """Finish what earlier `longshore ingest` left of this workspace, then work the run to its end.
 
-    Returns it as it is then: not ended if `stop` was asked for. Raises CatalogError.
+    Returns it as it is then: not ended if `stop` was asked for. Waits for a catalog that goes away meanwhile. Raises CatalogError.
     """
     await service.worker.sweep()
     crew = _Crew(service, stop, say)
@@ -85,10 +88,15 @@ class _Crew:
 
     async def work(self, run_id: str, *, patient: bool) -> None:
         """`patient`: until the run has ended; else until nothing of it can be claimed now."""
-        run, _ = await self._service.catalog.run(run_id)
+        run = await self._run(run_id)
         limits = self._service.settings.limits
         hands = min(limits.slices_at_once, max(1, len(run.sources)))
-        await _drained(self._all_hands(run_id, hands, patient=patient), self._stop, drain_s=limits.drain_s)
+        work = self._all_hands(run_id, hands, patient=patient)
+        try:
+            await _drained(work, self._stop, drain_s=limits.drain_s, told=self._service.catalog.patience.end)
+        except CatalogUnavailableError:
+            if not self._stop.asked.is_set():
+                raise
 
     async def work_if_abandoned(self, run_id: str, leases: Leases) -> None:
         """Work on a run that somebody held when we came, once it shows that nobody renews the lease; else it is theirs."""
@@ -115,7 +123,7 @@ class _Crew:
         while not self._stop.asked.is_set():
             if await self._turn(run_id):
                 continue
-            if not patient or (await self._service.catalog.run(run_id))[0].ended:
+            if not patient or (await self._run(run_id)).ended:
                 return
             await self._service.worker.sweep()
             if not await self._help_older(run_id):
@@ -125,9 +133,15 @@ class _Crew:
         """Work one slice. Whether there was one to be had."""
         return await self._service.worker.work_next(stop=self._stop.asked.is_set, run_id=run_id) is not None
 
+    async def _run(self, run_id: str) -> Run:
+        return (await self._through(partial(self._service.catalog.run, run_id)))[0]
+
+    async def _through(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await self._service.catalog.patience.through(attempt)
+
     async def _help_older(self, run_id: str) -> bool:
         """Work on a run that ours waits for: nobody else may be there to do it."""
-        for other in await self._service.catalog.waits_for(run_id):
+        for other in await self._through(partial(self._service.catalog.waits_for, run_id)):
             if other not in self._told:
                 self._told.add(other)
                 self._say(f"run {other} lists the same place and is older; it goes first")
@@ -145,13 +159,17 @@ async def _pause(stop: Stop) -> None:
         return
 
 
-async def _drained(work: Coroutine[Any, Any, None], stop: Stop, *, drain_s: float) -> None:
-    """Wait for `work`; once a stop is asked for, no longer than `drain_s`. Work that is dropped gives its shards back."""
+async def _drained(work: Coroutine[Any, Any, None], stop: Stop, *, drain_s: float, told: Callable[[], None]) -> None:
+    """Wait for `work`; once a stop is asked for, no longer than `drain_s`. Work that is dropped gives its shards back.
+
+    `told` is called when the stop is asked for: nothing waits for the catalog from then on.
+    """
     working = asyncio.create_task(work)
     asked, hurry = asyncio.create_task(stop.asked.wait()), asyncio.create_task(stop.hurry.wait())
     try:
         await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
+            told()
             await asyncio.wait({working, hurry}, timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (working, asked, hurry):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ingest.events import RequestMade, SpanCommitted
+from ingest.events import CatalogAway, CatalogBack, RequestMade, SpanCommitted
 
 
 class Tally:
@@ -28,6 +28,15 @@ class Tally:
     def counts(self) -> dict[str, Any]:
         """As much of `run_summary` as is shown while a run works."""
         return {"listed": self.outcomes.total(), **self.outcomes, "requests": dict(self.requests)}
+
+
+def pause_line(event: object) -> str | None:
+    """What to say of a catalog that went away, or is back; None of anything else."""
+    if isinstance(event, CatalogAway) and not event.again:
+        return f"waiting: {event.reason}; this goes on by itself once the catalog is back, and Ctrl-C ends it"
+    if isinstance(event, CatalogBack):
+        return f"the catalog is back after {event.seconds:.1f} s"
+    return None
 
 
 def progress_line(counts: Mapping[str, Any], *, seconds: float) -> str:

@@ -75,7 +75,44 @@ class RunEnded:
     seconds: float
 
 
-Event = RequestMade | GateChanged | SpanCommitted | ShardsHandedOver | SliceEnded | RunEnded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogAway:
+    """The catalog is full, busy or down; work waits for it. Told at once, and again from time to time."""
+
+    reason: str
+    seconds: float
+    """For how long it has been away."""
+    again: bool
+    """Whether this was told before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogBack:
+    """Work goes on."""
+
+    seconds: float
+    """For how long it was away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """Rows that were kept for long enough are gone from a table."""
+
+    table: Literal["spans", "assets", "runs"]
+    rows: int
+
+
+Event = (
+    RequestMade
+    | GateChanged
+    | SpanCommitted
+    | ShardsHandedOver
+    | SliceEnded
+    | RunEnded
+    | CatalogAway
+    | CatalogBack
+    | Purged
+)
 Observe = Callable[[Event], None]
 
 

@@ -73,7 +73,10 @@ class Worker:
     async def work_next(
         self, *, stop: Callable[[], bool], run_id: str | None = None, origin: str | None = None
     ) -> Outcome | None:
-        """Claim the next shard and work it for one slice. None: nothing to claim. Raises CatalogUnavailableError."""
+        """Claim the next shard and work it for one slice. None: nothing to claim.
+
+        Waits for a catalog that is away. Raises CatalogUnavailableError once the worker was told to stop.
+        """
         claimed = await self.catalog.claim(owner=self.owner, run_id=run_id, origin=origin)
         if claimed is None:
             return None
@@ -107,8 +110,11 @@ class Worker:
         except FencedError:
             return "fenced"
         except asyncio.CancelledError:
-            await self._let_go(shard, meter)
+            await self._drop(shard, meter)
             raise
+        except CatalogUnavailableError:  # no failure of the shard's
+            await self._drop(shard, meter, rest_s=_REST_FIRST_S)
+            return "resting"
         except LongshoreError as error:
             return await self._failed(shard, meter, error)
         except Exception as error:
@@ -146,14 +152,17 @@ class Worker:
             raise JobError(
                 f"the job of run {run.id} was written by another version of longshore, and this one can't read it"
             )
-        connection = await self.storage.connection(run.connection)
+        patience = self.catalog.patience
+        connection = await patience.through(lambda: self.storage.connection(run.connection))
         if connection.id != run.connection_id:
             raise ConnectionSetupError(
                 f"connection {run.connection!r} was replaced by one of another kind after run {run.id} was submitted; submit it again"
             )
         for source in run.sources:
             connection.permits(source.bucket, source.prefix)
-        access = await self.storage.access(connection, run_id=run.id, sts_asked=meter.sts_asked)
+        access = await patience.through(
+            lambda: self.storage.access(connection, run_id=run.id, sts_asked=meter.sts_asked)
+        )
         buckets: dict[str, BucketSource] = {}
 
         async def changed() -> bool:
@@ -198,6 +207,9 @@ class Worker:
             self.ended(await self.catalog.fail(shard, error, usage=meter.take()))
         except FencedError:
             return "fenced"
+        except CatalogUnavailableError as away:
+            log.warning("the run's end could not be written; its shard's lease runs out", reason=away.message)
+            return "resting"
         log.error("run failed", code=error.code, reason=error.message)
         return "failed"
 
@@ -206,6 +218,18 @@ class Worker:
             await self.catalog.give_back(shard, usage=meter.take(), rest_s=rest_s, failed=failed)
         except FencedError:
             log.info("shard was no longer ours to give back")
+        except CatalogUnavailableError as error:
+            log.warning("shard could not be given back; its lease runs out", reason=error.message)
+
+    async def _drop(self, shard: Shard, meter: Meter, *, rest_s: float = 0.0) -> None:
+        """Give it back without patience: nobody waits any more."""
+        try:
+            async with asyncio.timeout(self.limits.catalog_goodbye_s):
+                await self.catalog.give_back(shard, usage=meter.take(), rest_s=rest_s, patient=False)
+        except FencedError:
+            log.info("shard was no longer ours to give back")
+        except (CatalogUnavailableError, TimeoutError) as error:
+            log.warning("shard could not be given back; its lease runs out", reason=str(error) or "no answer")
 
     def ended(self, run: Run | None) -> None:
         """Tell whoever watches that a run is over."""

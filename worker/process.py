@@ -11,7 +11,12 @@ import structlog
 
 from config.settings import Settings
 from credentials.clock import SystemClock
+from credentials.events import Event as CredentialEvent
+from ingest.catalog.patience import Patience
+from ingest.events import CatalogAway, CatalogBack, Purged
+from ingest.events import Event as IngestEvent
 from worker.health import Health, serve
+from worker.purger import Purger
 from worker.queue import open_bell
 from worker.ringing import Ringer
 from worker.scheduling import Scheduler
@@ -36,11 +41,24 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
     telemetry = Telemetry(version=version("longshore"))
     limits = settings.limits
     ringer = Ringer()
+
+    def observe(event: IngestEvent | CredentialEvent) -> None:
+        telemetry.observe(event)
+        _log(event)
+
     async with (
-        open_service(settings, observe=telemetry.observe, ring=ringer.ring) as service,
+        open_service(settings, observe=observe, ring=ringer.ring) as service,
         open_bell(settings) as bell,
     ):
-        slots = Slots(worker=service.worker, limits=limits)
+        patience = service.catalog.patience
+        slots = Slots(worker=service.worker, limits=limits, stopped=patience.end)
+        purger = Purger(
+            retention=service.retention,
+            registry=service.registry,
+            workspace=settings.workspace,
+            limits=limits,
+            clock=SystemClock(),
+        )
         sweeper = Sweeper(
             worker=service.worker,
             catalog=service.catalog,
@@ -51,10 +69,10 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
             limits=limits,
             clock=SystemClock(),
         )
-        telemetry.watch(slots_busy=lambda: slots.busy, redis_up=redis_up)
+        telemetry.watch(slots_busy=lambda: slots.busy, redis_up=redis_up, catalog_waiting=lambda: patience.waiting)
 
         def health() -> Health:
-            return _health(service.worker.owner, slots, sweeper, redis_up=redis_up(), sweep_s=limits.sweep_s)
+            return _health(service.worker.owner, slots, sweeper, patience, redis_up=redis_up(), sweep_s=limits.sweep_s)
 
         async with serve(
             host=settings.metrics_host, port=settings.metrics_port, render=telemetry.render, health=health
@@ -68,7 +86,7 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
             )
             for concern in await bell.concerns():
                 log.warning("jobs on the queue may be lost before a worker accepts them", concern=concern)
-            helpers = [asyncio.create_task(sweeper.run()), asyncio.create_task(ringer.run(bell))]
+            helpers = [asyncio.create_task(helping) for helping in (sweeper.run(), purger.run(), ringer.run(bell))]
             try:
                 yield Context(intake=service, bell=bell, slots=slots, limits=limits, run_ended=telemetry.observe)
             finally:
@@ -82,7 +100,9 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
                     log.info("worker ended", worker=service.worker.owner)
 
 
-def _health(owner: str, slots: Slots, sweeper: Sweeper, *, redis_up: bool, sweep_s: float) -> Health:
+def _health(
+    owner: str, slots: Slots, sweeper: Sweeper, patience: Patience, *, redis_up: bool, sweep_s: float
+) -> Health:
     quiet_s, most_s = sweeper.quiet_s, _SILENT_S + 3 * sweep_s
     if slots.stopping:
         problem = "the worker is stopping"
@@ -90,10 +110,30 @@ def _health(owner: str, slots: Slots, sweeper: Sweeper, *, redis_up: bool, sweep
         problem = "the catalog has not answered yet"
     elif quiet_s > most_s:
         problem = f"the catalog has not answered for {quiet_s:.0f} s"
+    elif patience.away_s > most_s:  # what writes nothing may well be answered when the disk is full
+        problem = f"work waits for the catalog since {patience.away_s:.0f} s: {patience.reason}"
     else:
         problem = None
     # Redis is told and does not decide: work goes on without it, and a restart of this process would not bring it back.
     return Health(
         problem=problem,
-        details={"worker": owner, "slots_busy": slots.busy, "redis": redis_up, "swept_seconds_ago": quiet_s},
+        details={
+            "worker": owner,
+            "slots_busy": slots.busy,
+            "redis": redis_up,
+            "swept_seconds_ago": quiet_s,
+            "catalog_waiting": patience.waiting,
+            "catalog_away": patience.reason,
+        },
     )
+
+
+def _log(event: IngestEvent | CredentialEvent) -> None:
+    """What an operator must know though nothing failed."""
+    if isinstance(event, CatalogAway):
+        waits = "the catalog is out of reach; work waits, and goes on by itself"
+        log.warning(waits, reason=event.reason, seconds=round(event.seconds, 1))
+    elif isinstance(event, CatalogBack):
+        log.info("the catalog is back; work goes on", seconds=round(event.seconds, 1))
+    elif isinstance(event, Purged):
+        log.info("purged what was kept for long enough", table=event.table, rows=event.rows)

@@ -25,8 +25,11 @@ from credentials.registry import Registry
 from credentials.session import Access
 from credentials.sessions import SessionCache, session_name
 from credentials.sts import AwsSts
+from credentials.tombstones import Tombstones
 from credentials.vault import Vault
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.patience import Patience
+from ingest.catalog.retention import Retention
 from ingest.catalog.retrying import Retries, What, chosen, usable_job
 from ingest.catalog.runs import Run
 from ingest.catalog.schedules import Fired, Schedule, Schedules
@@ -52,6 +55,8 @@ class Service:
     registry: Registry
     retries: Retries
     schedules: Schedules
+    tombstones: Tombstones
+    retention: Retention
     worker: Worker
     sts: AwsSts
 
@@ -183,8 +188,11 @@ async def open_service(
         database = await stack.enter_async_context(
             open_database(settings.catalog_url, silent_s=settings.limits.lease_s)
         )
-        registry = Registry(database=database, vault=vault, settings=settings)
-        catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits)
+        patience = Patience(limits=settings.limits, observe=observe)
+        catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits, patience=patience)
+        watched = patience.watching(database)
+        registry = Registry(database=watched, vault=vault, settings=settings)
+        retention = Retention(database=watched, workspace=settings.workspace, limits=settings.limits, observe=observe)
         sts = await stack.enter_async_context(
             AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
         )
@@ -212,8 +220,10 @@ async def open_service(
             settings=settings,
             catalog=catalog,
             registry=registry,
-            retries=Retries(database=database, workspace=settings.workspace, limits=settings.limits),
-            schedules=Schedules(database=database, workspace=settings.workspace, limits=settings.limits),
+            retries=Retries(database=watched, workspace=settings.workspace, limits=settings.limits),
+            schedules=Schedules(database=watched, workspace=settings.workspace, limits=settings.limits),
+            tombstones=Tombstones(database=watched, workspace=settings.workspace),
+            retention=retention,
             worker=worker,
             sts=sts,
         )

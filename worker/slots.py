@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -31,8 +32,9 @@ class Slots:
     as long again. Rings end at once; what is worked on stands in the catalog, under a lease.
     """
 
-    def __init__(self, *, worker: WorksShards, limits: Limits) -> None:
-        self._worker, self._most = worker, limits.slices_at_once
+    def __init__(self, *, worker: WorksShards, limits: Limits, stopped: Callable[[], None] = lambda: None) -> None:
+        """`stopped` is called once nothing more is to be waited for."""
+        self._worker, self._most, self._stopped = worker, limits.slices_at_once, stopped
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -59,6 +61,7 @@ class Slots:
     def stop(self) -> None:
         """Start nothing more; slices commit what is in flight and give their shards back."""
         self._stopping = True
+        self._stopped()
 
     def cancel(self) -> None:
         """Stop without waiting for what is in flight; shards are still given back."""
@@ -95,6 +98,6 @@ class Slots:
             while not self._stopping and await self._worker.work_next(stop=self._asked_to_stop) is not None:
                 pass
         except CatalogUnavailableError as error:
-            log.warning("the catalog is out of reach; this slot waits", reason=error.message)
+            log.debug("the catalog is out of reach; this slot is empty", reason=error.message)
         except Exception:
             log.exception("a slot broke; the sweeper fills it again")

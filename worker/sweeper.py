@@ -82,7 +82,7 @@ class Sweeper:
             count, age_s = await self._catalog.waiting()
         except CatalogUnavailableError as error:
             self._telemetry.swept(ok=False)
-            log.warning("the catalog is out of reach; looking again", reason=error.message)
+            log.debug("the catalog is out of reach; looking again", reason=error.message)
             return
         except Exception:
             self._telemetry.swept(ok=False)

@@ -21,8 +21,18 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from credentials.events import Event as CredentialEvent
 from credentials.events import SessionRefreshed, SessionServed
+from ingest.events import (
+    CatalogAway,
+    CatalogBack,
+    GateChanged,
+    Purged,
+    RequestMade,
+    RunEnded,
+    ShardsHandedOver,
+    SliceEnded,
+    SpanCommitted,
+)
 from ingest.events import Event as IngestEvent
-from ingest.events import GateChanged, RequestMade, RunEnded, ShardsHandedOver, SliceEnded, SpanCommitted
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _OTHER: Final = "other"
@@ -90,6 +100,9 @@ class Telemetry:
             RunEnded: self._run_ended,
             SessionServed: self._session_served,
             SessionRefreshed: self._session_refreshed,
+            CatalogAway: self._catalog_away,
+            CatalogBack: self._catalog_back,
+            Purged: self._purged_rows,
         }
 
     def observe(self, event: IngestEvent | CredentialEvent) -> None:
@@ -105,8 +118,11 @@ class Telemetry:
         """The sweeper has looked at the catalog, or could not."""
         self._sweeps("ok" if ok else "failed").inc()
 
-    def watch(self, *, slots_busy: Callable[[], int], redis_up: Callable[[], bool]) -> None:
+    def watch(
+        self, *, slots_busy: Callable[[], int], redis_up: Callable[[], bool], catalog_waiting: Callable[[], int]
+    ) -> None:
         """Where to read what is only known when asked."""
+        self._catalog_waiting.set_function(catalog_waiting)
         self._busy.set_function(slots_busy)
         self._redis_up.set_function(redis_up)
 
@@ -211,6 +227,14 @@ class Telemetry:
             "sweeps", "Looks at the catalog for work that was lost, by outcome: ok, failed.", "outcome"
         )
         self._sweeps = _By(sweeps, _Few(2))
+        self._catalog_waiting = self._gauge(
+            "catalog_waiting",
+            "Pieces of work that wait for a catalog which is full, busy or down; 0 while it is there.",
+        )
+        self._pauses = self._counter("catalog_pauses", "Times that work began to wait for the catalog.")
+        self._paused_s = self._counter("catalog_paused_seconds", "Time that the catalog was away, once it is back.")
+        purged = self._counter("purged_rows", "Rows deleted since they were kept for long enough, by table.", "table")
+        self._purged = _By(purged, _Few(3))
 
     def _request_made(self, event: RequestMade) -> None:
         self._requests(event.bucket, event.request, event.outcome).inc()
@@ -251,3 +275,13 @@ class Telemetry:
     def _session_refreshed(self, event: SessionRefreshed) -> None:
         self._refreshes(event.connection, event.outcome).inc()
         self._refresh_s.observe(event.seconds)
+
+    def _catalog_away(self, event: CatalogAway) -> None:
+        if not event.again:
+            self._pauses.inc()
+
+    def _catalog_back(self, event: CatalogBack) -> None:
+        self._paused_s.inc(event.seconds)
+
+    def _purged_rows(self, event: Purged) -> None:
+        self._purged(event.table).inc(event.rows)

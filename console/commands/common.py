@@ -60,3 +60,13 @@ async def opened(settings: Settings | None = None, *, observe: ObserveAll | None
 
 def _look_away(_event: object) -> None:
     """An observer for commands that only read."""
+
+
+def actor() -> str:
+    """Who is written into the audit: the user of this machine."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "cli"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from config.errors import ConnectionSetupError
-from console.commands.common import asynchronous, opened
+from console.commands.common import actor, asynchronous, opened
 from console.show import as_json, iso, shown, table
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: F
     async with opened() as service:
         fields = _given(service, options, secret_stdin=secret_stdin) | {"kind": kind, "name": name}
         with _problems_as_typed():
-            connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=_actor())
+            connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=actor())
     _warn(connection)
     click.echo(
         f"connection {connection.name} added; try: longshore ingest {fields['allow'][0]} --connection {connection.name}"
@@ -240,7 +240,7 @@ async def update(name: str, new_name: str | None, secret_stdin: bool, **options:
             changes["name"] = new_name
         with _problems_as_typed():
             connection = await service.registry.update(
-                name, changes, workspace=service.settings.workspace, actor=_actor()
+                name, changes, workspace=service.settings.workspace, actor=actor()
             )
     _warn(connection)
     click.echo(f"connection {connection.name} changed")
@@ -262,15 +262,5 @@ async def remove(name: str, typed: str | None) -> None:
         again = typed if typed is not None else click.prompt(f"Type {name} again to remove it", err=True)
         if again != name:
             raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
-        await service.registry.remove(name, workspace=service.settings.workspace, actor=_actor())
-    click.echo(f"connection {name} removed; its asset records stay")
-
-
-def _actor() -> str:
-    """Who is written into the audit: the user of this machine."""
-    import getpass
-
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
-        return "cli"
+        await service.registry.remove(name, workspace=service.settings.workspace, actor=actor())
+    click.echo(f"connection {name} removed; its asset records stay; `longshore purge --connection {name}` deletes them")

@@ -25,12 +25,13 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     A prefix is a string and not a folder, as with S3 itself: end it with / if you mean a folder. What an earlier `longshore
     ingest` left unfinished goes on first. Ctrl-C finishes what is in hand; `longshore ingest` again goes on from there.
     """  # noqa: D301  \b is for click, which keeps the lines below it
+    from console.commands.jobs import watched
     from console.local import ORIGIN
     from console.progress import Tally
 
     settings = read_settings()
     job, tally = job_of(settings, connection, **fields), Tally()
-    async with opened(settings, observe=tally) as service:
+    async with opened(settings, observe=watched(tally)) as service:
         run, _ = await service.submit(job, origin=ORIGIN)
         return await work_and_tell(service, run, tally, as_object=as_object)
 

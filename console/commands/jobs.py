@@ -57,6 +57,18 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def watched(tally: Tally) -> Callable[[object], None]:
+    """Count what happens, and say it when the work waits for the catalog."""
+    from console.progress import pause_line
+
+    def observe(event: object) -> None:
+        tally(event)
+        if text := pause_line(event):
+            say(text)
+
+    return observe
+
+
 async def work_and_tell(service: Service, run: Run, tally: Tally, *, as_object: bool) -> int:
     """Work a run in this process, with progress, and print what became of it. Returns the exit code."""
     from console.local import stop_on_signals, work_here

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from config.database import Database, alone
-from config.errors import CatalogUnavailableError, FencedError, LongshoreError
+from config.errors import FencedError, LongshoreError
 from config.settings import Limits
 from ingest.catalog import assets, claiming, endings, finding, handing, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
 from ingest.catalog.handing import Gift
+from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Leases, Shard, Usage
 from ingest.catalog.spans import Span
@@ -25,16 +25,18 @@ from ingest.known import Known
 from ingest.model import Range
 from ingest.remembered import Remembered, remember
 
-_COMMIT_ATTEMPTS = 5
-_COMMIT_PAUSE_S = 0.2
+T = TypeVar("T")
 
 
 class Catalog:
-    """Runs, shards and assets of one workspace."""
+    """Runs, shards and assets of one workspace. What work needs on its way waits for a catalog that is away; what people and
+    producers ask for does not.
+    """
 
-    def __init__(self, *, database: Database, workspace: str, limits: Limits) -> None:
-        self._database, self.workspace, self._limits = database, workspace, limits
-        self.closings = Closings(database=database, workspace=workspace, limits=limits)
+    def __init__(self, *, database: Database, workspace: str, limits: Limits, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience(limits=limits)
+        self._database, self.workspace, self._limits = self.patience.watching(database), workspace, limits
+        self.closings = Closings(database=self._database, workspace=workspace, limits=limits, patience=self.patience)
 
     async def create_run(
         self, job: IngestJob, *, connection_id: str, origin: str, job_id: str | None = None
@@ -91,13 +93,13 @@ class Catalog:
     async def claim(
         self, *, owner: str, run_id: str | None = None, origin: str | None = None
     ) -> tuple[Shard, Run] | None:
-        """The next shard for this owner, under a lease; None if there is none to be had.
+        """The next shard for this owner, under a lease; None if there is none to be had. Waits for a catalog that is away.
 
         Who asks for any, gets none and holds none has a flag up from then on, for `idle_flag_s`; see `handing`.
         """
 
         def claim(tx: sa.Connection) -> tuple[Shard, Run] | None:
-            claiming.expire(tx)
+            self._expire(tx, began)
             shard = claiming.claim(
                 tx, workspace=self.workspace, owner=owner, limits=self._limits, run_id=run_id, origin=origin
             )
@@ -109,7 +111,8 @@ class Catalog:
             runs.started(tx, shard.run_id)
             return shard, runs.get(tx, self.workspace, shard.run_id)
 
-        return await self._database.transaction(claim)
+        began = self.patience.clock.monotonic()
+        return await self._patiently(claim)
 
     async def stops(self, owner: str) -> None:
         """This owner claims no more: its flag is taken down."""
@@ -125,54 +128,61 @@ class Catalog:
         return await self._database.read(lambda tx: claiming.waits_for(tx, run_id))
 
     async def sweep(self) -> None:
-        """Take back what silent owners hold."""
-        await self._database.transaction(claiming.expire)
+        """Take back what silent owners hold. Waits for a catalog that is away."""
+        began = self.patience.clock.monotonic()
+        await self._patiently(lambda tx: self._expire(tx, began))
 
     async def renew(self, shard: Shard) -> int:
-        """Returns how many others have nothing to do. Raises FencedError."""
-        return await self._database.transaction(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
+        """Returns how many others have nothing to do. Waits for a catalog that is away. Raises FencedError."""
+        return await self._patiently(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
 
     async def known(self, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
         """See `knowing.known`."""
         find = partial(knowing.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
-        return await self._database.read(find)
+        return await self.patience.through(lambda: self._database.read(find))
 
     async def remembered(self, run: Run, source: int) -> Remembered:
         """What the run before this one saw of a source; see `remembering.last_seen`."""
         limits = self._limits
         find = partial(remembering.last_seen, run=run, source=source, limit=limits.remembered_spans)
-        return await self._database.read(lambda tx: remember(find(tx), page_keys=limits.page_keys))
+        seen = partial(self._database.read, lambda tx: remember(find(tx), page_keys=limits.page_keys))
+        return await self.patience.through(seen)
 
     async def commit(
         self, shard: Shard, done: Sequence[Span], *, place: Place, usage: Usage, gifts: Sequence[Gift] = ()
     ) -> Shard:
         """Commit spans of one place and hand gifts over, all or none; the outcome of a COMMIT that failed is looked up, so that it
-        is never done twice. Raises FencedError.
+        is never done twice. Waits for a catalog that is away. Raises FencedError.
         """
         lease_s, steps = self._limits.lease_s, spans.steps(done, gifts)
         whole = partial(spans.commit, shard=shard, spans=done, place=place, usage=usage, lease_s=lease_s, gifts=gifts)
-        for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+        attempts = 0
+
+        async def attempt() -> Shard:
+            nonlocal attempts
+            attempts += 1
             try:
                 return await self._database.transaction(whole)
-            except CatalogUnavailableError:
-                if attempt == _COMMIT_ATTEMPTS:
-                    raise
-                await asyncio.sleep(_COMMIT_PAUSE_S * attempt)
             except FencedError:
-                if attempt == 1 or not await self._database.read(lambda tx: shards.committed(tx, shard, steps=steps)):
+                if attempts == 1 or not await self._database.read(lambda tx: shards.committed(tx, shard, steps=steps)):
                     raise
                 left = spans.left_after(shard.todo, done, gifts)
                 return replace(shard, seq=shard.seq + steps, todo=left, failures=0, idle=0)
-        raise AssertionError("unreachable")
 
-    async def give_back(self, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:
-        """Raises FencedError if the shard is this owner's no more."""
-        await self._database.transaction(
-            lambda tx: shards.give_back(tx, shard, usage=usage, rest_s=rest_s, failed=failed)
-        )
+        return await self.patience.through(attempt)
+
+    async def give_back(
+        self, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False, patient: bool = True
+    ) -> None:
+        """Waits for a catalog that is away, if `patient`. Raises FencedError if the shard is this owner's no more."""
+        give_back = partial(shards.give_back, shard=shard, usage=usage, rest_s=rest_s, failed=failed)
+        await (self._patiently(give_back) if patient else self._database.transaction(give_back))
 
     async def fail(self, shard: Shard, error: LongshoreError, *, usage: Usage) -> Run:
-        """End the shard's run with a named error. Raises FencedError if the shard is this owner's no more: then others decide."""
+        """End the shard's run with a named error. Waits for a catalog that is away.
+
+        Raises FencedError if the shard is this owner's no more: then others decide.
+        """
 
         def fail(tx: sa.Connection) -> Run:
             alone(tx)
@@ -180,7 +190,7 @@ class Catalog:
             endings.fail(tx, shard.run_id, error)
             return runs.get(tx, self.workspace, shard.run_id)
 
-        return await self._database.transaction(fail)
+        return await self._patiently(fail)
 
     async def find_assets(
         self,
@@ -195,3 +205,11 @@ class Catalog:
         """See `assets.find`."""
         find = partial(assets.find, bucket=bucket, prefix=prefix, state=state, after=after, limit=limit)
         return await self._database.read(lambda tx: find(tx, connection_ids))
+
+    async def _patiently(self, work: Callable[[sa.Connection], T]) -> T:
+        return await self.patience.through(partial(self._database.transaction, work))
+
+    def _expire(self, tx: sa.Connection, began: float) -> None:
+        alone(tx)  # waiting for it counts, too
+        if self.patience.may_expire(began):
+            claiming.expire(tx, lease_s=self._limits.lease_s)

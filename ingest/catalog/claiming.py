@@ -183,12 +183,15 @@ def waiting(tx: sa.Connection, workspace: str, *, limits: Limits, but: str | Non
     return sum(row.shards for row in able), max((row.waited_ms for row in able), default=0) / 1000
 
 
-def expire(tx: sa.Connection) -> None:
+def expire(tx: sa.Connection, *, lease_s: float) -> None:
     """Take back what silent owners hold. The epoch rises here, so that they are fenced from now on and not only once the
     shard has a new owner. Counts as a failure of the shard: one that ends every worker must not go round for ever.
     """
     alone(tx)
     late = sa.update(table).where(table.c.state == "leased", table.c.lease_until < db_now())
+    if tx.dialect.name == "postgresql":  # nobody could renew while the server was down
+        started = sa.cast(sa.extract("epoch", sa.func.pg_postmaster_start_time()) * 1000, sa.BigInteger)
+        late = late.where(db_now() > started + ms(lease_s))
     tx.execute(
         late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1, failures=table.c.failures + 1)
     )

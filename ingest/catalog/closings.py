@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
 from config.database import Database, alone
-from config.errors import CatalogUnavailableError, FencedError
+from config.errors import FencedError
 from config.settings import Limits
 from ingest.catalog import endings, finding, marks, recounting, runs, shards
+from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.tables import runs as table
 from ingest.certificate import Audit, Certificate, Problem, Rows, Tile
 from ingest.job import PrefixSource
-
-_ATTEMPTS: Final = 5
-_PAUSE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +32,22 @@ class Step:
 
 
 class Closings:
-    """What is done to a run once all of it is listed. Steps raise FencedError if the shard is this owner's no more."""
+    """What is done to a run once all of it is listed. Steps wait for a catalog that is away, and raise FencedError if the shard is
+    this owner's no more.
+    """
 
-    def __init__(self, *, database: Database, workspace: str, limits: Limits) -> None:
-        self._database, self._workspace, self._limits = database, workspace, limits
+    def __init__(self, *, database: Database, workspace: str, limits: Limits, patience: Patience) -> None:
+        self._database, self._workspace, self._limits, self._patience = database, workspace, limits, patience
 
     async def recounted(self, run: Run, source: int, *, after: Tile | None) -> list[tuple[Tile, Rows]]:
         """See `recounting.recount`."""
         most = self._limits.recount_rows
-        return await self._database.read(
-            lambda tx: recounting.recount(tx, run, source, after=after, most_rows=most),
-        )
+        read = partial(recounting.recount, run=run, source=source, after=after, most_rows=most)
+        return await self._patience.through(lambda: self._database.read(read))
 
     async def spans(self, run_id: str) -> int:
         """How many spans a run has."""
-        return await self._database.read(lambda tx: recounting.spans_of(tx, run_id))
+        return await self._patience.through(lambda: self._database.read(lambda tx: recounting.spans_of(tx, run_id)))
 
     async def later_sources(self, run: Run) -> list[PrefixSource]:
         """See `recounting.later_sources`."""
@@ -135,19 +134,20 @@ class Closings:
         return await self._database.transaction(lambda tx: endings.decide(tx, self._workspace, run_id, "rejected"))
 
     async def _step(self, shard: Shard, work: Callable[[sa.Connection], Step]) -> Step:
-        """Try again while the catalog is away. If the fence refuses then, the answer to a COMMIT may have been lost."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        """If the fence refuses a step that was tried before, the answer to its COMMIT may have been lost."""
+        attempts = 0
+
+        async def attempt() -> Step:
+            nonlocal attempts
+            attempts += 1
             try:
                 return await self._database.transaction(work)
-            except CatalogUnavailableError:
-                if attempt == _ATTEMPTS:
-                    raise
-                await asyncio.sleep(_PAUSE_S * attempt)
             except FencedError:
-                if attempt == 1 or (found := await self._database.read(lambda tx: self._committed(tx, shard))) is None:
+                if attempts == 1 or (found := await self._database.read(lambda tx: self._committed(tx, shard))) is None:
                     raise
                 return found
-        raise AssertionError("unreachable")
+
+        return await self._patience.through(attempt)
 
     def _committed(self, tx: sa.Connection, shard: Shard) -> Step | None:
         moved = shards.committed(tx, shard, steps=1)

@@ -180,3 +180,10 @@ schedules = sa.Table(
     sa.Index("schedules_name", "workspace", "name", unique=True),
     sa.Index("schedules_due", "due_at"),
 )
+
+chores = sa.Table(
+    "chores",
+    metadata,
+    sa.Column("name", Text, primary_key=True),  # what one process does for all of them from time to time
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+)

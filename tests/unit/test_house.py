@@ -48,6 +48,7 @@ FENCES = {
         "config/sqlite.py",
         "credentials/registry.py",
         "credentials/tables.py",
+        "credentials/tombstones.py",
         "ingest/catalog/*",
     ),
     "sqlite3": ("config/sqlite.py",),

@@ -34,6 +34,11 @@ def upgrade() -> None:
     _closings()
     _idle()
     _schedules()
+    op.create_table(
+        "chores",
+        sa.Column("name", Text, primary_key=True),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+    )
 
 
 def _closings() -> None:

@@ -13,6 +13,7 @@ from config.errors import CatalogUnavailableError
 from config.settings import Limits
 from console import local
 from console.local import Stop, work_here
+from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.job import IngestJob, PrefixSource
 
@@ -36,6 +37,7 @@ class FakeService:
     swept: int = 0
     silent: tuple[str, ...] = ()
     living: tuple[str, ...] = ()
+    patience: Patience = field(default_factory=lambda: Patience(limits=Limits()))
 
     @property
     def settings(self) -> Any:

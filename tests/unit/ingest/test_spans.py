@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -17,8 +17,6 @@ from sqlalchemy.exc import OperationalError
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError
 from config.settings import Limits
-from ingest.catalog import catalog as catalog_module
-from ingest.catalog import closings as closings_module
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Totals
 from ingest.catalog.spans import Span, left_after
@@ -28,7 +26,7 @@ from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_closing, a_slice, claimed, engines, expire_leases, new_run
 
-LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600)
+LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600, catalog_pause_first_s=0.001)
 
 
 class Faults:
@@ -96,20 +94,27 @@ def filled(keys: dict[bytes, str]) -> FakeBucket:
 KEYS = st.dictionaries(st.binary(min_size=1, max_size=2), st.sampled_from(["one", "two", "cold"]), max_size=14)
 
 
-@given(before=KEYS, now=KEYS, fail_at=st.integers(1, 120), lose=st.booleans(), depth=st.sampled_from(["list", "head"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=KEYS,
+    now=KEYS,
+    fail_at=st.integers(1, 120),
+    lose=st.booleans(),
+    patient=st.booleans(),
+    depth=st.sampled_from(["list", "head"]),
+)
+@settings(max_examples=60, deadline=None)
 @pytest.mark.acceptance("LS-03")
 async def test_any_crash_leaves_what_a_clean_run_leaves(
     before: dict[bytes, str],
     now: dict[bytes, str],
     fail_at: int,
     lose: bool,
+    patient: bool,
     depth: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Rows, counts and outcomes are equal, and spans tile the prefix, wherever a statement fails or a COMMIT loses its answer."""
-    monkeypatch.setattr(catalog_module, "_COMMIT_PAUSE_S", 0)
-    monkeypatch.setattr(closings_module, "_PAUSE_S", 0)
+    """Rows, counts and outcomes are equal, and spans tile the prefix, wherever a statement fails or a COMMIT loses its answer,
+    whether the worker waits for the catalog or ends.
+    """
     job = {"depth": depth, "exclude": ["x*"]}
     results = []
     for broken in (False, True):
@@ -117,6 +122,8 @@ async def test_any_crash_leaves_what_a_clean_run_leaves(
             async with a_catalog(folder, LIMITS) as (catalog, database):
                 await ingest(catalog, filled(before), await new_run(catalog, **job))
                 run_id = await new_run(catalog, **job)
+                if not patient:
+                    catalog.patience.end()
                 faults = Faults(database)
                 if broken and lose:
                     faults.lose_commit_at = 1 + fail_at % 12
