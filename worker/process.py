@@ -17,10 +17,10 @@ from ingest.events import CatalogAway, CatalogBack, Purged
 from ingest.events import Event as IngestEvent
 from worker.health import Health, serve
 from worker.purger import Purger
-from worker.queue import open_bell
+from worker.queue import Bell, open_bell
 from worker.ringing import Ringer
 from worker.scheduling import Scheduler
-from worker.service import open_service
+from worker.service import ObserveAll, Service, open_service
 from worker.slots import Slots
 from worker.sweeper import Sweeper
 from worker.tasks import Context
@@ -41,34 +41,13 @@ async def open_process(settings: Settings, *, redis_up: Callable[[], bool]) -> A
     telemetry = Telemetry(version=version("longshore"))
     limits = settings.limits
     ringer = Ringer()
-
-    def observe(event: IngestEvent | CredentialEvent) -> None:
-        telemetry.observe(event)
-        _log(event)
-
     async with (
-        open_service(settings, observe=observe, ring=ringer.ring) as service,
+        open_service(settings, observe=_observer(telemetry), ring=ringer.ring) as service,
         open_bell(settings) as bell,
     ):
         patience = service.catalog.patience
         slots = Slots(worker=service.worker, limits=limits, stopped=patience.end)
-        purger = Purger(
-            retention=service.retention,
-            registry=service.registry,
-            workspace=settings.workspace,
-            limits=limits,
-            clock=SystemClock(),
-        )
-        sweeper = Sweeper(
-            worker=service.worker,
-            catalog=service.catalog,
-            scheduler=Scheduler(service, run_ended=telemetry.observe),
-            bell=bell,
-            slots=slots,
-            telemetry=telemetry,
-            limits=limits,
-            clock=SystemClock(),
-        )
+        sweeper, purger = _lookers(service, bell, slots, telemetry)
         telemetry.watch(slots_busy=lambda: slots.busy, redis_up=redis_up, catalog_waiting=lambda: patience.waiting)
 
         def health() -> Health:
@@ -126,6 +105,37 @@ def _health(
             "catalog_away": patience.reason,
         },
     )
+
+
+def _lookers(service: Service, bell: Bell, slots: Slots, telemetry: Telemetry) -> tuple[Sweeper, Purger]:
+    """What looks at the catalog by itself, again and again."""
+    settings, clock = service.settings, SystemClock()
+    sweeper = Sweeper(
+        worker=service.worker,
+        catalog=service.catalog,
+        scheduler=Scheduler(service, run_ended=telemetry.observe),
+        bell=bell,
+        slots=slots,
+        telemetry=telemetry,
+        limits=settings.limits,
+        clock=clock,
+    )
+    purger = Purger(
+        retention=service.retention,
+        registry=service.registry,
+        workspace=settings.workspace,
+        limits=settings.limits,
+        clock=clock,
+    )
+    return sweeper, purger
+
+
+def _observer(telemetry: Telemetry) -> ObserveAll:
+    def observe(event: IngestEvent | CredentialEvent) -> None:
+        telemetry.observe(event)
+        _log(event)
+
+    return observe
 
 
 def _log(event: IngestEvent | CredentialEvent) -> None:

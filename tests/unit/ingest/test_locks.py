@@ -23,7 +23,7 @@ from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard, Usage
 from ingest.catalog.tables import runs
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_closing, a_slice, expire_leases, new_run
 
 LIMITS = Limits(heartbeat_s=60, lease_s=600, failures_before_rest=1_000)
 Here = tuple[Catalog, Database]
@@ -47,8 +47,8 @@ async def begun(catalog: Catalog, run_id: str | None = None) -> str | None:
 
 async def work(catalog: Catalog, shard: Shard, run: Run) -> None:
     """Of an empty bucket, to the end."""
-    await a_slice(catalog, shard, run, FakeBucket(), LIMITS).work()
-    await catalog.finish(run.id)
+    closing = a_closing(catalog, shard, run) if shard.kind == "close" else None
+    await (closing or a_slice(catalog, shard, run, FakeBucket(), LIMITS)).work()
 
 
 async def work_all(catalog: Catalog, run_id: str) -> None:

@@ -23,7 +23,7 @@ from ingest.catalog.shards import load
 from ingest.catalog.tables import shards
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, new_run
+from tests.fakes.running import a_catalog, new_run, work_all
 
 LIMITS = Limits(page_keys=4, span_probes=4, heartbeat_s=60, lease_s=600, removals_min=0)
 KEYS = st.sets(st.binary(min_size=1, max_size=3).map(lambda tail: b"p/" + tail) | st.just(b"p/"), min_size=1)
@@ -81,10 +81,7 @@ def deny(bucket: FakeBucket, *keys: bytes) -> None:
 
 
 async def worked(catalog: Catalog, bucket: FakeBucket, run_id: str) -> Run:
-    while (taken := await catalog.claim(owner="worker", run_id=run_id)) is not None:
-        await a_slice(catalog, *taken, bucket, LIMITS).work()
-    await catalog.finish(run_id)
-    return (await catalog.run(run_id))[0]
+    return await work_all(catalog, bucket, LIMITS, run_id)
 
 
 async def a_partial_run(catalog: Catalog, bucket: FakeBucket, *bad: bytes) -> Run:

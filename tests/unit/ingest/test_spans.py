@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,19 +53,23 @@ class Faults:
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
 
 
-async def ingest(catalog: Catalog, bucket: FakeBucket, run_id: str) -> None:
-    """Work the run's shard until nothing is left, as one worker after another would."""
+async def ingest(database: Database, bucket: FakeBucket, run_id: str, *, patient: bool = True) -> Catalog:
+    """Work the run's shard until the run has ended, as one process after another would; an impatient one dies of any trouble."""
     for turn in range(200):
-        await catalog.sweep()
-        claimed = await catalog.claim(owner=f"worker-{turn}", run_id=run_id)
-        if claimed is None:
-            return
-        shard, run = claimed
-        closing = a_closing(catalog, shard, run) if shard.kind == "close" else None
-        try:
-            await (closing or a_slice(catalog, shard, run, bucket, LIMITS)).work()
-        except CatalogUnavailableError:
-            await expire_leases(catalog._database)  # the worker died with the shard in its hands
+        catalog = Catalog(database=database, workspace="main", limits=LIMITS)
+        if not patient:
+            catalog.patience.end()
+        with suppress(CatalogUnavailableError):
+            await catalog.sweep()
+            taken = await catalog.claim(owner=f"worker-{turn}", run_id=run_id)
+            if taken is not None:
+                shard, run = taken
+                closing = a_closing(catalog, shard, run) if shard.kind == "close" else None
+                await (closing or a_slice(catalog, shard, run, bucket, LIMITS)).work()
+        if (await catalog.run(run_id))[0].ended:
+            return catalog
+        with suppress(CatalogUnavailableError):
+            await expire_leases(database)  # a worker died with the shard in its hands, or does not know that it has it
     raise AssertionError("the run does not end")
 
 
@@ -120,22 +125,15 @@ async def test_any_crash_leaves_what_a_clean_run_leaves(
     for broken in (False, True):
         with TemporaryDirectory() as folder:
             async with a_catalog(folder, LIMITS) as (catalog, database):
-                await ingest(catalog, filled(before), await new_run(catalog, **job))
+                await ingest(database, filled(before), await new_run(catalog, **job))
                 run_id = await new_run(catalog, **job)
-                if not patient:
-                    catalog.patience.end()
                 faults = Faults(database)
                 if broken and lose:
                     faults.lose_commit_at = 1 + fail_at % 12
                 elif broken:
                     faults.fail_at = fail_at
-                while True:
-                    try:
-                        await ingest(catalog, filled(now), run_id)
-                        break
-                    except CatalogUnavailableError:
-                        await expire_leases(database)  # it may hold a shard and not know
-                results.append(await outcome_of(catalog, database, run_id))
+                last = await ingest(database, filled(now), run_id, patient=patient)
+                results.append(await outcome_of(last, database, run_id))
     clean, crashed = results
     assert crashed == clean
     listed = clean[1].listed

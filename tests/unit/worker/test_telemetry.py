@@ -115,7 +115,7 @@ def test_the_number_of_series_is_bounded_whatever_a_server_answers() -> None:
 def test_what_is_only_known_when_asked_is_asked() -> None:
     telemetry = Telemetry(version="1")
     up = True
-    telemetry.watch(slots_busy=lambda: 3, redis_up=lambda: up)
+    telemetry.watch(catalog_waiting=lambda: 3, slots_busy=lambda: 3, redis_up=lambda: up)
     assert value(telemetry, "slots_busy") == 3
     assert value(telemetry, "redis_up") == 1
     up = False
