@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-Loss = Literal["request", "answer", None]
+Loss = Literal["request", "answer"] | None
 
 
 class Wire:

@@ -27,7 +27,7 @@ from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import FlakyDatabase
-from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, closed, expire_leases, new_run
 from tests.fakes.shifts import until
 
 LIMITS = Limits(lease_s=10, heartbeat_s=2.5)
@@ -275,7 +275,7 @@ async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(tmp_path: Path
             await _limit(database, 1_000_000)
         async with asyncio.timeout(30):
             await working
-        await catalog.finish(run_id)
+        await closed(catalog, run_id)
         run, totals = await catalog.run(run_id)
         assert (run.state, totals.listed, totals.outcomes["added"]) == ("complete", 800, 800)
         assert len(await catalog.find_assets(["c"])) == 800

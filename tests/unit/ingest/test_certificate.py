@@ -95,7 +95,7 @@ def a_bucket(count: int = 23) -> FakeBucket:
 @given(STEPS)
 @pytest.mark.acceptance("LS-06")
 def test_it_holds_for_every_honest_run_and_goes_on_to(steps: list[Any]) -> None:
-    async def follow(catalog: Catalog) -> None:
+    async def follow(catalog: Catalog, _database: Database) -> None:
         bucket, every = FakeBucket(page_keys=LIMITS.page_keys), list[str]()
         for changes, job, out_of_reach, decision in steps:
             for key, etag in changes:

@@ -27,7 +27,7 @@ from ingest.catalog.retention import Retention
 from ingest.catalog.tables import assets, runs, schedules, shards, spans
 from ingest.events import Event, Purged
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, new_run
+from tests.fakes.running import a_catalog, confirmed, new_run, work_all
 
 DAY = 86_400_000
 LIMITS = Limits(
@@ -47,10 +47,7 @@ LIMITS = Limits(
 
 async def ingest(catalog: Catalog, bucket: FakeBucket, **job: object) -> str:
     run_id = await new_run(catalog, **job)
-    while (taken := await catalog.claim(owner="worker", run_id=run_id)) is not None:
-        shard, run = taken
-        await a_slice(catalog, shard, run, bucket, LIMITS).work()
-    await catalog.finish(run_id)
+    await work_all(catalog, bucket, LIMITS, run_id)
     return run_id
 
 
@@ -160,7 +157,7 @@ async def _follow(bench: Bench, steps: list[Any]) -> None:
                 bucket.put(key, etag=etag)
         run_ids.append(await ingest(bench.catalog, bucket, depth="list", **job))
         if (await bench.catalog.run(run_ids[-1]))[0].state == "needs_confirmation":  # nothing at all is left
-            await bench.catalog.confirm(run_ids[-1])
+            await confirmed(bench.catalog, run_ids[-1])
         prefixes = tuple(uri.removeprefix("s3://bucket-a").lstrip("/").encode() for uri in job["uris"])
         truth = {key: etag for key, etag in truth.items() if not key.startswith(prefixes)}
         truth |= {key: entry[1] for key, entry in bucket.objects.items() if key.startswith(prefixes)}
@@ -324,7 +321,7 @@ async def _interrupted(bench: Bench, steps: list[Any]) -> None:
         if comes:
             run_id = await ingest(bench.catalog, bucket, depth="list")
             if (await bench.catalog.run(run_id))[0].state == "needs_confirmation":
-                await bench.catalog.confirm(run_id)
+                await confirmed(bench.catalog, run_id)
             rows = await bench.catalog.find_assets(["c"])
             present = {row["key"]: row["etag"] for row in rows if row["state"] == "present"}
             assert present == {key: entry[1] for key, entry in bucket.objects.items()}
