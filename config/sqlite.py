@@ -6,6 +6,7 @@ Each piece of work has a thread of its own, so that the event loop never waits f
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import time
@@ -88,12 +89,7 @@ def _open(url: str) -> SqliteDatabase:
             f"the catalog {path} can't be opened: the folder {path.parent} does not exist; make it, or set LONGSHORE_CATALOG_URL to "
             "another place"
         )
-    try:
-        # Sealed secrets live here: nobody else on the machine needs to read them.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
-        raise SettingsError(message) from error
+    _make_private(path)
     writer, reader = (
         _engine(path, begin="BEGIN IMMEDIATE", size=1, cache_kib=_WRITER_KIB),
         _engine(path, begin="BEGIN", size=_READERS, cache_kib=_READER_KIB),
@@ -112,6 +108,25 @@ def _open(url: str) -> SqliteDatabase:
             ) from error
         raise _translated(error) from error
     return SqliteDatabase(writer=writer, reader=reader)
+
+
+def _make_private(path: Path) -> None:
+    """Sealed secrets live here: nobody else on the machine needs to read them.
+
+    A file that is there is not opened: closing it again would drop the locks of this process's other connections to it (that is how
+    POSIX has it), and whoever closes the catalog next would take away the log that they still read and write.
+    """
+    try:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+    except OSError as error:
+        message = f"the catalog {path} can't be opened: {error.strerror}; set LONGSHORE_CATALOG_URL to a place that can be written"
+        raise SettingsError(message) from error
 
 
 def _dispose(*engines: sa.Engine) -> None:

@@ -98,7 +98,6 @@ async def always(scene: Scene, *, ended: bool) -> None:
         if sum(every) != rows:
             scene.problem("doubled", f"{sum(every)} rows were counted as new, and there are {rows}")
     _asked(scene, runs, spans)
-    _discreet(scene)
 
 
 def _prefixes(sources: str) -> list[bytes]:
@@ -168,8 +167,8 @@ def _asked(scene: Scene, runs: Sequence[Any], spans: dict[str, list[Any]]) -> No
         scene.problem("repeated", f"{answered} HEADs were answered; {probed} objects were probed, {most} HEADs are explained")
 
 
-def _discreet(scene: Scene) -> None:
-    """No secret in a log, nor plainly in the catalog's file."""
+def discreet(scene: Scene) -> None:
+    """No secret in a log, nor plainly in the catalog's file. Only once this process has closed that: reading it drops its locks."""
     grants = [grant for grant in scene.s3.sts.grants.values() if grant.token is not None]
     secrets = {KEY_SECRET, OPERATOR_SECRET, *CANARIES, *(grant.secret for grant in grants), *(str(one.token) for one in grants)}
     for path in sorted(scene.folder.iterdir()):

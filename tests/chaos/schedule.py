@@ -69,6 +69,7 @@ async def play(plan: Plan, stand: Stand, folder: Path, *, tamper: str = "") -> R
         await checks.always(scene, ended=ended)
         states = dict(map(tuple, await scene.rows("SELECT state, count(*) FROM runs GROUP BY state")))
         recoveries = await checks.recoveries(scene)
+    checks.discreet(scene)
     await stand.drop(plan.catalog, plan.seed)
     return Result(
         seed=plan.seed,

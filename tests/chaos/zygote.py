@@ -53,6 +53,10 @@ class Zygote:
         return self._ended.get(pid)
 
     async def _ask(self, **order: Any) -> dict[str, Any]:
+        """Whoever is cancelled meanwhile leaves no answer behind for others to take for theirs."""
+        return await asyncio.shield(asyncio.ensure_future(self._answer(order)))
+
+    async def _answer(self, order: dict[str, Any]) -> dict[str, Any]:
         async with self._turn:
             assert self._process.stdin is not None
             assert self._process.stdout is not None

@@ -129,3 +129,25 @@ async def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="newer longshore"):
         async with open_database(url):
             raise AssertionError("opened")
+
+
+async def test_a_catalog_that_one_process_opens_twice_stays_the_one_that_others_write_to(tmp_path: Path) -> None:
+    """Another process that closes it last, as it thinks, would take the log away from under both."""
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    writes = f"""
+import asyncio, sys
+from config.database import open_database
+async def use():
+    async with open_database({url!r}) as database:
+        await database.transaction(lambda tx: tx.exec_driver_sql("INSERT INTO written VALUES (1)"))
+asyncio.run(use())
+"""
+    count = "SELECT count(*) FROM written"
+    async with open_database(url) as first:
+        await first.transaction(lambda tx: tx.exec_driver_sql("CREATE TABLE written (x)"))
+        assert await first.read(lambda tx: tx.exec_driver_sql(count).scalar()) == 0
+        async with open_database(url):
+            for written in (1, 2):
+                other = await asyncio.create_subprocess_exec(sys.executable, "-c", writes)
+                assert await other.wait() == 0
+                assert await first.read(lambda tx: tx.exec_driver_sql(count).scalar()) == written
