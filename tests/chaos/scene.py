@@ -49,6 +49,11 @@ class Hand:
         """Nothing was done to it yet."""
         return not (self.gone or self.frozen or self.told_to_end or self.killed_at is not None)
 
+    def ended_well(self, code: int) -> bool:
+        """Killed, or as it was told; one that was told before it could listen dies of it."""
+        too_early = code == -signal.SIGTERM and self.owner is None
+        return self.killed_at is not None or (self.told_to_end and (code == 0 or too_early))
+
     def lines(self) -> Iterator[dict[str, Any]]:
         """Its log."""
         for line in self.log.read_text(errors="replace").splitlines() if self.log.exists() else ():
@@ -123,7 +128,7 @@ class Scene:
                 if code is None:
                     continue
                 hand.gone = True
-                if hand.killed_at is not None or (hand.told_to_end and code == 0):
+                if hand.ended_well(code):
                     continue
                 excused = self.away or time.time() < self.away_until + 2
                 if not (excused and code == 1 and "error: the catalog" in hand.log.read_text(errors="replace")):

@@ -196,6 +196,7 @@ async def _workers_end(scene: Scene) -> None:
             await scene.signal(hand, signal.SIGTERM)
     deadline = time.monotonic() + _END_S
     for hand in scene.hands:
+        code = None
         while not hand.gone and (code := await scene.stand.zygote.exit_code(hand.pid)) is None:
             if time.monotonic() > deadline:
                 scene.problem("stuck", f"worker {hand.log.name} does not end within {_END_S:g} s of SIGTERM")
@@ -203,5 +204,5 @@ async def _workers_end(scene: Scene) -> None:
             await asyncio.sleep(0.02)
         if not hand.gone:
             hand.gone = True
-            if code != 0 and hand.killed_at is None:
+            if code is not None and not hand.ended_well(code):
                 scene.problem("died", f"worker {hand.log.name} ended with {code} when told to end")
