@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.database import MIGRATIONS, newest_migration
 from config.errors import SettingsError
-from config.refusals import asks_again, translated
+from config.refusals import asks_again, cut_off, translated
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ _CONNECTIONS: Final = 8
 _CONNECT_S: Final = 10.0
 _STATEMENT_S: Final = 60.0
 _ATTEMPTS: Final = 10
+_CUT_OFF: Final = 2
+"""How many times a transaction whose connection was lost is begun again: a server that restarts, or one that takes over."""
 _PAUSE_S: Final = 0.02
 _MIGRATING: Final = 0x6D696772
 _FAILURES: Final = (
@@ -59,19 +61,19 @@ class PostgresDatabase:
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        return await self._whole(lambda: self._run(self._engine, work))
+        return await self._whole(self._engine, work)
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        return await self._whole(lambda: self._run(self._views, work))
+        return await self._whole(self._views, work)
 
     async def aclose(self) -> None:
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._engine.dispose()
 
-    async def _whole(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _whole(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         """In a task of its own, which a caller that is cancelled does not take along."""
-        task = asyncio.ensure_future(self._tried(attempt))
+        task = asyncio.ensure_future(self._tried(engine, work))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -81,20 +83,32 @@ class PostgresDatabase:
         if not task.cancelled():
             task.exception()  # whoever waited may have gone
 
-    async def _tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _tried(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         for number in range(1, _ATTEMPTS + 1):
+            attempt = _Attempt()
             try:
-                return await attempt()
+                return await attempt.run(engine, work)
             except _FAILURES as error:
-                # a COMMIT whose outcome is unknown asks for nothing: its caller must look
-                if number == _ATTEMPTS or not asks_again(error):
+                again = asks_again(error) or (attempt.undone and number <= _CUT_OFF and cut_off(error))
+                if number == _ATTEMPTS or not again:
                     raise translated(error) from error
             await asyncio.sleep(random.uniform(0.5, 1.5) * _PAUSE_S * number)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
-    async def _run(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
+
+class _Attempt:
+    """One transaction, from its first statement to its end."""
+
+    def __init__(self) -> None:
+        self.undone = False
+        """Whether nothing of it can be in the database: it was begun, and no COMMIT was sent. After that, its caller must look."""
+
+    async def run(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         async with engine.begin() as connection:
-            return await connection.run_sync(work)
+            self.undone = True
+            result = await connection.run_sync(work)
+            self.undone = False
+            return result
 
 
 async def _migrate(url: str) -> None:
@@ -130,7 +144,9 @@ def _engine(url: str, *, silent_s: float, statement_s: float | None = _STATEMENT
                     "plan_cache_mode": "force_custom_plan",
                 },
             )
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:
+            if isinstance(error, FileNotFoundError) and "sslrootcert=" not in dsn and "sslcert=" not in dsn:
+                raise  # the socket of a server that does not run
             raise _unusable(error) from None
         except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
             raise SettingsError(f"LONGSHORE_CATALOG_URL asks for an option that can't be set: {error}") from error
@@ -162,12 +178,16 @@ def _dsn(url: str) -> str:
     return f"postgresql://{url[scheme.end() :]}"
 
 
-def _unusable(error: ValueError) -> SettingsError:
+def _unusable(error: Exception) -> SettingsError:
     """Says little: where a password is not escaped, an error may show a part of it as a host or a port."""
-    about_tls = isinstance(error, asyncpg.InterfaceError) and "ssl" in str(error).lower()
+    said = ""
+    if isinstance(error, FileNotFoundError):
+        said = ": a file that sslrootcert or sslcert names does not exist"
+    elif isinstance(error, asyncpg.InterfaceError) and "ssl" in str(error).lower():
+        said = f": {error}"
     return SettingsError(
-        f"LONGSHORE_CATALOG_URL can't be used{f': {error}' if about_tls else ''}; write "
-        "postgresql://user:password@host:port/name?sslmode=verify-full, with %40 for @, %2F for / and %3A for : in a password"
+        f"LONGSHORE_CATALOG_URL can't be used{said}; write postgresql://user:password@host:port/name?sslmode=verify-full, "
+        "with %40 for @, %2F for / and %3A for : in a password"
     )
 
 

@@ -15,6 +15,8 @@ _AGAIN: Final = ("40001", "40P01")
 """The database gave one of several transactions up so that others could go on, and asks for it again."""
 _TRANSIENT: Final = ("08", "40", "53", "57", "58", "55P03", "25006", "25P03", "25P04", "XX000")
 """Beginnings: it is away, overloaded, full, restarting, or not the primary for now."""
+_CUT_OFF: Final = ("08", "57P01", "57P02", "57P05", "25P03", "25P04")
+"""Beginnings: this session is over."""
 _SETTINGS: Final = {
     "28P01": "check user and password in LONGSHORE_CATALOG_URL",
     "28": "check LONGSHORE_CATALOG_URL, its sslmode, and whether the server's pg_hba.conf lets this machine in",
@@ -29,8 +31,16 @@ _SETTINGS: Final = {
 
 def asks_again(error: BaseException) -> bool:
     """Whether the database rolled a transaction back and expects it once more."""
-    changed_meanwhile = type(_original(error)).__name__ == "InvalidCachedStatementError"  # another process migrated
+    changed_meanwhile = isinstance(_original(error), asyncpg.InvalidCachedStatementError)  # another process migrated
     return _sqlstate(error) in _AGAIN or changed_meanwhile
+
+
+def cut_off(error: BaseException) -> bool:
+    """Whether a connection was lost that had been there."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    original = _original(error)
+    return _sqlstate(error).startswith(_CUT_OFF) or _driver_is_lost(original) or isinstance(original, ConnectionError)
 
 
 def translated(error: BaseException) -> CatalogError | SettingsError:
@@ -48,18 +58,20 @@ def translated(error: BaseException) -> CatalogError | SettingsError:
 
 
 def _lost(error: BaseException, original: BaseException) -> bool:
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    if isinstance(original, asyncpg.InterfaceError):
-        return not isinstance(original, ValueError)  # a value that can't be sent will not do the next time either
-    return isinstance(
-        original, OSError | TimeoutError | PoolTimeoutError | DisconnectionError | asyncpg.InternalClientError
-    )
+    return cut_off(error) or isinstance(original, OSError | TimeoutError | PoolTimeoutError | DisconnectionError)
+
+
+def _driver_is_lost(original: BaseException) -> bool:
+    """A value that can't be sent is another matter: it will not do the next time either."""
+    lost = isinstance(original, asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return lost and not isinstance(original, ValueError)
 
 
 def _original(error: BaseException) -> BaseException:
-    """What the driver raised, as far as SQLAlchemy hands it on."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    """What the driver raised, without what SQLAlchemy wraps around it."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return error
+    return error.orig.__cause__ or error.orig
 
 
 def _sqlstate(error: BaseException) -> str:

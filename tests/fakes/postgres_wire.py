@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-Loss = Literal["request", "answer"] | None
+Loss = Literal["request", "answer"]
 
 
 class Wire:
@@ -16,7 +16,7 @@ class Wire:
 
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
-        self.lose: Loss = None
+        self.lose: Loss | None = None
         self.lost = 0
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
