@@ -97,6 +97,8 @@ async def verify(run_id: str, as_object: bool) -> int:  # noqa: FBT001  click pa
 
 
 def _verified_lines(run: Run, found: Verified) -> list[str]:
+    from ingest.catalog.runs import REFUTED
+
     if found.spans_purged:
         kept = "" if run.certificate is None else "; what was found when it ended is in `longshore runs show`"
         return [f"run {run.id} can't be verified any more: its spans were purged{kept}"]
@@ -104,6 +106,6 @@ def _verified_lines(run: Run, found: Verified) -> list[str]:
     if found.certificate.holds:
         said = f"run {run.id} holds"
     else:
-        said = f"run {run.id} does not hold; run again, which compares with every row that is not as it was left"
+        said = f"run {run.id} does not hold; run again, and once more if that ends with {REFUTED}: then every row is compared"
     lines = [said, *certificate_lines(now, whole=found.whole)]
     return lines if found.whole else [*lines, "the run ended before all was listed; what it committed was looked at"]

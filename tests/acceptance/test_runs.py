@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -37,6 +39,7 @@ FIELDS = {
     "cost_usd",
     "error_code",
     "error",
+    "certificate",
 }
 
 
@@ -171,6 +174,44 @@ def test_a_mass_disappearance_asks_before_anything_is_removed(customer: Customer
     again = shell.longshore("runs", "confirm", done.json["run"])
     assert again.code == 1
     assert "nothing to confirm" in again.err
+    verified = shell.ok("runs", "verify", done.json["run"])
+    assert "holds" in verified.out
+    assert "5 missing" in verified.out
+
+
+@pytest.mark.acceptance("LS-05")
+def test_removals_that_are_rejected_leave_everything_as_it_was(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(5)})
+    _ingest(shell, "s3://acme")
+    before = shell.ok("assets", "--json").lines
+    customer.bucket("acme", {})
+    run = shell.longshore("ingest", "s3://acme", "--json").json["run"]
+    rejected = shell.ok("runs", "reject", run)
+    assert f"run {run} is complete: 0 removed of 5 that were missing" in rejected.out
+    assert "RemovalsRejected" in rejected.err
+    after = shell.ok("assets", "--json").lines
+    changed = ("run_id", "changed_at")
+    assert [{**one, **dict.fromkeys(changed)} for one in after] == [{**one, **dict.fromkeys(changed)} for one in before]
+    shell.ok("runs", "verify", run)
+    assert "nothing to reject" in shell.longshore("runs", "reject", run).err
+
+
+@pytest.mark.acceptance("LS-06")
+def test_a_run_proves_that_it_is_whole_and_can_be_verified_later(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", {f"k{number}": "body" for number in range(5)})
+    run = _ingest(shell, "s3://acme")[1]
+    shown = shell.ok("runs", "show", "--json").json
+    assert shown["certificate"] == run["certificate"]
+    assert (shown["certificate"]["holds"], shown["certificate"]["rows"]) == (True, 5)
+    assert "tile what was asked, outcomes add up, 5 rows recounted" in shell.ok("runs", "show").out
+    with closing(sqlite3.connect(shell.catalog)) as catalog, catalog:
+        catalog.execute("DELETE FROM assets WHERE key = x'6b33'")
+    found = shell.longshore("runs", "verify", str(run["run"]))
+    assert found.code == 1
+    assert "does not hold" in found.out
+    assert "live at s3://acme/" in found.out
+    assert shell.longshore("runs", "verify", str(run["run"]), "--json").json["holds"] is False
+    assert _ingest(shell, "s3://acme")[1]["added"] == 1
 
 
 def test_a_run_that_a_later_one_superseded_has_nothing_to_confirm(customer: Customer, shell: Shell) -> None:

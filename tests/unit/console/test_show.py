@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from console.progress import Tally, progress_line
 from console.show import (
     as_json,
     asset_record,
+    certificate_lines,
     exit_code,
     hints,
     iso,
@@ -25,12 +27,13 @@ from console.show import (
 )
 from ingest.catalog.assets import asset_id
 from ingest.catalog.runs import Run, Totals
+from ingest.certificate import Certificate, Problem
 from ingest.events import RequestMade, SpanCommitted
 from ingest.job import IngestJob, PrefixSource
 
 FIELDS = (
     "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
-    "cost_usd error_code error parent schedule"
+    "cost_usd error_code error parent schedule certificate"
 )
 
 
@@ -83,6 +86,29 @@ def test_requests_cost_what_s3_standard_charges_in_us_east_1() -> None:
 )
 def test_the_exit_code_follows_the_state(state: str, code: int) -> None:
     assert exit_code(a_run(state)) == code
+
+
+def test_a_certificate_says_in_a_few_words_what_was_proved() -> None:
+    proved = Certificate(spans=1001, sources=1, rows=1_000_000, missing=3, removed=3)
+    (line,) = certificate_lines({**asdict(proved), "holds": True})
+    assert line == (
+        "certificate: 1,001 spans tile what was asked, outcomes add up, 1,000,000 rows recounted, 3 missing, 3 removed"
+    )
+    part = certificate_lines({**asdict(replace(proved, superseded=7, uncounted=2)), "holds": True}, whole=False)
+    assert "do not overlap" in part[0]
+    assert [line.split()[1] for line in part[1:]] == ["2", "7"]
+
+
+def test_a_certificate_that_does_not_hold_says_where() -> None:
+    problem = Problem(check="live", where="s3://b/, behind a to b", expected=2, found=1)
+    lines = certificate_lines({**asdict(Certificate(wrong=7, problems=(problem,))), "holds": False})
+    assert lines == [
+        "certificate: does not hold",
+        "live at s3://b/, behind a to b: expected 2, found 1",
+        "and 6 more",
+    ]
+    run = a_run("failed", certificate={**asdict(Certificate(wrong=7, problems=(problem,))), "holds": False})
+    assert run_lines(run_summary(run, totals()))[-3:] == lines
 
 
 def test_a_run_that_has_not_begun_has_taken_no_time() -> None:

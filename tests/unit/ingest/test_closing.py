@@ -249,7 +249,8 @@ async def test_a_run_of_many_buckets_removes_in_each(catalog: Catalog) -> None:
 
 async def test_a_page_that_jumps_over_many_known_keys_is_cut_at_every_nth(tmp_path: Path) -> None:
     """However many are gone, a span holds no more marks than rows may be compared at once."""
-    limits = LIMITS.model_copy(update={"known_rows": 50, "removals_min": 10_000})
+    few = {"known_rows": 50, "removals_per_commit": 500, "list_streams": 1, "remembered_spans": 0}
+    limits = LIMITS.model_copy(update={**few, "removals_min": 10_000, "removals_most": 10_000})
     async with a_catalog(tmp_path, limits) as (catalog, database):
         bucket = holding(0)
         for number in range(3000):

@@ -97,7 +97,7 @@ async def _here(tmp_path: Path) -> AsyncGenerator[Here]:
 
 async def test_a_turn_works_a_shard_and_ends_its_run(here: Here) -> None:
     run_id = await new_run(here.catalog)
-    assert await here.turn() == "done"
+    assert [await here.turn(), await here.turn()] == ["done", "done"]
     run, totals = await here.catalog.run(run_id)
     assert (run.state, totals.outcomes["added"]) == ("complete", 1)
     assert (totals.requests, totals.bytes) == ({"list": 2, "head": 0, "get": 0, "sts": 1}, 14)
@@ -105,8 +105,29 @@ async def test_a_turn_works_a_shard_and_ends_its_run(here: Here) -> None:
         [e for e in here.told if isinstance(e, SliceEnded)],
         [e for e in here.told if isinstance(e, RunEnded)],
     )
-    assert ([e.outcome for e in slices], [e.state for e in runs]) == (["done"], ["complete"])
+    assert ([e.outcome for e in slices], [e.state for e in runs]) == (["done", "done"], ["complete"])
     assert await here.turn() is None
+
+
+async def test_a_closing_needs_no_access_and_is_given_back_by_a_worker_that_stops(here: Here) -> None:
+    run_id = await new_run(here.catalog)
+    assert await here.turn() == "done"
+    here.storage.denied = RoleDeniedError("the role refuses us")
+    assert await here.worker.work_next(stop=lambda: True) == "paused"
+    assert (await here.catalog.waiting())[0] == 1
+    assert await here.turn() == "done"
+    assert (await here.catalog.run(run_id))[0].state == "complete"
+
+
+async def test_a_closing_that_ended_worker_after_worker_ends_its_run(here: Here) -> None:
+    run_id = await new_run(here.catalog)
+    assert await here.turn() == "done"
+    for _ in range(LIMITS.failures_before_rest):
+        assert await here.catalog.claim(owner="killed") is not None
+        await expire_leases(here.database)
+    assert await here.turn() == "failed"
+    run, totals = await here.catalog.run(run_id)
+    assert (run.error_code, totals.listed) == ("NoProgress", 1)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +182,7 @@ async def test_a_rest_is_over_once_something_commits(here: Here) -> None:
         assert await here.turn() == "resting"
         await here.rested()
     here.storage.denied = None
-    assert await here.turn() == "done"
+    assert [await here.turn(), await here.turn()] == ["done", "done"]
     assert (await here.catalog.run(run_id))[0].state == "complete"
 
 
