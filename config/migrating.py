@@ -12,12 +12,12 @@ from alembic.util import CommandError
 from config.errors import CatalogError
 
 
-def upgrade(connection: sa.Connection, scripts: Path) -> None:
-    """Run the migrations that this catalog lacks, within the transaction under way. Raises CatalogError if it is a newer one's."""
+def upgrade(connection: sa.Connection, scripts: Path, *, to: str = "head") -> None:
+    """Run the migrations that this catalog lacks, up to one of them or all, within the transaction under way. Raises CatalogError if it is a newer one's."""
     settings = Config()
     settings.set_main_option("script_location", str(scripts))
     settings.attributes["connection"] = connection
     try:
-        command.upgrade(settings, "head")
+        command.upgrade(settings, to)
     except CommandError as error:
         raise CatalogError(f"the catalog was made by a newer longshore: {error}; upgrade this installation") from error

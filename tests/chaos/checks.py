@@ -20,7 +20,12 @@ _MOST_SAID = 5
 async def exact(scene: Scene) -> None:
     """The catalog equals the bucket, row by row."""
     rows = await _assets(scene)
-    wrong = [(key, kind, text) for key in scene.ledger.known if (said := _wrong(scene, key, rows.get(key))) for kind, text in (said,)]
+    wrong = [
+        (key, kind, text)
+        for key in scene.ledger.known
+        if (said := _wrong(scene, key, rows.get(key)))
+        for kind, text in (said,)
+    ]
     _say(scene, "after the quiet run", wrong)
     for key in rows.keys() - set(scene.ledger.known):
         scene.problem("doubled", f"row {key!r} was never in the bucket")
@@ -48,7 +53,9 @@ def _wrong(scene: Scene, key: bytes, row: Any) -> tuple[str, str] | None:
     """What is not as it should be with a key's row."""
     there = scene.ledger.objects.get(key)
     if there is None:
-        return None if row is None or row.state == "removed" else ("doubled", f"is {row.state} and gone from the bucket")
+        return (
+            None if row is None or row.state == "removed" else ("doubled", f"is {row.state} and gone from the bucket")
+        )
     if row is None:
         return "lost", "has no row"
     want = _expected(there)
@@ -160,17 +167,29 @@ def _asked(scene: Scene, runs: Sequence[Any], spans: dict[str, list[Any]]) -> No
     limits = scene.plan.limits
     in_flight = (2 * limits["spans_per_commit"] + limits["pieces_at_once"]) * limits["span_probes"]
     broken = sum(
-        line.get("event") == "slice ended" and line.get("outcome") != "done" for hand in scene.hands for line in hand.lines()
+        line.get("event") == "slice ended" and line.get("outcome") != "done"
+        for hand in scene.hands
+        for line in hand.lines()
     )
-    most = probed + scene.ledger.writes - scene.plan.keys + in_flight * (broken + len(scene.kills) + scene.interruptions)
+    most = (
+        probed + scene.ledger.writes - scene.plan.keys + in_flight * (broken + len(scene.kills) + scene.interruptions)
+    )
     if answered > most:
-        scene.problem("repeated", f"{answered} HEADs were answered; {probed} objects were probed, {most} HEADs are explained")
+        scene.problem(
+            "repeated", f"{answered} HEADs were answered; {probed} objects were probed, {most} HEADs are explained"
+        )
 
 
 def discreet(scene: Scene) -> None:
     """No secret in a log, nor plainly in the catalog's file. Only once this process has closed that: reading it drops its locks."""
     grants = [grant for grant in scene.s3.sts.grants.values() if grant.token is not None]
-    secrets = {KEY_SECRET, OPERATOR_SECRET, *CANARIES, *(grant.secret for grant in grants), *(str(one.token) for one in grants)}
+    secrets = {
+        KEY_SECRET,
+        OPERATOR_SECRET,
+        *CANARIES,
+        *(grant.secret for grant in grants),
+        *(str(one.token) for one in grants),
+    }
     for path in sorted(scene.folder.iterdir()):
         if path.is_file():
             content = path.read_bytes()

@@ -94,7 +94,9 @@ async def _end_one(scene: Scene, what: Act) -> None:
     scene.note(f"{hand.log.name} is chosen")
     if what.kind == "kill":
         owner = hand.owner
-        leased = await scene.rows("SELECT id, run_id FROM shards WHERE state = 'leased' AND owner = :owner", owner=owner)
+        leased = await scene.rows(
+            "SELECT id, run_id FROM shards WHERE state = 'leased' AND owner = :owner", owner=owner
+        )
         hand.killed_at = time.time()
         await scene.signal(hand, signal.SIGKILL)
         scene.interruptions += 1
@@ -177,4 +179,3 @@ async def _storm(scene: Scene, what: Act) -> None:
     faults.script.insert(0, storm)
     await asyncio.sleep(what.seconds)
     faults.script.remove(storm)
-

@@ -165,7 +165,9 @@ def main() -> int:
     parser.add_argument("--catalog", choices=("sqlite", "postgres", "both"), default="both")
     parser.add_argument("--jobs", type=int, default=2, help="schedules at the same time")
     parser.add_argument("--json", type=Path, help="write what was found to this file, too")
-    parser.add_argument("--tamper", default="", help="break the workers on purpose: a name from tests/chaos/tampering.py")
+    parser.add_argument(
+        "--tamper", default="", help="break the workers on purpose: a name from tests/chaos/tampering.py"
+    )
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve is not None:
@@ -174,13 +176,17 @@ def main() -> int:
     kinds: tuple[Kind, ...] = ("sqlite", "postgres") if asked.catalog == "both" else (asked.catalog,)
     seeds = range(asked.first, asked.first + asked.seeds) if asked.seed is None else (asked.seed,)
     began = time.monotonic()
-    results = asyncio.run(schedules([(seed, kind) for seed in seeds for kind in kinds], jobs=asked.jobs, tamper=asked.tamper))
+    results = asyncio.run(
+        schedules([(seed, kind) for seed in seeds for kind in kinds], jobs=asked.jobs, tamper=asked.tamper)
+    )
     seconds = time.monotonic() - began
     by_catalog = {kind: table([one for one in results if one.catalog == kind], seconds=seconds) for kind in kinds}
     _show(by_catalog)
     print(f"{'seconds':22}{seconds:>12.0f}")
     if asked.json is not None:
-        asked.json.write_text(json.dumps({"catalogs": by_catalog, "results": [asdict(one) for one in results]}, indent=1))
+        asked.json.write_text(
+            json.dumps({"catalogs": by_catalog, "results": [asdict(one) for one in results]}, indent=1)
+        )
     return int(any(one.problems for one in results))
 
 

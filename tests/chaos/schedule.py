@@ -167,7 +167,9 @@ async def _all_ended(scene: Scene) -> bool:
     deadline = time.monotonic() + QUIET_S
     while going := await scene.rows(f"SELECT id, state FROM runs WHERE {_GOING}"):
         if time.monotonic() > deadline:
-            shards = await scene.rows("SELECT id, kind, state, owner, failures, ranges FROM shards WHERE state <> 'done'")
+            shards = await scene.rows(
+                "SELECT id, kind, state, owner, failures, ranges FROM shards WHERE state <> 'done'"
+            )
             scene.problem("stuck", f"runs {going} have not ended within {QUIET_S:g} s; shards {shards}")
             return False
         await asyncio.sleep(_LOOK_S)

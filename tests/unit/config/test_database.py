@@ -14,8 +14,9 @@ from alembic.migration import MigrationContext
 
 import credentials.tables
 import ingest.catalog.tables
-from config.database import Database, db_now, metadata, open_database
+from config.database import MIGRATIONS, Database, db_now, metadata, open_database
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+from config.migrating import upgrade
 
 TABLES = {ingest.catalog.tables.assets, credentials.tables.connections}
 
@@ -151,3 +152,24 @@ asyncio.run(use())
                 other = await asyncio.create_subprocess_exec(sys.executable, "-c", writes)
                 assert await other.wait() == 0
                 assert await first.read(lambda tx: tx.exec_driver_sql(count).scalar()) == written
+
+
+def test_a_catalog_of_an_older_version_gets_what_closes_its_runs(tmp_path: Path) -> None:
+    """What has not ended is closed by it; what waits for a person may be reopened; the rest needs none."""
+    states = ("queued", "running", "needs_confirmation", "complete", "failed")
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/catalog.db")
+    with engine.begin() as connection:
+        upgrade(connection, MIGRATIONS, to="0005")
+        for state in states:
+            insert = "INSERT INTO runs (id, workspace, connection_id, connection, origin, job, sources, state, removed, created_at) "
+            connection.exec_driver_sql(
+                insert + "VALUES (?, 'main', 'c', 'c', 'queue', '{}', '[]', ?, 0, 1)", (state, state)
+            )
+        upgrade(connection, MIGRATIONS)
+        rows = connection.exec_driver_sql("SELECT id, run_id, kind, state, ranges, seq FROM shards ORDER BY id").all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [
+        ("needs_confirmation-close", "needs_confirmation", "close", "done", "[]", 0),
+        ("queued-close", "queued", "close", "ready", "[]", 0),
+        ("running-close", "running", "close", "ready", "[]", 0),
+    ]
