@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _RAMP_S: Final = 1.0
 """While the listing spreads, estimates are poor; nothing is given away before its streams are busy or this long has passed."""
+_DEEP: Final = 4
+"""Keys of one span for each probe in flight."""
 _CHUNKS: Final = 64
 """Things dealt out for each share; more are dealt in heaps of neighbours, so that nobody's list of ranges grows without end."""
 
@@ -50,6 +52,7 @@ def deal(chunks: Sequence[Chunk], *, kept: float, shares: int, least: float) -> 
     if shares < 1:
         return []
     hands: list[tuple[float, int, list[Chunk]]] = [(kept, 0, []), *((0.0, number + 1, []) for number in range(shares))]
+    heapq.heapify(hands)
     for keys, heap in sorted(_heaps(chunks, most=_CHUNKS * (shares + 1)), key=lambda one: -one[0]):
         holds, number, mine = hands[0]
         mine += heap
@@ -118,7 +121,9 @@ class Giver:
         self._source, self._lister = source, lister
         self._probes = depth != "list"
         """If so, a listed key is work to be done; else the work was to list it."""
-        self._least = limits.give_spans * (limits.span_probes if self._probes else limits.page_keys)
+        self.span_keys = min(limits.span_probes, _DEEP * limits.probes_at_once) if self._probes else limits.page_keys
+        """Changes that one span holds at most. What has begun can't be given away, so where few are probed at once it is few."""
+        self._least = limits.give_spans * self.span_keys
         self._desk: list[Held] = []
         self._began = time.monotonic()
 

@@ -151,7 +151,6 @@ class Slice:
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
         limits, depth = self._tools.limits, self._depth
-        most = limits.page_keys if depth == "list" else limits.span_probes
         entries, left = piece.entries, piece.within
         if at.remembered.settles(entries, left):
             yield unchanged(entries, left)
@@ -164,7 +163,7 @@ class Slice:
             # If more is known of this interval than one span may hold, the span ends at the last row read.
             within = Range(left.lo, known.last) if full else left
             inside = bisect_right(entries.keys, known.last) if full else len(entries)
-            for merged in merge(entries[:inside], known, within=within, keep=self._keep, most=most):
+            for merged in merge(entries[:inside], known, within=within, keep=self._keep, most=at.giver.span_keys):
                 yield merged
             if not full:
                 return
