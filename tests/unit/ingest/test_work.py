@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.database import Database
 from config.errors import (
@@ -247,3 +248,27 @@ async def test_a_turn_that_was_fenced_leaves_everything_to_the_new_owner(here: H
     assert await here.turn() == "fenced"
     run, totals = await here.catalog.run(run_id)
     assert (run.state, totals.listed) == ("running", 0)
+
+
+async def test_a_run_that_somebody_cancels_is_let_go_of_within_a_heartbeat_and_is_no_error(here: Here) -> None:
+    run_id = await new_run(here.catalog, depth="head")
+    reached, let_go = asyncio.Event(), asyncio.Event()
+
+    async def head(_key: bytes, **_: object) -> None:
+        reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.set()
+
+    here.storage.held.head = head  # type: ignore[method-assign, assignment]  # never answers
+    quick = replace(here.worker, limits=LIMITS.model_copy(update={"heartbeat_s": 0.02}))
+    with capture_logs() as logs:
+        turn = asyncio.create_task(quick.work_next(stop=lambda: False))
+        await reached.wait()
+        assert (await here.catalog.cancel(run_id)).state == "cancelled"
+        async with asyncio.timeout(5):
+            assert await turn == "fenced"
+    assert let_go.is_set()
+    assert {one["log_level"] for one in logs} == {"info"}
+    assert (await here.catalog.run(run_id))[0].error_code == "Cancelled"
