@@ -7,7 +7,7 @@ is to come every few minutes or hours just goes on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -69,12 +69,21 @@ class Cron:
         return count
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC  # needs no database of zones
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found, no name at all, or a folder of names
-        near = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        zones = available_timezones()
+        near = get_close_matches(name, zones, n=1, cutoff=0.5)
+        hint = (
+            f"; did you mean {near[0]}?"
+            if near
+            else ""
+            if zones
+            else "; here are none: `pip install tzdata` brings them"
+        )
         raise ScheduleError(
             f"there is no time zone {name[:80]!a} on this machine; write one as UTC or Europe/Berlin{hint}"
         ) from None
