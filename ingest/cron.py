@@ -77,13 +77,9 @@ def _zone(name: str) -> tzinfo:
     except (KeyError, ValueError, OSError):  # not found, no name at all, or a folder of names
         zones = available_timezones()
         near = get_close_matches(name, zones, n=1, cutoff=0.5)
-        hint = (
-            f"; did you mean {near[0]}?"
-            if near
-            else ""
-            if zones
-            else "; here are none: `pip install tzdata` brings them"
-        )
+        hint = "" if zones else "; here are none: `pip install tzdata` brings them"
+        if near:
+            hint = f"; did you mean {near[0]}?"
         raise ScheduleError(
             f"there is no time zone {name[:80]!a} on this machine; write one as UTC or Europe/Berlin{hint}"
         ) from None
