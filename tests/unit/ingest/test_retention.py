@@ -333,6 +333,30 @@ async def _interrupted(bench: Bench, steps: list[Any]) -> None:
         await bench.revive()
 
 
+@pytest.mark.parametrize("chunks", range(1, 12))
+@pytest.mark.parametrize("again", [False, True], ids=["as it was", "as before"])
+async def test_wherever_forgetting_is_interrupted_nothing_is_believed_that_is_gone(
+    bench: Bench, chunks: int, *, again: bool
+) -> None:
+    """The bucket stays as the second of two runs saw it, or comes to look as the first one did, and the catalog does not."""
+    await bench.connect(removed=False)
+    bucket = a_bucket(8)
+    await ingest(bench.catalog, bucket, depth="list")
+    before = dict(bucket.objects)
+    for number in range(8):
+        bucket.put(b"k%03d" % number, etag="two")
+    await ingest(bench.catalog, bucket, depth="list")
+    await bench.revive(removed=True)
+    interrupted = _Counting(bench.database, _after(chunks, bench.revive))
+    with suppress(ConnectionRuleError):
+        await Retention(database=interrupted, workspace="main", limits=LIMITS).forget("c")
+    await bench.revive()
+    bucket.objects = before if again else bucket.objects
+    await ingest(bench.catalog, bucket, depth="list")
+    rows = await bench.catalog.find_assets(["c"])
+    assert {row["key"]: row["etag"] for row in rows} == {key: entry[1] for key, entry in bucket.objects.items()}
+
+
 def _after(chunks: int, then: Callable[[], Any]) -> Callable[[], Any]:
     left = chunks
 
