@@ -92,16 +92,7 @@ async def a_zygote() -> AsyncGenerator[Zygote]:
 def main() -> None:
     """Load, then fork on demand."""
     # everything that a worker imports, now or later
-    import asyncpg
-    import greenlet
-    import sqlalchemy.dialects.postgresql.asyncpg
-    import uvloop
 
-    import config.migrating
-    import config.postgres
-    import config.sqlite
-    import credentials.sts
-    import tests.chaos.tampering
     import worker.main  # noqa: F401 - as are those above
 
     _warm()
