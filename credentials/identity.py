@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from config.errors import CredentialError, IdentityError, SessionRefusedError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import Clock
 from credentials.session import Session
 from credentials.windows import doubling_s

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from config.errors import CredentialError, IdentityError, SessionRefusedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.assume import Sts
 from credentials.clock import Clock
 from credentials.events import Observe, SessionRefreshed, SessionServed, ignore

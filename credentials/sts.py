@@ -18,7 +18,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from config.errors import CredentialError, IdentityError, RoleDeniedError, SessionRefusedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.assume import Assumed, AssumeRole, Identity, Sts
 from credentials.session import Session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from config.errors import AccessDeniedError, AccessLostError, SourceError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Access
 from ingest.probe.head import ObjectSource
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.events import GateChanged, GateClass, Observe, ignore
 from ingest.pace import QUIET_S, Pace, Verdict
 

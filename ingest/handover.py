@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.handing import Gift
 from ingest.compare import Merged
 from ingest.job import Depth

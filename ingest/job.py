@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from config.errors import JobError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.filters import compile_glob
 
 Depth = Literal["list", "head"]

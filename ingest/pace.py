@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from config.settings import Limits
+from config.limits import Limits
 
 Verdict = Literal["ok", "throttled", "failed"]
 """`throttled`: 503 or 429. `failed`: another 5xx. `ok`: any other answer, a 404 too: the storage had the time to give it."""

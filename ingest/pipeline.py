@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from config.errors import ProtocolError, SourceUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.assets import Place, records_of
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.handing import Gift

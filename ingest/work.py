@@ -20,7 +20,7 @@ from config.errors import (
     LongshoreError,
     RunStoppedError,
 )
-from config.settings import Limits
+from config.limits import Limits
 from credentials.connection import Connection
 from credentials.session import Access
 from ingest.catalog.catalog import Catalog

@@ -12,7 +12,8 @@ import click
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
-from config.settings import Limits, Settings
+from config.limits import Limits
+from config.settings import Settings
 from console.cli import longshore
 from ingest.job import IngestJob
 from worker.telemetry import Telemetry

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from config.errors import LongshoreError, QueueUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import Clock
 from ingest.catalog.purging import Gone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from config.settings import Limits
+from config.limits import Limits
 
 
 class Monotonic(Protocol):

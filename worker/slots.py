@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.work import Outcome
 
 log = structlog.get_logger(__name__)

@@ -19,8 +19,9 @@ from typing import Final
 import structlog
 
 from config.errors import SettingsError
+from config.limits import Limits
 from config.logging import configure_logging
-from config.settings import Limits, Settings
+from config.settings import Settings
 from credentials.clock import SystemClock
 from worker.lifeline import Refusal, last_words
 from worker.restarts import Monotonic, Restarts

@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import Clock
 from worker.slots import Slots
 from worker.telemetry import Telemetry

@@ -18,8 +18,8 @@ from config.errors import (
     JobError,
     LongshoreError,
 )
+from config.limits import Limits
 from config.redaction import redact
-from config.settings import Limits
 from ingest.catalog.runs import Run
 from ingest.events import RunEnded
 from ingest.job import IngestJob

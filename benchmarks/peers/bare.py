@@ -8,7 +8,7 @@ import uvloop
 
 from benchmarks.peers.process import CLIENT_KEYS, REGION, Asked, run
 from benchmarks.shapes import SHAPES
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Session
 from ingest.gate import Gates
 from ingest.lister import Lister

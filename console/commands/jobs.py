@@ -11,7 +11,8 @@ from config.errors import JobError
 from console.show import as_json, exit_code, hints, run_lines, run_summary
 
 if TYPE_CHECKING:
-    from config.settings import Limits, Settings
+    from config.limits import Limits
+    from config.settings import Settings
     from console.progress import Tally
     from ingest.catalog.runs import Run
     from ingest.job import IngestJob

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database, alone
 from config.errors import FencedError, LongshoreError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import assets, claiming, endings, finding, handing, knowing, remembering, runs, shards, spans
 from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings

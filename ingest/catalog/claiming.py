@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from config.database import alone, db_now
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.meeting import Places
 from ingest.catalog.shards import Shard, idle_others, load, ms
 from ingest.catalog.tables import runs

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database, alone
 from config.errors import FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import endings, finding, marks, recounting, runs, shards
 from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run

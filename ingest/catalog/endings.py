@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from config.database import alone, db_now
 from config.errors import LongshoreError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import shards
 from ingest.catalog.runs import GOING, REFUTED, Run, get, keep_totals, totals
 from ingest.catalog.tables import runs as table

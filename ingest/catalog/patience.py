@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import Clock, SystemClock
 from ingest.events import CatalogAway, CatalogBack, Observe, ignore
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from config.database import alone, db_now
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.tables import assets, chores, runs, schedules, shards, spans
 
 _OVER = ("complete", "partial", "failed", "cancelled")

@@ -9,7 +9,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from config.database import Database
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import Clock, SystemClock
 from ingest.catalog import forgetting, purging
 from ingest.catalog.purging import Gone

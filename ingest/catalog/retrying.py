@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database
 from config.errors import RetryRefusedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import runs
 from ingest.catalog.assets import prefix_end
 from ingest.catalog.runs import Run

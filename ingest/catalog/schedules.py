@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database, alone, db_now
 from config.errors import LongshoreError, ScheduleError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import runs
 from ingest.catalog.runs import Run
 from ingest.catalog.tables import runs as run_table

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError, SessionExpiredError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Access
 from ingest.events import Observe, ignore
 from ingest.gate import Gates

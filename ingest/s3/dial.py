@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.transport import TransportError
 
 P = TypeVar("P", bound=asyncio.Protocol)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from config.errors import ProtocolError, RequestRefusedError, SourceError, SourceUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Access
 from ingest.events import Observe, RequestMade
 from ingest.gate import Gate, Gates, verdict

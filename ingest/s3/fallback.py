@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.dial import Dialer, unreachable
 from ingest.s3.transport import Code, Places, TransportError
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.dial import Dialer, LookUp, Permit, anywhere, ask_system
 from ingest.s3.fallback import AiohttpTransport
 from ingest.s3.lean import LeanTransport

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.transport import TransportError
 
 BLOCK_END = b"\r\n\r\n"

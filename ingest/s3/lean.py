@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.dial import Dialer
 from ingest.s3.http1 import Head, write_request
 from ingest.s3.outbox import Outbox

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from config.errors import ClockSkewError, SessionExpiredError, SourceError
-from config.settings import Limits
+from config.limits import Limits
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.http1 import BLOCK_END, Chunks, Head, may_begin, read_head
 from ingest.s3.outbox import Outbox
 from ingest.s3.transport import Code, TransportError

@@ -194,7 +194,7 @@ async def test_a_port_that_is_taken_is_told_at_the_start_even_if_it_is_not_the_f
 SCRIPT = """
 import sys
 from config.logging import configure_logging
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import SystemClock
 from worker.supervisor import Supervisor
 
@@ -240,7 +240,7 @@ async def test_a_process_that_does_not_end_is_killed_and_that_is_told(tmp_path: 
 
 HUNG = """
 import asyncio, signal, socket, sys, time
-from config.settings import Limits
+from config.limits import Limits
 from worker.lifeline import Lifeline
 
 async def main():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import RequestRefusedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client
 from ingest.s3.dial import Where

@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gates
 from ingest.model import Entry, Range
 from ingest.s3.client import Location, S3Client

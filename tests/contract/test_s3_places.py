@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from config.errors import AccessDeniedError, SourceUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Session
 from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from config.errors import IdentityError, RoleDeniedError, SessionRefusedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.clock import SystemClock
 from credentials.identity import OwnIdentity
 from credentials.policies import Grant, SessionPolicy

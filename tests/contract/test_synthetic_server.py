@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from benchmarks.objects import content, describe
 from benchmarks.running import Running, synthetic_server
 from benchmarks.shapes import SHAPES
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gates
 from ingest.model import Range
 from ingest.s3.address import Location

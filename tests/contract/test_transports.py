@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.http import open_http
 from ingest.s3.transport import Answer, Transport, TransportError
 from tests.fakes.s3_access import chosen

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from benchmarks.conduct import TokenBucket
-from config.settings import Limits
+from config.limits import Limits
 from ingest.events import Event, GateChanged
 from ingest.gate import Gate, verdict
 from tests.fakes.key_space import run_in_no_time

@@ -12,8 +12,8 @@ from tempfile import mkdtemp
 import sqlalchemy as sa
 
 from config.database import Database, open_database
+from config.limits import Limits
 from config.postgres import PostgresDatabase
-from config.settings import Limits
 from config.sqlite import SqliteDatabase, _open
 from credentials.session import Access
 from ingest.catalog.catalog import Catalog

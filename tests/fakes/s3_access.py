@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Session
 from ingest.events import Event, RequestMade
 from ingest.gate import Gates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Any
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.model import Page, Range
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import Bench

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import RoleDeniedError
+from config.limits import Limits
 from config.logging import configure_logging
-from config.settings import Limits
 from credentials.sts import AwsSts
 from tests.unit.credentials.sts_server import CANARY, granted, refused, request, serving
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import AliasChoices, SecretStr
 
 from config.errors import SettingsError
-from config.settings import Limits, Settings
+from config.limits import Limits
+from config.settings import Settings
 
 CANARY = "k1:CANARYcanaryCANARYcanary"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from console import local
 from console.local import Stop, work_here
 from ingest.catalog.patience import Patience

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config.errors import IdentityError, RoleDeniedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.events import Event, SessionServed
 from credentials.sessions import SessionCache
 from tests.fakes.clock import ManualClock

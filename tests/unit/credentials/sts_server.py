@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from config.settings import Limits
+from config.limits import Limits
 from credentials.sts import AssumeRole
 
 FAST = Limits(sts_attempts=1, sts_connect_s=1, sts_read_s=0.5, backoff_most_s=1)

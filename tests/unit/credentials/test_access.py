@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.errors import KeyRefusedError, UnknownConnectionError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.access import Accesses
 from credentials.identity import OwnIdentity
 from credentials.policies import Grant, SessionPolicy

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from config.errors import CredentialError, IdentityError, SessionRefusedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.identity import OwnIdentity
 from credentials.session import Session
 from credentials.sts import Identity

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from config.errors import RoleDeniedError, SessionRefusedError, StsUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.events import SessionRefreshed
 from credentials.policies import Grant, SessionPolicy
 from credentials.sessions import SessionSpec, session_name

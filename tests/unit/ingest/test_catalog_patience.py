@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from config.errors import CatalogUnavailableError, FencedError, UnknownRunError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.assets import Place
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.patience import Patience

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.database import Database
 from config.errors import AccessDeniedError, LongshoreError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import recounting
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from config.database import Database
 from config.errors import AccessDeniedError, FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Usage

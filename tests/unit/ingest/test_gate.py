@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gate, Gates, verdict
 from tests.fakes.limited_server import Crowd, Server, Watch, a_gate, loop_time, simulated
 

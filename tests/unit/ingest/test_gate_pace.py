@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gate, Gates
 from tests.fakes.limited_server import Crowd, Server, Watch, a_gate, loop_time, simulated
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import catalog as module
 from ingest.catalog.assets import Place
 from ingest.catalog.catalog import Catalog

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.errors import JobError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.job import IngestJob, PrefixSource
 
 

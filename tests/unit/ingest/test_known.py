@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from config.database import Database
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import assets
 from ingest.catalog.assets import Asset, Place, Records, records_of
 from ingest.catalog.knowing import known

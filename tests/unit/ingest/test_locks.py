@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from config.database import Database
 from config.errors import FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard, Usage

@@ -24,7 +24,7 @@ from config.errors import (
     SourceUnavailableError,
     UnknownConnectionError,
 )
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Usage

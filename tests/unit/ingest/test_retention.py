@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from config.database import Database, db_now
 from config.errors import ConnectionRuleError, UnknownConnectionError
-from config.settings import Limits
+from config.limits import Limits
 from credentials.tables import audit, connections
 from credentials.tombstones import Tombstones
 from ingest.catalog import purging

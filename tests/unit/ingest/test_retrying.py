@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.database import Database
 from config.errors import AccessDeniedError, RetryRefusedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.retrying import Failed, Retries, _fewer, chosen, ranges
 from ingest.catalog.runs import Run

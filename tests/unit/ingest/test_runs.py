@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import Database
 from config.errors import FencedError, JobConflictError, LongshoreError, RoleDeniedError, UnknownRunError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.assets import asset_id, prefix_end
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.shards import Usage

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Totals
 from ingest.catalog.spans import Span, left_after

@@ -18,7 +18,7 @@ from config.errors import (
     SourceUnavailableError,
     UnknownConnectionError,
 )
-from config.settings import Limits
+from config.limits import Limits
 from credentials.session import Access
 from ingest.catalog.catalog import Catalog
 from ingest.events import Event, Observe, RequestMade, RunEnded, SliceEnded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.dial import Dialer, Where
 from tests.fakes.clock import ManualClock
 

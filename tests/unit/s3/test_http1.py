@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.http1 import read_head, write_request
 from ingest.s3.transport import TransportError
 

@@ -15,7 +15,7 @@ from config.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.retry import Retry
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from ingest.s3.outbox import Outbox
 from ingest.s3.transport import TransportError
 from ingest.s3.wire import Wire

@@ -9,7 +9,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # it ships no types, and its stubs are one package more
 from pydantic import AliasChoices
 
-from config.settings import Limits, Settings
+from config.limits import Limits
+from config.settings import Settings
 from console.cli import longshore
 from worker.supervisor import metrics_ports
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.purging import Gone
 from tests.fakes.clock import ManualClock
 from tests.fakes.shifts import until

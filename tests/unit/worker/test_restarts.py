@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import Limits
+from config.limits import Limits
 from tests.fakes.clock import ManualClock
 from worker.restarts import Restarts
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from tests.fakes.shifts import FakeWorker, until
 from worker.slots import Slots
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from tests.fakes.clock import ManualClock
 from tests.fakes.shifts import FakeWorker, until
 from worker.slots import Slots

@@ -10,7 +10,7 @@ import pytest
 from arq.worker import Retry
 
 from config.errors import CatalogUnavailableError, JobConflictError, OutOfScopeError, UnknownConnectionError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.events import RunEnded
 from tests.fakes.shifts import FakeBell, FakeIntake, FakeWorker
 from worker import tasks
