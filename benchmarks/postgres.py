@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
@@ -24,6 +25,8 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
 
 import asyncpg
+
+from benchmarks.running import Running
 
 Version = Literal[16, 18]
 
@@ -232,3 +235,24 @@ def _processes() -> Iterator[tuple[int, int]]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             yield int(path.parent.name), int(path.read_text().rpartition(")")[2].split()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogServer(Running):
+    """A catalog on a server, empty for each tool anew."""
+
+    server: PostgresServer
+
+    def stats(self) -> dict[str, Any]:
+        return {"requests": {}, "first_s": 0.0, "last_s": 0.0, "server_cpu_s": 0.0}
+
+    def reset(self) -> None:
+        self.server.drop("catalog")
+        self.server.create("catalog")
+
+
+@contextlib.contextmanager
+def catalog_server() -> Iterator[CatalogServer]:
+    """On a PostgreSQL that waits for its disk."""
+    with PostgresServer(durable=True) as server:
+        yield CatalogServer(server.url("catalog"), "bucket-a", server)

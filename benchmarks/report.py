@@ -18,7 +18,8 @@ server, over the fewest that can do the work (a LIST for each 1,000 keys, at hea
 system time of the process per million objects; memory its highest resident size. `floor` asks for known pages with {STREAMS} streams
 and reads bytes without looking: what server and sockets cost, and what nobody here can beat. A slow peer may do a part of a
 work, and is compared by its rate. `bare` is our wire client with nothing around it (listing: the same lister, compare off), over its
-lean transport; `bare_aiohttp` the same over the fallback.
+lean transport; `bare_aiohttp` the same over the fallback. `spans` commits rows as a run does, to a PostgreSQL that waits for its disk;
+`copy_merge` is a plain script that brings the same rows by COPY and one merge each, and keeps no account of them.
 """
 
 
@@ -65,7 +66,7 @@ def _section(results: Sequence[Result]) -> list[str]:
 def _row(result: Result, ours: Result | None) -> tuple[str, ...]:
     name = f"**{result.tool}**" if result is ours else result.tool
     ratio = f"{ours.rate / result.rate:.2f}x" if ours else ""
-    requests = "" if result.tool == "floor" else f"{result.over_fewest:.2f}"
+    requests = "" if result.tool == "floor" or result.work.kind == "commit" else f"{result.over_fewest:.2f}"
     return (
         name,
         str(len(result.runs)),

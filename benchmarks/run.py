@@ -13,13 +13,15 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.fleet import measure_fleet
 from benchmarks.measure import ToolError, run_measured
 from benchmarks.peers.process import CLIENT_KEYS, REGION, Asked
-from benchmarks.peers.registry import BARE, FLOOR, OURS, PEERS, Tool, environment, version
+from benchmarks.peers.registry import FLOOR, LOCAL, OURS, PEERS, Tool, environment, version
+from benchmarks.postgres import catalog_server
 from benchmarks.report import page
 from benchmarks.results import Result, Run
 from benchmarks.running import Running, synthetic_server
@@ -42,9 +44,9 @@ class Bench:
         """Tools with their versions; None: not here, which is told and fails nothing."""
         work = self._work
         results = [Result(tool=tool.name, version=known or "", work=work) for tool, known in tools]
-        options = {"shape": work.shape, "keys": work.keys, "latency_ms": work.latency_ms, "limit": work.limit}
-        with synthetic_server(**options) as server:
-            self._warm(server)
+        with self._server() as server:
+            if work.kind != "commit":
+                self._warm(server)
             for turn in range(work.repeat):
                 for (tool, known), result in zip(tools, results, strict=True):
                     if known is None:
@@ -52,6 +54,12 @@ class Bench:
                     elif not result.missing and not (turn and result.seconds > _SLOW_S):
                         self._one(server, tool, result)
         return results
+
+    def _server(self) -> AbstractContextManager[Running]:
+        work = self._work
+        if work.kind == "commit":
+            return catalog_server()
+        return synthetic_server(shape=work.shape, keys=work.keys, latency_ms=work.latency_ms, limit=work.limit)
 
     def _warm(self, server: Running) -> None:
         """Render every page once, so that nobody pays for being the first; catch up with an unchanged bucket, if that is the work."""
@@ -107,7 +115,7 @@ class Bench:
             most=most,
             streams=STREAMS,
         )
-        python = Path(sys.executable) if tool in (OURS, *BARE, FLOOR) else self._python
+        python = Path(sys.executable) if tool in LOCAL else self._python
         printed = self._folder / "printed"
         server.reset()
         usage = run_measured(
@@ -129,7 +137,7 @@ def measure(
     chosen: Sequence[Work], *, python: Path, only: frozenset[str] | None = None, timeout_s: float = 1800.0
 ) -> list[Result]:
     """Run the works one after the other. `python`: where the peers are installed; `only`: names of the tools to run."""
-    everyone = {tool.name: (tool, version(tool, python)) for tool in (OURS, *BARE, FLOOR, *PEERS)}
+    everyone = {tool.name: (tool, version(tool, python)) for tool in (*LOCAL, *PEERS)}
     results: list[Result] = []
     for work in chosen:
         if work.fleet:
@@ -147,7 +155,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few keys and one run of each: does everything work?")
     parser.add_argument(
-        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,scale,fair,memory; everything if not said"
+        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,commit,scale,fair,memory; everything if not said"
     )
     parser.add_argument("--tools", default="", help="names, comma-separated; everyone if not said")
     parser.add_argument("--repeat", type=int, help="runs of each tool")

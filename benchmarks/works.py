@@ -17,7 +17,8 @@ class Work:
 
     name: str
     title: str
-    kind: Literal["list", "head"]
+    kind: Literal["list", "head", "commit"]
+    """What is done to the bucket; or, without one, rows that go into a catalog on PostgreSQL."""
     shape: str
     keys: int
     peers: tuple[str, ...] = ()
@@ -94,6 +95,15 @@ _WORKS: Final = (
         for shape in SHAPES
     ),
     Work(
+        name="commit",
+        title="commits of 4,000 rows on PostgreSQL",
+        kind="commit",
+        shape="hash",
+        keys=_MILLION,
+        peers=("spans", "copy_merge"),
+        ours=False,
+    ),
+    Work(
         name="scale",
         title="one run on one worker and on four, each held to 16 requests at once, 50 ms",
         kind="head",
@@ -121,7 +131,7 @@ def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
     """All of them. `quick`: one run each of 10,000 keys, or 2,000 at head depth; `keys` and `repeat` overrule."""
     found = list(_WORKS)
     if quick:
-        found = [replace(one, keys=10_000 if one.kind == "list" else 2_000, repeat=1) for one in found]
+        found = [replace(one, keys=2_000 if one.kind == "head" else 10_000, repeat=1) for one in found]
     if keys is not None:
         found = [replace(one, keys=keys) for one in found]
     if repeat is not None:

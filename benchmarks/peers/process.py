@@ -21,7 +21,7 @@ REGION = "us-east-1"
 class Asked:
     """The work of one process."""
 
-    work: Literal["list", "head"]
+    work: Literal["list", "head", "commit"]
     endpoint: str
     bucket: str
     shape: str
@@ -40,7 +40,7 @@ class Asked:
 def run(work: Callable[[Asked], int]) -> None:
     """Read the arguments, do the work, print how many objects it saw."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("work", choices=["list", "head"])
+    parser.add_argument("work", choices=["list", "head", "commit"])
     for name in ("endpoint", "bucket", "shape"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("keys", "most", "streams"):

@@ -22,7 +22,7 @@ class Tool:
     package: str
     """The distribution whose version is told."""
     works: frozenset[str]
-    """list, head."""
+    """list, head, commit."""
     command: Callable[[Asked, Path], list[str]]
     """For this work and this Python, in whose environment the tool is installed."""
     read: Callable[[Path], int]
@@ -109,6 +109,12 @@ BARE: Final = (
     _python("bare_aiohttp", "list", "head", package="longshore", whole=True),
 )
 FLOOR: Final = _python("floor", "list", "head", package="uvloop")
+COMMITS: Final = (
+    _python("spans", "commit", package="longshore", whole=True),
+    _python("copy_merge", "commit", package="asyncpg", whole=True),
+)
+LOCAL: Final = (OURS, *BARE, FLOOR, *COMMITS)
+"""They run where we are installed."""
 PEERS: Final = (
     _python("aiobotocore", "list", "head", head=10_000),
     _python("boto3", "list", "head", head=10_000),
@@ -124,7 +130,7 @@ _VERSION: Final = "import importlib.metadata as m, sys; print(m.version(sys.argv
 
 def version(tool: Tool, python: Path) -> str | None:
     """Its version; None if it is not here."""
-    where = Path(sys.executable) if tool in (OURS, *BARE, FLOOR) else python
+    where = Path(sys.executable) if tool in LOCAL else python
     asked = subprocess.run([where, "-c", _VERSION, tool.package], capture_output=True, text=True, check=False)
     return asked.stdout.strip() or None if asked.returncode == 0 else None
 
