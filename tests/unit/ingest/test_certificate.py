@@ -200,7 +200,7 @@ async def test_it_fails_and_nothing_is_removed_once_anything_is_not_as_it_was(
     assert not run.certificate["holds"]
     assert check in {"", *(problem["check"] for problem in run.certificate["problems"])}
     assert "expected" in str(run.error)
-    assert "s3://bucket-a/" in str(run.error)
+    assert check == "spans" or "s3://bucket-a/" in str(run.error)
     assert await states(catalog) == before
     assert (await catalog.run(run_id))[1].removed == 0
     assert await catalog.claim(owner="another") is None
