@@ -153,7 +153,7 @@ async def _decide(scene: Scene) -> None:
             if run_id in asked:
                 continue
             asked.add(run_id)
-            answer = catalog.confirm if decision == "confirmed" else getattr(catalog, "reject", catalog.cancel)
+            answer = catalog.closings.confirm if decision == "confirmed" else catalog.closings.reject
             scene.faults[decision] += 1
             try:
                 await scene.patiently(lambda answer=answer, run_id=run_id: answer(run_id))
