@@ -42,6 +42,7 @@ class Work:
 _EVERYONE: Final = ("floor", "aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
 _MILLION: Final = 1_000_000
 _HEADS: Final = 100_000
+_FAIR: Final[tuple[tuple[str, Literal["list", "head"]], ...]] = (("fair", "list"), ("fair-head", "head"))
 _WORKS: Final = (
     Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=_MILLION, peers=_EVERYONE),
     Work(
@@ -113,15 +114,18 @@ _WORKS: Final = (
         repeat=1,
         fleet=True,
     ),
-    Work(
-        name="fair",
-        title="ten runs of 1,000 keys, alone and beside one of a million, two workers, head depth, 20 ms",
-        kind="head",
-        shape="flat",
-        keys=_MILLION,
-        latency_ms=20,
-        repeat=1,
-        fleet=True,
+    *(
+        Work(
+            name=name,
+            title=f"ten runs of 1,000 keys, alone and beside one of a million, two workers, {kind} depth, 20 ms",
+            kind=kind,
+            shape="flat",
+            keys=_MILLION,
+            latency_ms=20,
+            repeat=1,
+            fleet=True,
+        )
+        for name, kind in _FAIR
     ),
     Work(name="memory", title="memory, list depth", kind="list", shape="hash", keys=10 * _MILLION, repeat=1),
 )
