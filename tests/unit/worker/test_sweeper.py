@@ -114,3 +114,19 @@ async def test_silence_is_measured_from_the_last_answer() -> None:
     bench.worker.sweep_trouble = [CatalogUnavailableError()]
     await bench.sweeper.tick()
     assert bench.sweeper.quiet_s == 40
+
+
+async def test_a_process_with_nothing_to_do_looks_all_the_same() -> None:
+    """So it says again that it is idle; one that works does not ask for what is not there."""
+    bench = Bench(FakeWorker(shards=1))
+    bench.worker.shards = 0
+    await bench.sweeper.tick()
+    assert bench.slots.busy == 1
+    await until(lambda: not bench.slots.busy)
+    bench.worker.shards = 1
+    bench.slots.wake()
+    await until(lambda: bench.worker.working == 1)
+    await bench.sweeper.tick()
+    assert bench.slots.busy == 1
+    bench.worker.release()
+    await bench.slots.drain(5)

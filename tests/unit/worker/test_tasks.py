@@ -215,3 +215,14 @@ async def test_a_ring_fills_one_slot_whatever_it_carries() -> None:
     assert [await tasks.work(bench.ctx(str(n)), "odd", ctx="odder") for n in range(3)] == [1, 1, 0]
     bench.worker.release()
     await bench.slots.drain(5)
+
+
+async def test_a_ring_for_the_idle_is_passed_on_by_whoever_is_at_work_and_not_for_ever() -> None:
+    bench = Bench()
+    bench.worker.shards = 5
+    assert await tasks.work(bench.ctx("a"), idle=True) == 1
+    with pytest.raises(Retry):
+        await tasks.work(bench.ctx("b") | {"job_try": 3}, idle=True)
+    assert await tasks.work(bench.ctx("b") | {"job_try": 99}, idle=True) == 1
+    bench.worker.release()
+    await bench.slots.drain(5)
