@@ -155,7 +155,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few keys and one run of each: does everything work?")
     parser.add_argument(
-        "--work", default="", help="list,latency,head,wire,rerun,limit,shape,commit,scale,fair,memory; everything if not said"
+        "--work",
+        default="",
+        help="list,latency,head,wire,rerun,limit,shape,commit,scale,fair,memory; everything if not said",
     )
     parser.add_argument("--tools", default="", help="names, comma-separated; everyone if not said")
     parser.add_argument("--repeat", type=int, help="runs of each tool")

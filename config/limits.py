@@ -146,6 +146,7 @@ class Limits(BaseModel):
     sts_read_s: float = Field(5.0, gt=0, description="time for STS to answer")
     sts_negative_s: float = Field(5.0, gt=0, description="a refusal is remembered this long, doubling")
     sts_negative_most_s: float = Field(60.0, gt=0, description="... up to this")
+    sts_clients: int = Field(64, ge=1, description="regions whose client for STS is kept; others get one for each call")
     sessions: int = Field(2_000, ge=1, description="sessions kept in one process")
 
     # jobs

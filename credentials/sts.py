@@ -65,7 +65,7 @@ _NO_KEYS = (
 class AwsSts:
     """STS through its regional endpoints, signed by our own identity from AWS's default credential chain.
 
-    One client per region is made at first use and kept until `aclose`. `endpoint` replaces all of them.
+    One client per region is made at first use and kept until `aclose`, as far as `sts_clients` go. `endpoint` replaces all of them.
     """
 
     def __init__(self, *, region: str, endpoint: str | None = None, limits: Limits) -> None:
@@ -105,7 +105,8 @@ class AwsSts:
     async def identity(self) -> Identity:
         """Who we are. Raises IdentityError or StsUnavailableError."""
         async with self._asking("to tell who we are", hide=()):
-            answer = await (await self._client(self._region)).get_caller_identity()
+            async with self._client(self._region) as client:
+                answer = await client.get_caller_identity()
             return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
 
     async def own_session(self, *, fresh: bool = False) -> Session:
@@ -139,23 +140,31 @@ class AwsSts:
             "SourceIdentity": request.source_identity,
         }
         async with self._asking(f"for a session of {request.role_arn}", hide=(request.external_id,)):
-            client = await self._client(request.region)
-            answer = await client.assume_role(
-                RoleArn=request.role_arn,
-                RoleSessionName=request.session_name,
-                DurationSeconds=duration_s,
-                **{name: value for name, value in optional.items() if value is not None},
-            )
+            async with self._client(request.region) as client:
+                answer = await client.assume_role(
+                    RoleArn=request.role_arn,
+                    RoleSessionName=request.session_name,
+                    DurationSeconds=duration_s,
+                    **{name: value for name, value in optional.items() if value is not None},
+                )
             return _read(answer)
 
-    async def _client(self, region: str) -> Any:
+    @asynccontextmanager
+    async def _client(self, region: str) -> AsyncIterator[Any]:
+        """One that is kept; for more regions than `sts_clients`, one that is closed after the call."""
         async with self._making:
-            if region not in self._clients:
-                made = self._signing.create_client(
-                    "sts", region_name=region, endpoint_url=self._endpoint, config=_config(self._limits)
-                )
-                self._clients[region] = await self._open.enter_async_context(made)
-            return self._clients[region]
+            if region not in self._clients and len(self._clients) < self._limits.sts_clients:
+                self._clients[region] = await self._open.enter_async_context(self._made(region))
+        if region in self._clients:
+            yield self._clients[region]
+            return
+        async with self._made(region) as client:
+            yield client
+
+    def _made(self, region: str) -> Any:
+        return self._signing.create_client(
+            "sts", region_name=region, endpoint_url=self._endpoint, config=_config(self._limits)
+        )
 
     @asynccontextmanager
     async def _asking(self, what: str, *, hide: tuple[str | None, ...]) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ import uvloop
 from benchmarks.peers.process import Asked, run
 from benchmarks.peers.rows import PAGES, pages
 from config.database import open_database
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.assets import Place, Records
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.shards import Usage

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import os
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 
@@ -169,6 +172,48 @@ def test_after_a_connection_is_removed_its_records_stay(customer: Customer, shel
     assert shell.longshore("ingest", "s3://acme", "--connection", "acme").code == 1
     assert shell.ok("assets", "--connection", "acme", "--json").lines == before
     assert len(before) == 4
+
+
+def test_a_removed_connections_records_go_on_request_and_not_before(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", OBJECTS)
+    customer.role("ext-1")
+    shell.add_role()
+    shell.ok("ingest", "s3://acme", "--connection", "acme")
+    early = shell.longshore("purge", "--connection", "acme", "--yes")
+    assert early.code == 1
+    assert "connections remove acme" in early.err
+    said = shell.ok("connections", "remove", "acme", "--yes", "acme").out
+    assert "longshore purge --connection acme" in said
+    unasked = shell.longshore("purge", "--connection", "acme")
+    assert (unasked.code, "--yes" in unasked.err) == (2, True)
+    counts = shell.ok("purge", "--connection", "acme", "--dry-run", "--json").json
+    assert counts == {"connection": "acme", "spans": 1, "assets": 4, "runs": 1, "dry_run": True}
+    assert len(shell.ok("assets", "--connection", "acme", "--json").lines) == 4
+    assert shell.ok("purge", "--connection", "acme", "--yes", "--json").json == counts | {"dry_run": False}
+    assert shell.ok("assets", "--connection", "acme", "--json").lines == []
+    assert shell.ok("runs", "--json").lines == []
+    assert "0 asset records" in shell.ok("purge", "--connection", "acme", "--yes").out
+    assert "none was removed" in shell.longshore("purge", "--connection", "other").err
+    with contextlib.closing(sqlite3.connect(shell.catalog)) as catalog:
+        lines = catalog.execute(
+            "SELECT action, detail FROM audit WHERE object = 'connection:acme' ORDER BY id"
+        ).fetchall()
+    assert [action for action, _ in lines] == ["created", "removed", "purge", "purged"]
+    assert json.loads(lines[-1][1])["assets"] == 4
+    shell.add_role()
+    assert shell.ok("ingest", "s3://acme", "--connection", "acme", "--json").json["added"] == 4
+
+
+def test_a_purge_deletes_what_was_kept_for_long_enough(customer: Customer, shell: Shell) -> None:
+    customer.bucket("acme", OBJECTS)
+    shell.ok("ingest", "s3://acme")
+    assert shell.ok("purge", "--json").json == {"spans": 0, "assets": 0, "runs": 0, "dry_run": False}
+    shell.environment["LONGSHORE_LIMITS__KEEP_RUNS_DAYS"] = "0.00000001"
+    assert "would delete 0 asset records, 1 runs and 1 spans" in shell.ok("purge", "--dry-run").out
+    assert "deleted 0 asset records, 1 runs and 1 spans" in shell.ok("purge").out
+    assert shell.longshore("runs", "show").code == 1
+    assert len(shell.ok("assets", "--json").lines) == 4
+    assert shell.longshore("purge", "--yes").code == 2
 
 
 @pytest.mark.acceptance("IN-06")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from config.database import Database, open_database
 from config.errors import FencedError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog import catalog as catalog_module
 from ingest.catalog.assets import Asset, Place, records_of
 from ingest.catalog.catalog import Catalog

@@ -272,3 +272,18 @@ async def test_a_client_outlives_the_keys_it_was_made_with(monkeypatch: pytest.M
             await sts.assume(request())
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAROTATED")
         assert isinstance(await sts.assume(request()), Assumed)
+
+
+async def test_clients_are_kept_for_so_many_regions_and_the_rest_get_one_for_each_call() -> None:
+    few = FAST.model_copy(update={"sts_clients": 2})
+    async with (
+        serving(lambda _: granted()) as (url, asked),
+        AwsSts(region="us-east-1", endpoint=url, limits=few) as sts,
+    ):
+        for _ in range(2):
+            for number in range(1, 5):
+                await sts.assume(request(region=f"eu-west-{number}"))
+        assert list(sts._clients) == ["eu-west-1", "eu-west-2"]
+    assert [sent["authorization"].split("/")[2] for sent in asked] == [
+        f"eu-west-{number}" for number in range(1, 5)
+    ] * 2

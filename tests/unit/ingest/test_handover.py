@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.database import Database
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.compare import Merged
 from ingest.events import Event, ShardsHandedOver

@@ -25,7 +25,9 @@ from ingest.events import Event, Observe, RequestMade, RunEnded, SliceEnded
 from ingest.work import Worker
 from tests.fakes.access import FakeAccess
 from tests.fakes.bucket import FakeBucket
+from tests.fakes.database import FlakyDatabase
 from tests.fakes.running import a_catalog, expire_leases, new_run
+from tests.fakes.shifts import until
 
 LIMITS = Limits(failures_before_rest=3, heartbeat_s=60, lease_s=600)
 
@@ -272,3 +274,77 @@ async def test_a_run_that_somebody_cancels_is_let_go_of_within_a_heartbeat_and_i
     assert let_go.is_set()
     assert {one["log_level"] for one in logs} == {"info"}
     assert (await here.catalog.run(run_id))[0].error_code == "Cancelled"
+
+
+async def _away(here: Here, flaky: FlakyDatabase, limits: Limits) -> Worker:
+    """A worker of the same catalog whose database fails on command."""
+    catalog = Catalog(database=flaky, workspace="main", limits=limits)
+    return Worker(
+        owner="w",
+        catalog=catalog,
+        storage=here.storage,  # type: ignore[arg-type]  # its connection is a fake one
+        limits=limits,
+        observe=here.told.append,
+    )
+
+
+async def test_an_outage_of_the_catalog_is_no_failure_of_the_shard_and_the_turn_goes_on(here: Here) -> None:
+    run_id = await new_run(here.catalog)
+    flaky = FlakyDatabase(here.database)
+    worker = await _away(here, flaky, LIMITS.model_copy(update={"catalog_pause_most_s": 0.01}))
+
+    async def access(_connection: object, **_: object) -> Access:
+        flaky.away = "connection refused"
+        return FakeAccess()
+
+    here.storage.access = access  # type: ignore[method-assign, assignment]  # and then the catalog goes away
+    turn = asyncio.create_task(worker.work_next(stop=lambda: False))
+    await until(lambda: worker.catalog.patience.waiting > 0)
+    flaky.away = None
+    assert await turn == "done"
+    assert (await here.catalog.run(run_id))[0].state == "complete"
+
+
+@pytest.mark.parametrize("how", ["told", "cancelled"])
+async def test_a_worker_that_stops_while_the_catalog_is_away_ends_and_the_shard_is_none_the_worse(
+    here: Here, how: str
+) -> None:
+    await new_run(here.catalog)
+    flaky = FlakyDatabase(here.database)
+    worker = await _away(here, flaky, LIMITS)
+
+    async def access(_connection: object, **_: object) -> Access:
+        flaky.away = "connection refused"
+        return FakeAccess()
+
+    here.storage.access = access  # type: ignore[method-assign, assignment]  # and then the catalog goes away
+    turn = asyncio.create_task(worker.work_next(stop=lambda: False))
+    await until(lambda: worker.catalog.patience.waiting > 0)
+    if how == "told":
+        worker.catalog.patience.end()
+        assert await turn == "resting"
+    else:
+        turn.cancel()
+        await asyncio.wait({turn}, timeout=5)
+        assert turn.cancelled()
+    failures = await here.database.read(lambda tx: tx.exec_driver_sql("SELECT failures FROM shards").scalar_one())
+    assert failures == 0
+
+
+async def test_a_catalog_that_never_answers_is_not_waited_for_by_a_turn_that_was_cancelled(here: Here) -> None:
+    await new_run(here.catalog)
+    limits = LIMITS.model_copy(update={"catalog_goodbye_s": 0.01})
+    worker = await _away(here, FlakyDatabase(here.database), limits)
+    reached = asyncio.Event()
+
+    async def never(*_: object, **__: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    here.storage.access = never  # type: ignore[method-assign, assignment]  # hangs
+    worker.catalog.give_back = never  # type: ignore[method-assign]  # hangs, too
+    turn = asyncio.create_task(worker.work_next(stop=lambda: False))
+    await reached.wait()
+    turn.cancel()
+    await asyncio.wait({turn}, timeout=5)
+    assert turn.cancelled()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from config.errors import SourceUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.gate import Gates
 from ingest.s3.client import Location, S3Client
 from ingest.s3.transport import Answer, Places, TransportError

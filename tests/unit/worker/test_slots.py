@@ -97,3 +97,10 @@ async def test_trouble_empties_a_slot_that_can_be_filled_again(trouble: Exceptio
 
 async def test_draining_what_is_empty_takes_no_time() -> None:
     assert await slots_of(FakeWorker()).drain(0)
+
+
+async def test_a_stop_is_told_to_whoever_waits_for_the_catalog() -> None:
+    told: list[str] = []
+    slots = Slots(worker=FakeWorker(), limits=Limits(), stopped=lambda: told.append("stopped"))
+    slots.stop()
+    assert told == ["stopped"]
