@@ -24,6 +24,7 @@ _CONNECTIONS: Final = 8
 """Of one process, to work with at the same time."""
 _CONNECT_S: Final = 10.0
 _STATEMENT_S: Final = 60.0
+_GOODBYE_S: Final = 5.0
 _ATTEMPTS: Final = 10
 _CUT_OFF: Final = 2
 """How many times a transaction whose connection was lost is begun again: a server that restarts, or one that takes over."""
@@ -68,7 +69,9 @@ class PostgresDatabase:
 
     async def aclose(self) -> None:
         while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            _, late = await asyncio.wait(self._under_way, timeout=_GOODBYE_S)
+            for task in late:  # a server that does not answer must not hold up a process that ends
+                task.cancel()
         await self._engine.dispose()
 
     async def _whole(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:

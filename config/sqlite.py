@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a transaction waits for another process's; several worker processes share one SQLite file."""
+_BUSY_PIECE_MS = 500
+"""... in pieces of so much, between which it sees whether anybody still waits for it: SQLite can't be interrupted meanwhile."""
 _MIGRATION_MS = 600_000
 _READERS = 4
 _WRITER_KIB, _READER_KIB = 16 * 1024, 2 * 1024
@@ -63,14 +66,19 @@ class SqliteDatabase:
         return await self._run(self._read_threads, self._reader, work)
 
     async def _run(self, threads: ThreadPoolExecutor, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+        abandoned = threading.Event()
+
         def whole() -> T:
-            with engine.begin() as connection:
+            with engine.execution_options(abandoned=abandoned).begin() as connection:
                 return work(connection)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, whole)
         except DBAPIError as error:
             raise _translated(error) from error
+        except asyncio.CancelledError:
+            abandoned.set()  # if it has not begun, it need not
+            raise
 
     async def aclose(self) -> None:
         def close() -> None:
@@ -91,8 +99,8 @@ def _open(url: str) -> SqliteDatabase:
         )
     _make_private(path)
     writer, reader = (
-        _engine(path, begin="BEGIN IMMEDIATE", size=1, cache_kib=_WRITER_KIB),
-        _engine(path, begin="BEGIN", size=_READERS, cache_kib=_READER_KIB),
+        _engine(path, begin="BEGIN IMMEDIATE", size=1, cache_kib=_WRITER_KIB, busy_ms=_BUSY_PIECE_MS),
+        _engine(path, begin="BEGIN", size=_READERS, cache_kib=_READER_KIB, busy_ms=BUSY_TIMEOUT_MS),
     )
     try:
         _migrate(writer, reader)
@@ -146,7 +154,7 @@ def _sqlite_path(url: str) -> Path:
     return Path(parsed.database)
 
 
-def _engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
+def _engine(path: Path, *, begin: str, size: int, cache_kib: int, busy_ms: int) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         pool_size=size,
@@ -163,7 +171,7 @@ def _engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
             connection.close()  # the pool has not taken it over yet
             raise
         for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            f"busy_timeout = {busy_ms}",
             # A power cut may undo the last commits, rows and ranges alike, and never half of one: the work is repeated.
             "synchronous = NORMAL",
             "foreign_keys = ON",
@@ -175,7 +183,17 @@ def _engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+        abandoned = connection.get_execution_options().get("abandoned")
+        until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while abandoned is not None and not abandoned.is_set() and time.monotonic() < until:
+            try:
+                connection.connection.cursor().execute(begin)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    break
+            else:
+                return
+        connection.exec_driver_sql(begin)  # without patience; and whatever is wrong with it is told as of any statement
 
     return engine
 
@@ -205,7 +223,7 @@ def _migrate(writer: sa.Engine, reader: sa.Engine) -> None:
     _be_patient(writer, _MIGRATION_MS)  # others may be at it, and a large catalog takes minutes
     with writer.begin() as connection:  # BEGIN IMMEDIATE: of several that start together one migrates, the others wait
         upgrade(connection, MIGRATIONS)
-    _be_patient(writer, BUSY_TIMEOUT_MS)
+    _be_patient(writer, _BUSY_PIECE_MS)
 
 
 def _be_patient(engine: sa.Engine, milliseconds: int) -> None:

@@ -77,7 +77,7 @@ def test_a_run_that_waits_for_the_disk_ends_when_told_to_and_goes_on_with_the_ne
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         done = shell.wait(process)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
     assert done.code == 1
     customer.tell("clear")
     shell.environment["LONGSHORE_LIMITS__LEASE_S"] = "6"

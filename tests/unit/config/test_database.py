@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,32 @@ async def test_a_full_disk_can_be_waited_for(tmp_path: Path) -> None:
     async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
         with pytest.raises(CatalogUnavailableError, match="full"):
             await database.transaction(fill)
+
+
+async def test_nobody_waits_for_a_lock_on_behalf_of_a_caller_who_has_gone(tmp_path: Path) -> None:
+    """Else a process that is told to stop would sit out the whole time-out of each transaction that it had asked for."""
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        with closing(sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            asked = [asyncio.create_task(database.transaction(lambda _tx: None)) for _ in range(3)]
+            done, _ = await asyncio.wait(asked, timeout=1.2)
+            assert not done
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            began = time.monotonic()
+            await database.aclose()
+            assert time.monotonic() - began < 5
+
+
+async def test_whoever_meets_a_lock_waits_for_it(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/catalog.db") as database:
+        with closing(sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            asked = asyncio.create_task(database.transaction(lambda _tx: "done"))
+            await asyncio.wait({asked}, timeout=1.2)
+            other.execute("COMMIT")
+            assert await asked == "done"
 
 
 async def test_the_clock_is_the_databases_own_in_milliseconds(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from config import sqlite
 from config.errors import CatalogUnavailableError, FencedError, UnknownRunError
 from config.limits import Limits
 from ingest.catalog.assets import Place
@@ -244,7 +245,9 @@ async def test_in_normal_times_silence_costs_the_shard_at_once(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("which", ["max_page_count", "locked"])
-async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(tmp_path: Path, which: str) -> None:
+async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(
+    tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real file that may not grow, or that another process has locked, in the midst of a run."""
     limits = Limits(page_keys=4, span_probes=4, heartbeat_s=0.5, lease_s=2, catalog_pause_most_s=0.1)
     bucket = FakeBucket(page_keys=4)
@@ -262,7 +265,7 @@ async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(tmp_path: Path
             while not await database.read(lambda tx: tx.execute(count).scalar_one()):
                 pass
         if which == "locked":
-            await database.transaction(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout = 50"))
+            monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 10)
             with closing(
                 sqlite3.connect(tmp_path / "catalog.db", isolation_level=None, check_same_thread=False)
             ) as other:
