@@ -160,6 +160,7 @@ class Scene:
 @contextlib.asynccontextmanager
 async def a_scene(plan: Plan, stand: Stand, folder: Path, *, tamper: str) -> AsyncGenerator[Scene]:
     """A bucket, a connection to it, an empty catalog; no worker yet."""
+    await stand.forget()
     async with FakeS3() as s3:
         s3.max_skew_s = 900.0
         s3.sts.add_role(ROLE, external_id=EXTERNAL_ID)

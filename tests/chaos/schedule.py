@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,9 @@ async def _ordered(scene: Scene, order: Order, number: int) -> None:
     await (_through_catalog if order.way == "catalog" else _through_queue)(scene, _job(order), job_id)
     if order.cancel_after is not None:
         await asyncio.sleep(order.cancel_after)
-        run_id = (await scene.rows("SELECT id FROM runs WHERE job_id = :job_id", job_id=job_id))[0][0]
-        scene.faults["cancel"] += 1
-        await scene.patiently(lambda: scene.service.catalog.cancel(run_id))
+        for row in await scene.rows("SELECT id FROM runs WHERE job_id = :job_id", job_id=job_id):
+            scene.faults["cancel"] += 1
+            await scene.patiently(partial(scene.service.catalog.cancel, row.id))
 
 
 def _job(order: Order) -> dict[str, Any]:
@@ -134,9 +135,13 @@ async def _through_catalog(scene: Scene, job: dict[str, Any], job_id: str) -> No
 
 async def _through_queue(scene: Scene, job: dict[str, Any], job_id: str) -> None:
     """As a producer that wants to be sure."""
+    deadline = time.monotonic() + QUIET_S
     while not await scene.rows("SELECT 1 FROM runs WHERE job_id = :job_id", job_id=job_id):
         with contextlib.suppress(QueueUnavailableError):
             await scene.bell.enqueue(job, job_id=job_id)
+        if time.monotonic() > deadline:
+            scene.problem("stuck", f"job {job_id} is no run within {QUIET_S:g} s, however often it was put on the queue")
+            return
         await asyncio.sleep(0.3)
 
 
@@ -156,7 +161,7 @@ async def _decide(scene: Scene) -> None:
             answer = catalog.closings.confirm if decision == "confirmed" else catalog.closings.reject
             scene.faults[decision] += 1
             try:
-                await scene.patiently(lambda answer=answer, run_id=run_id: answer(run_id))
+                await scene.patiently(partial(answer, run_id))
             except LongshoreError:  # a later run has judged anew
                 continue
         await asyncio.sleep(_LOOK_S)

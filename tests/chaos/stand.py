@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redis.asyncio import Redis
+
 from benchmarks.postgres import PASSWORD, PostgresServer
 from config.database import open_database
 from tests.chaos.plan import Kind
@@ -43,6 +45,11 @@ class Stand:
         server = await self._server()
         await asyncio.to_thread(server.drop, name)
         return await asyncio.to_thread(server.create, name, template=_TEMPLATE)
+
+    async def forget(self) -> None:
+        """Empty the queue: arq remembers a job's ID for a minute, and schedules use the same ones."""
+        async with contextlib.aclosing(Redis.from_url(self.valkey.url)) as redis:
+            await redis.flushall()
 
     async def drop(self, kind: Kind, seed: int) -> None:
         if kind == "postgres":
