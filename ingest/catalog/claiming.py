@@ -190,8 +190,11 @@ def expire(tx: sa.Connection, *, lease_s: float) -> None:
     alone(tx)
     late = sa.update(table).where(table.c.state == "leased", table.c.lease_until < db_now())
     if tx.dialect.name == "postgresql":  # nobody could renew while the server was down
-        started = sa.cast(sa.extract("epoch", sa.func.pg_postmaster_start_time()) * 1000, sa.BigInteger)
-        late = late.where(db_now() > started + ms(lease_s))
+        late = late.where(db_now() > _server_started() + ms(lease_s))
     tx.execute(
         late.values(state="ready", owner=None, lease_until=None, epoch=table.c.epoch + 1, failures=table.c.failures + 1)
     )
+
+
+def _server_started() -> sa.ColumnElement[int]:
+    return sa.cast(sa.extract("epoch", sa.func.pg_postmaster_start_time()) * 1000, sa.BigInteger)

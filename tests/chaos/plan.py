@@ -112,7 +112,9 @@ def draw(seed: int, catalog: Kind) -> Plan:
     keys = round(10 ** rng.uniform(2.0, 2.9 if depth == "head" else 3.3))
     orders, limits = _orders(rng, prefixes, depth), _limits(rng)
     acts = sorted((_act(rng, catalog) for _ in range(rng.randint(3, 8))), key=lambda act: act.at)
-    limits["page_keys"] = min(limits["page_keys"], max(1, keys // 15))  # some pages, else all is over before anything goes wrong
+    limits["page_keys"] = min(
+        limits["page_keys"], max(1, keys // 15)
+    )  # some pages, else all is over before anything goes wrong
     busy_s = rng.uniform(1.0, 3.0)
     return Plan(
         seed=seed,

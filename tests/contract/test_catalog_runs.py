@@ -24,7 +24,7 @@ from ingest.compare import Merged
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.postgres_wire import Loss, wire
-from tests.fakes.running import a_catalog, a_slice, claimed, expire_leases, new_run
+from tests.fakes.running import a_catalog, a_slice, claimed, closed, expire_leases, new_run
 from tests.postgres import Kind, catalog_url
 
 LIMITS = Limits(page_keys=7, span_probes=5, heartbeat_s=60, lease_s=600)
@@ -88,7 +88,7 @@ async def ingest(catalog: Catalog, bucket: FakeBucket, **job: object) -> Counter
     run_id = await new_run(catalog, **job)
     shard, run = await claimed(catalog, run_id=run_id)
     await a_slice(catalog, shard, run, bucket, LIMITS).work()
-    await catalog.finish(run_id)
+    await closed(catalog, run_id)
     return Counter((await catalog.run(run_id))[1].outcomes) + Counter()
 
 

@@ -131,3 +131,10 @@ class FakeBell:
     async def ring(self, times: int = 1) -> bool:
         self.rings += times if self.heard else 0
         return self.heard
+
+
+class NoSchedules:
+    """Nothing is ever due."""
+
+    async def fire(self) -> int:
+        return 0

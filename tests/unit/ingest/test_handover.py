@@ -24,7 +24,7 @@ from ingest.lister import Lister, Piece
 from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
 from ingest.shelf import Shelf
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.running import a_catalog, a_slice, new_run
+from tests.fakes.running import a_catalog, a_slice, closed, new_run
 from tests.unit.ingest.test_handing import flags, tiles
 from tests.unit.ingest.test_lister import Shelf as FakeServer
 
@@ -239,8 +239,7 @@ async def test_slices_share_a_run_and_see_every_key_once(here: tuple[Catalog, Da
             shards += 1
     assert shards >= idle
     assert sum(event.shards for event in told if isinstance(event, ShardsHandedOver)) == shards
-    ended = await catalog.finish(run_id)
-    assert ended is not None
+    ended = await closed(catalog, run_id)
     assert (ended.state, (await catalog.run(run_id))[1].listed) == ("complete", 2000)
     assert len(await catalog.find_assets(["c"], limit=3000)) == 2000
     found = await tiles(database)

@@ -175,6 +175,8 @@ async def _follow(bench: Bench, steps: list[Any]) -> None:
 async def test_spans_go_by_the_age_of_their_run_and_its_totals_must_be_kept(bench: Bench) -> None:
     bucket = a_bucket()
     first, second = [await ingest(bench.catalog, bucket, depth="list") for _ in range(2)]
+    for run_id in (first, second):
+        await bench.set(run_id, totals=None)
     await bench.days_pass(11)
     assert await bench.retention.purge(["c"]) == (Gone(), False)
     await bench.totals_kept()

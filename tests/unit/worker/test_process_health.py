@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from config.errors import CatalogUnavailableError
-from config.settings import Limits
+from config.limits import Limits
 from ingest.catalog.patience import Patience
 from tests.fakes.clock import ManualClock
-from tests.fakes.shifts import FakeWorker
+from tests.fakes.shifts import FakeBell, FakeWorker, NoSchedules
 from worker.process import _health
 from worker.slots import Slots
 from worker.sweeper import Sweeper
@@ -23,7 +23,14 @@ async def test_work_that_waits_for_a_full_disk_is_told_and_after_a_while_a_probl
     clock, limits, worker = ManualClock(), Limits(), FakeWorker()
     slots = Slots(worker=worker, limits=limits)
     sweeper = Sweeper(
-        worker=worker, catalog=worker, slots=slots, telemetry=Telemetry(version="1"), limits=limits, clock=clock
+        worker=worker,
+        catalog=worker,
+        scheduler=NoSchedules(),
+        bell=FakeBell(),
+        slots=slots,
+        telemetry=Telemetry(version="1"),
+        limits=limits,
+        clock=clock,
     )
     patience = Patience(limits=limits, clock=clock)
     patience.lost(CatalogUnavailableError("database or disk is full"))
