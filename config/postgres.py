@@ -197,6 +197,13 @@ def _unusable(error: Exception) -> SettingsError:
 
 
 def _version(tx: sa.Connection) -> str | None:
+    """The catalog's; None if there is none yet. Raises SettingsError for a database that could not keep every text."""
+    encoding = tx.connection.driver_connection.get_settings().server_encoding  # type: ignore[union-attr]  # it is connected
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"the database that LONGSHORE_CATALOG_URL names has the encoding {encoding}, which holds few of the texts that S3 does; "
+            "make another one: CREATE DATABASE longshore ENCODING 'UTF8' TEMPLATE template0"
+        )
     if not sa.inspect(tx).has_table("alembic_version"):
         return None
     return tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

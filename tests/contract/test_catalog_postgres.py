@@ -102,6 +102,15 @@ async def test_a_user_who_owns_nothing_but_the_database_is_enough() -> None:
         assert await owners(database) == ["a"]
 
 
+async def test_a_database_that_can_not_hold_every_text_is_refused() -> None:
+    here = server("postgres")
+    here.drop("latin")
+    url = here.create("latin", options="ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    with pytest.raises(SettingsError, match=r"LATIN1.*ENCODING 'UTF8'"):
+        async with open_database(url):
+            raise AssertionError("opened")
+
+
 async def test_a_server_that_is_away_can_be_waited_for(own: PostgresServer) -> None:
     url = own.create("catalog")
     async with open_database(url) as database:

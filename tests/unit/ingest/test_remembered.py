@@ -26,6 +26,7 @@ from ingest.model import Range
 from ingest.remembered import Tile, remember
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, confirmed, engines, new_run, work_all
+from tests.postgres import Kind
 
 LIMITS = Limits(
     page_keys=4, span_probes=4, known_rows=5, list_streams=3, removals_min=10_000, heartbeat_s=60, lease_s=600
@@ -41,9 +42,9 @@ async def work(catalog: Catalog, bucket: FakeBucket, run_id: str) -> tuple[Run, 
     return await catalog.run(run_id)
 
 
-async def fresh(work: Callable[[Catalog, Database], Any]) -> Any:
+async def fresh(work: Callable[[Catalog, Database], Any], kind: Kind = "sqlite") -> Any:
     with TemporaryDirectory() as folder:
-        async with a_catalog(Path(folder), LIMITS) as both:
+        async with a_catalog(Path(folder), LIMITS, kind=kind) as both:
             return await work(*both)
 
 
@@ -73,6 +74,13 @@ STEPS = st.lists(st.tuples(CHANGES, JOBS | st.just("retry"), DENIED), min_size=1
 @given(STEPS)
 def test_whatever_runs_came_before_the_catalog_is_what_the_last_one_saw(steps: list[Any]) -> None:
     asyncio.run(fresh(lambda catalog, database: _follow(catalog, database, steps)))
+
+
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_whatever_runs_came_before_the_same_holds_on_postgresql(steps: list[Any]) -> None:
+    """Fewer of them: a database is made for each."""
+    asyncio.run(fresh(lambda catalog, database: _follow(catalog, database, steps), "linguistic"))
 
 
 async def _follow(catalog: Catalog, database: Database, steps: list[Any]) -> None:
@@ -144,9 +152,9 @@ def _expect(
                 truth[key] = (etag, "failed", "list") if failed else (etag, "present", job["depth"])
 
 
-async def test_an_unchanged_bucket_is_known_page_by_page_and_rows_are_left_alone(tmp_path: Path) -> None:
+async def test_an_unchanged_bucket_is_known_page_by_page_and_rows_are_left_alone(tmp_path: Path, kind: Kind) -> None:
     bucket = a_bucket()
-    async with a_catalog(tmp_path, LIMITS) as (catalog, database):
+    async with a_catalog(tmp_path, LIMITS, kind=kind) as (catalog, database):
         await ingest(catalog, bucket, depth="list")
         asked: list[str] = []
         sa.event.listen(

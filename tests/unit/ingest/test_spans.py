@@ -26,8 +26,15 @@ from ingest.compare import Merged
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.running import a_catalog, a_closing, a_slice, claimed, engines, expire_leases, new_run
+from tests.postgres import Kind
 
 LIMITS = Limits(page_keys=4, span_probes=2, known_rows=3, heartbeat_s=60, lease_s=600, catalog_pause_first_s=0.001)
+
+
+class DiskFullError(Exception):
+    """As either database tells it."""
+
+    sqlstate = "53100"
 
 
 class Faults:
@@ -44,13 +51,13 @@ class Faults:
     def _statement(self, _c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         self.statements += 1
         if self.statements == self.fail_at:
-            raise OperationalError(statement, {}, Exception("disk I/O error"))
+            raise OperationalError(statement, {}, DiskFullError("disk I/O error"))
 
     def _commit(self, connection: sa.Connection) -> None:
         self.commits += 1
         if self.commits == self.lose_commit_at:
             connection.connection.commit()
-            raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+            raise OperationalError("COMMIT", {}, DiskFullError("disk I/O error"))
 
 
 async def ingest(database: Database, bucket: FakeBucket, run_id: str, *, patient: bool = True) -> Catalog:
@@ -99,17 +106,34 @@ def filled(keys: dict[bytes, str]) -> FakeBucket:
 KEYS = st.dictionaries(st.binary(min_size=1, max_size=2), st.sampled_from(["one", "two", "cold"]), max_size=14)
 
 
-@given(
-    before=KEYS,
-    now=KEYS,
-    fail_at=st.integers(1, 120),
-    lose=st.booleans(),
-    patient=st.booleans(),
-    depth=st.sampled_from(["list", "head"]),
-)
+CRASHES = {
+    "before": KEYS,
+    "now": KEYS,
+    "fail_at": st.integers(1, 120),
+    "lose": st.booleans(),
+    "patient": st.booleans(),
+    "depth": st.sampled_from(["list", "head"]),
+}
+
+
+@given(**CRASHES)
 @settings(max_examples=60, deadline=None)
 @pytest.mark.acceptance("LS-03")
-async def test_any_crash_leaves_what_a_clean_run_leaves(
+async def test_any_crash_leaves_what_a_clean_run_leaves(**crash: Any) -> None:
+    await crash_and_compare("sqlite", **crash)
+
+
+@given(**CRASHES)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.acceptance("LS-03")
+async def test_any_crash_leaves_the_same_on_postgresql(**crash: Any) -> None:
+    """Fewer of them: a database is made for each."""
+    await crash_and_compare("postgres", **crash)
+
+
+async def crash_and_compare(
+    kind: Kind,
+    *,
     before: dict[bytes, str],
     now: dict[bytes, str],
     fail_at: int,
@@ -124,7 +148,7 @@ async def test_any_crash_leaves_what_a_clean_run_leaves(
     results = []
     for broken in (False, True):
         with TemporaryDirectory() as folder:
-            async with a_catalog(folder, LIMITS) as (catalog, database):
+            async with a_catalog(folder, LIMITS, kind=kind) as (catalog, database):
                 await ingest(database, filled(before), await new_run(catalog, **job))
                 run_id = await new_run(catalog, **job)
                 faults = Faults(database)

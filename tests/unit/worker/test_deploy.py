@@ -52,6 +52,16 @@ def test_the_queue_loses_nothing_and_the_catalog_lies_on_a_volume() -> None:
     assert [volume.split(":")[1] for volume in services["worker"]["volumes"]] == [str(Path(where).parent)]
 
 
+def test_the_catalog_may_be_a_postgresql_whose_password_is_in_no_file() -> None:
+    both = yaml.safe_load((DEPLOY / "compose.postgres.yaml").read_text())["services"]
+    url = both["worker"]["environment"]["LONGSHORE_CATALOG_URL"]
+    password = re.search(r"longshore:(\$\{.*\})@postgres/longshore", url)
+    assert password is not None
+    assert password[1] == both["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert set(both["worker"]["environment"]) <= settings_variables()
+    assert both["worker"]["depends_on"].keys() == {"postgres"}
+
+
 def test_a_worker_has_time_to_give_its_shards_back_and_no_more_rights_than_it_needs() -> None:
     worker = compose()["services"]["worker"]
     assert int(worker["stop_grace_period"].removesuffix("s")) > Limits().drain_s + Limits().stop_grace_s
