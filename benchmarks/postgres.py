@@ -35,8 +35,10 @@ PASSWORD: Final = "canary-pw-3f9a"
 """Must show up nowhere."""
 _FOLDERS: Final[dict[Version, str]] = {16: "pginstall", 18: "pginstall18"}
 _START_S: Final = 30.0
-_QUICK: Final = {"fsync": "off", "full_page_writes": "off"}
+_QUICK: Final = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 """Nothing outlives a power cut; a killed server's data do."""
+_MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 2 << 30
 _ALWAYS: Final = {"shared_buffers": "64MB", "max_connections": "200", "unix_socket_directories": ""}
 
 
@@ -51,7 +53,7 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = Path(mkdtemp(prefix="longshore-postgres-"))
+        self._folder = Path(mkdtemp(prefix="longshore-postgres-", dir=None if durable else _in_memory()))
         self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         self._bin = _installed(version, self._folder, copied=self._user is not None) / "bin"
         self._environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"} | dict(environment or {})
@@ -129,7 +131,7 @@ class PostgresServer:
 
     def create(self, database: str, *, template: str = "template0", options: str = "") -> str:
         """A new database. Returns its URL."""
-        self.sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}" {options}')
+        self.sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY {options}')
         return self.url(database)
 
     def drop(self, database: str) -> None:
@@ -207,6 +209,14 @@ class PostgresServer:
         except OSError:
             return False
         return len(lines) > 7 and int(lines[0]) == self.pid and lines[7].strip() == "ready"
+
+
+def _in_memory() -> Path | None:
+    """A disk in memory, where a new database takes a fifth of the time; None if there is none with enough room."""
+    try:
+        return _MEMORY if shutil.disk_usage(_MEMORY).free > _ROOM else None
+    except OSError:
+        return None
 
 
 def _installed(version: Version, folder: Path, *, copied: bool) -> Path:
