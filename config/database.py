@@ -65,7 +65,8 @@ class Database(Protocol):
     """Transactions and reads on one catalog. Made by `open_database`."""
 
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work` in one write transaction and commit it; an exception rolls it back. It may run again if the database asks for it.
+        """Run `work` in one write transaction and commit it; an exception rolls it back. It may run again, if the database asks for it
+        or is lost before it hears of a COMMIT: then nothing of the time before is left.
 
         Raises CatalogUnavailableError where trying again may help. When it comes from the COMMIT itself the outcome is unknown.
         A cancelled caller stops waiting; what already runs is still committed or rolled back whole.

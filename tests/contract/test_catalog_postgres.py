@@ -173,6 +173,17 @@ async def test_a_connection_that_is_lost_before_its_commit_costs_nothing(databas
     assert (len(tries), await owners(database)) == (2, ["a", "b"])
 
 
+async def test_a_server_that_answers_nothing_for_a_while_is_waited_for(own: PostgresServer) -> None:
+    async with open_database(own.create("catalog")) as database:
+        own.freeze()
+        waits = asyncio.ensure_future(database.transaction(sql(INSERT.format("a"))))
+        await asyncio.sleep(0.1)
+        assert not waits.done()
+        own.thaw()
+        await waits
+        assert await owners(database) == ["a"]
+
+
 @pytest.mark.parametrize("lose", ["request", "answer"])
 async def test_a_commit_that_was_lost_is_said_to_be_unknown(url: str, database: Database, lose: Loss) -> None:
     async with wire(url) as (between, through), open_database(through) as far:
