@@ -139,9 +139,11 @@ TARGETS: Final[Sequence[Target]] = (
         reached=lambda seen: seen >= 3,
     ),
     Target(
-        what="a run of 1,000 keys beside one of a million, list depth: seconds longer than alone, the slowest of ten",
+        what="a run of 1,000 keys beside one of a million: seconds longer than alone, the slowest of ten",
         wanted="at most 5",
-        seen=lambda found: found["fair", "beside"].seconds - found["fair", "alone"].seconds,
+        seen=lambda found: max(
+            found[work, "beside"].seconds - found[work, "alone"].seconds for work in ("fair", "fair-head")
+        ),
         reached=lambda seen: seen <= 5,
     ),
 )
