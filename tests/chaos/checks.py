@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ingest.filters import key_filter
+from ingest.verifying import verified
 from tests.chaos.scene import KEY_SECRET, Scene
 from tests.chaos.stand import CANARIES
 from tests.fakes.s3_store import ARCHIVED, Stored
@@ -105,6 +107,19 @@ async def always(scene: Scene, *, ended: bool) -> None:
         if sum(every) != rows:
             scene.problem("doubled", f"{sum(every)} rows were counted as new, and there are {rows}")
     _asked(scene, runs, spans)
+
+
+async def certified(scene: Scene) -> None:
+    """Certificates hold, as they were written and when a run is recounted now; a run that is complete has one."""
+    for row in await scene.rows("SELECT id, state, certificate FROM runs WHERE finished_at IS NOT NULL"):
+        if row.state == "complete" and row.certificate is None:
+            scene.problem("certificate", f"run {row.id} is complete and has none")
+        if row.certificate is not None and not json.loads(row.certificate)["holds"]:
+            scene.problem("certificate", f"run {row.id}: {row.certificate}")
+        run, totals = await scene.patiently(partial(scene.service.catalog.run, row.id))
+        found = await scene.patiently(partial(verified, scene.service.catalog.closings, run, totals))
+        if not found.holds:
+            scene.problem("certificate", f"run {row.id} recounted: {found}")
 
 
 def _prefixes(sources: str) -> list[bytes]:

@@ -20,9 +20,10 @@ from typing import Any
 from tests.chaos.plan import Kind, draw
 from tests.chaos.schedule import Result, play
 from tests.chaos.stand import a_stand
+from tests.chaos.tampering import BROKEN
 from tests.servers import ROOT
 
-_PATIENCE_S = 150.0
+_PATIENCE_S = 240.0
 COUNTED = ("lost", "doubled", "stuck")
 
 
@@ -52,7 +53,9 @@ def _broken(seed: int, catalog: str, why: str) -> Result:
     return Result(seed=seed, catalog=catalog, seconds=0.0, faults={}, problems=[("stuck", why)])
 
 
-async def _job(number: int, folder: Path, waiting: list[tuple[int, Kind]], tamper: str, done: list[Result]) -> None:
+async def _job(
+    number: int, folder: Path, waiting: list[tuple[int, Kind]], tamper: str, done: list[Result], *, until_found: bool
+) -> None:
     """Feed one job process until nothing waits; one that breaks is replaced."""
     while waiting:
         place = folder / f"job-{number}-{len(done)}-{time.monotonic_ns()}"
@@ -87,6 +90,8 @@ async def _job(number: int, folder: Path, waiting: list[tuple[int, Kind]], tampe
             read = json.loads(line)
             read["problems"] = [tuple(one) for one in read["problems"]]
             _tell(Result(**read), done, place)
+            if until_found and read["problems"]:
+                waiting.clear()
         process.stdin.close()
         await process.wait()
 
@@ -110,15 +115,7 @@ async def schedules(
     folder.chmod(0o755)
     waiting, done = list(seeds), list[Result]()
 
-    async def watch() -> None:
-        while not any(result.problems for result in done):
-            await asyncio.sleep(0.1)
-        waiting.clear()
-
-    watching = [asyncio.create_task(watch())] if until_found else []
-    await asyncio.gather(*(_job(number, folder, waiting, tamper, done) for number in range(jobs)))
-    for task in watching:
-        task.cancel()
+    await asyncio.gather(*(_job(number, folder, waiting, tamper, done, until_found=until_found) for number in range(jobs)))
     if not any(result.problems for result in done):
         shutil.rmtree(folder, ignore_errors=True)
     return done

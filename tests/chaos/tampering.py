@@ -5,7 +5,7 @@ may be broken on purpose.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from arq.worker import Worker
 from sqlalchemy import event
+
+from ingest.model import Range
 
 FULL: Final = "CHAOS_DISK_FULL"
 """Names a file; while it exists the catalog's file does not grow: SQLite itself answers that the disk is full."""
@@ -88,36 +90,36 @@ def _lost_range() -> None:
     """What lies behind a span is forgotten, once in a while."""
     from ingest.catalog import spans
 
-    without = spans._without
+    outside = spans._outside
     calls = [0]
 
-    def forgetful(outer: Any, inner: Any) -> Any:
+    def forgetful(outer: Range, inner: Range) -> list[Range]:
         calls[0] += 1
-        left = without(outer, inner)
-        return left[:-1] if calls[0] % 20 == 0 else left
+        left = outside(outer, inner)
+        return left[:-1] if calls[0] % 10 == 0 else left
 
-    spans._without = forgetful
+    spans._outside = forgetful
 
 
 def _never_expire() -> None:
     """Nobody takes back what the dead hold."""
     from ingest.catalog import claiming
 
-    claiming.expire = lambda _tx: None
+    claiming.expire = lambda _tx, **_: None
 
 
 def _blind_write() -> None:
-    """Rows that changed are counted, and not written."""
+    """Rows are counted and, once in a while, not written."""
     from ingest.catalog import assets
 
-    write = assets.write
+    bring = assets.bring
     calls = [0]
 
-    def lossy(tx: sa.Connection, place: Any, run_id: str, records: Any) -> None:
+    def lossy(tx: sa.Connection, records: Iterable[assets.Records]) -> Callable[[assets.Place, str], None]:
         calls[0] += 1
-        write(tx, place, run_id, [] if calls[0] % 7 == 0 else records)
+        return bring(tx, () if calls[0] % 7 == 0 else records)
 
-    assets.write = lossy
+    assets.bring = lossy
 
 
 BROKEN: Final[dict[str, Callable[[], None]]] = {
