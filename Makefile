@@ -2,12 +2,18 @@
 #   make demo     a whole cloud on this machine: a worker ingests a bucket through an assumed role (under two minutes)
 #   make test     the tests; ARGS="-k catalog" passes on to pytest
 #   make check    ruff, the formatter and mypy
+#   make chaos    seeded schedules of killed workers, lost databases and failing storage; SEEDS=500 FROM=1 CATALOG=both JOBS=2 SEED=n
 #   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else half an hour
 #   make serve    the demo's cloud and worker, kept up until Ctrl-C
 # Needs Python 3.11 to 3.14, pip, venv and a C compiler. PYTHON=/path/to/python chooses one, VENV=/path another place.
 
 VENV ?= .venv
 ARGS ?=
+SEEDS ?= 50
+FROM ?= 1
+CATALOG ?= both
+JOBS ?= 2
+SEED ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -16,7 +22,7 @@ PYTHON ?= $(shell for it in python3.14 python3.13 python3.12 python3.11 python3;
 	if $$it -c '$(CAN)' >/dev/null 2>&1; then echo $$it; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve clean
+.PHONY: help demo test check chaos bench serve clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,6 +42,11 @@ check: $(STAMP)
 	@$(BIN)/ruff format --check
 	@echo "==> mypy"
 	@$(BIN)/mypy
+
+chaos: $(STAMP)
+	@echo "==> chaos: real workers, real faults; nothing may be lost, doubled or stuck"
+	@$(BIN)/python -m tests.chaos.run --seeds $(SEEDS) --from $(FROM) --catalog $(CATALOG) --jobs $(JOBS) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(STAMP) $(VENV)/peers/.installed
 	@echo "==> bench: longshore and its peers against the same synthetic S3; ARGS=--quick for a minute, else half an hour"

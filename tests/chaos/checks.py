@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from ingest.filters import key_filter
@@ -36,7 +37,9 @@ async def exact(scene: Scene) -> None:
 async def settled(scene: Scene) -> None:
     """After all that went wrong: of each run that is complete, rows of keys that nobody touched since before it began."""
     rows = await _assets(scene)
-    complete = await scene.rows("SELECT id, sources, job, started_at FROM runs WHERE state IN ('complete', 'partial')")
+    complete = await scene.rows(
+        "SELECT id, state, sources, job, started_at FROM runs WHERE state IN ('complete', 'partial')"
+    )
     for run in complete:
         job, prefixes = json.loads(run.job), _prefixes(run.sources)
         keep = key_filter(job["include"], job["exclude"])
@@ -157,7 +160,7 @@ def _flaws(tiles: Sequence[tuple[bytes | None, bytes | None]], *, whole: bool) -
         return
     if whole and tiles[0][0] is not None:
         yield "lost", f"nothing before {tiles[0][0]!r}"
-    for (lo, hi), (next_lo, next_hi) in zip(tiles, tiles[1:], strict=False):
+    for (lo, hi), (next_lo, next_hi) in pairwise(tiles):
         if hi is None or next_lo is None or hi > next_lo:
             yield "doubled", f"({lo!r}, {hi!r}] and ({next_lo!r}, {next_hi!r}] overlap"
         elif whole and hi < next_lo:

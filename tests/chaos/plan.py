@@ -34,6 +34,11 @@ _ODD = (
     "a" * 300,
 )
 STORMS = ("SlowDown", "InternalError", "reset", "cut", "truncated", "html", "slow", "session", "skew")
+_FILTERS: tuple[dict[str, tuple[str, ...]], ...] = (
+    {"include": ("**/0000*", "in/**")},
+    {"exclude": ("**/d/**",)},
+    {"exclude": ("**5",)},
+)
 _LAST_S = 2.8
 """Nothing begins later than this."""
 _WORK = ("kill", "term", "freeze")
@@ -136,9 +141,7 @@ def _orders(rng: Random, prefixes: tuple[str, ...], depth: str) -> tuple[Order, 
     orders = []
     for number in range(rng.randint(1, 3)):
         some = ("",) if rng.random() < 0.4 else tuple(rng.sample(prefixes, rng.randint(1, min(3, len(prefixes)))))
-        filters: dict[str, tuple[str, ...]] = {}
-        if rng.random() < 0.25:
-            filters = rng.choice(({"include": ("**/0000*", "in/**")}, {"exclude": ("**/d/**",)}, {"exclude": ("**5",)}))
+        filters = rng.choice(_FILTERS) if rng.random() < 0.25 else {}
         orders.append(
             Order(
                 at=0.0 if number == 0 else rng.uniform(0.0, _LAST_S),

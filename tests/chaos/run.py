@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkdtemp
@@ -112,10 +112,11 @@ async def schedules(
 ) -> list[Result]:
     """Play these; results in the order in which they came."""
     folder = Path(mkdtemp(prefix="longshore-chaos-"))
-    folder.chmod(0o755)
     waiting, done = list(seeds), list[Result]()
 
-    await asyncio.gather(*(_job(number, folder, waiting, tamper, done, until_found=until_found) for number in range(jobs)))
+    await asyncio.gather(
+        *(_job(number, folder, waiting, tamper, done, until_found=until_found) for number in range(jobs))
+    )
     if not any(result.problems for result in done):
         shutil.rmtree(folder, ignore_errors=True)
     return done
@@ -143,7 +144,7 @@ def table(results: Sequence[Result], *, seconds: float) -> dict[str, Any]:
     }
 
 
-def _show(by_catalog: dict[str, dict[str, Any]]) -> None:
+def _show(by_catalog: Mapping[Kind, dict[str, Any]]) -> None:
     kinds = sorted({kind for found in by_catalog.values() for kind in found["faults"]})
     rows = ["schedules", "faults_injected", *kinds, *COUNTED, "other", "recoveries", "median_recovery_s"]
     print(f"\n{'':22}" + "".join(f"{catalog:>12}" for catalog in by_catalog))
@@ -163,7 +164,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="schedules at the same time")
     parser.add_argument("--json", type=Path, help="write what was found to this file, too")
     parser.add_argument(
-        "--tamper", default="", help="break the workers on purpose: a name from tests/chaos/tampering.py"
+        "--tamper", choices=tuple(BROKEN), default="", help="break the workers on purpose, until it is found"
     )
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -214,6 +214,6 @@ async def _dismiss(scene: Scene) -> None:
     for hand in scene.hands:
         if not hand.gone:
             await scene.signal(hand, signal.SIGKILL)
-            while await scene.stand.zygote.exit_code(hand.pid) is None:
+            while await scene.stand.zygote.exit_code(hand.pid) is None:  # noqa: ASYNC110 - another process's end is no event
                 await asyncio.sleep(0.01)
             hand.gone = True

@@ -141,7 +141,9 @@ async def _through_queue(scene: Scene, job: dict[str, Any], job_id: str) -> None
         with contextlib.suppress(QueueUnavailableError):
             await scene.bell.enqueue(job, job_id=job_id)
         if time.monotonic() > deadline:
-            scene.problem("stuck", f"job {job_id} is no run within {QUIET_S:g} s, however often it was put on the queue")
+            scene.problem(
+                "stuck", f"job {job_id} is no run within {QUIET_S:g} s, however often it was put on the queue"
+            )
             return
         await asyncio.sleep(0.3)
 

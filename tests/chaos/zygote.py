@@ -171,7 +171,7 @@ def _work(order: dict[str, Any]) -> NoReturn:
             code = run(Settings.load())
         except LongshoreError as error:
             sys.stderr.write(f"error: {error.message}\n")
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, this is the end of a child that must not go on as its parent
         traceback.print_exc()
     finally:
         sys.stdout.flush()
