@@ -52,8 +52,8 @@ def _fill_up_on_demand(full: Path) -> None:
 
     make = config.sqlite._engine
 
-    def engine(path: Path, *, begin: str, size: int, cache_kib: int) -> sa.Engine:
-        made = make(path, begin=begin, size=size, cache_kib=cache_kib)
+    def engine(path: Path, *, begin: str, size: int, cache_kib: int, busy_ms: int) -> sa.Engine:
+        made = make(path, begin=begin, size=size, cache_kib=cache_kib, busy_ms=busy_ms)
         if "IMMEDIATE" in begin:
             event.listen(made, "begin", bound)
         return made
