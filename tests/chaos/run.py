@@ -175,7 +175,12 @@ def main() -> int:
     seeds = range(asked.first, asked.first + asked.seeds) if asked.seed is None else (asked.seed,)
     began = time.monotonic()
     results = asyncio.run(
-        schedules([(seed, kind) for seed in seeds for kind in kinds], jobs=asked.jobs, tamper=asked.tamper)
+        schedules(
+            [(seed, kind) for seed in seeds for kind in kinds],
+            jobs=asked.jobs,
+            tamper=asked.tamper,
+            until_found=bool(asked.tamper),
+        )
     )
     seconds = time.monotonic() - began
     by_catalog = {kind: table([one for one in results if one.catalog == kind], seconds=seconds) for kind in kinds}
