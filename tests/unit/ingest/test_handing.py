@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from config.database import Database
 from config.errors import CatalogUnavailableError, FencedError
 from config.limits import Limits
-from ingest.catalog import catalog as module
 from ingest.catalog.assets import Place
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.meeting import Places
@@ -29,7 +28,7 @@ from ingest.model import Range
 from tests.fakes.running import a_catalog, expire_leases, new_run
 
 T = TypeVar("T")
-LIMITS = Limits(heartbeat_s=60, lease_s=600)
+LIMITS = Limits(heartbeat_s=60, lease_s=600, catalog_pause_first_s=0.001)
 PLACE = Place("c", "bucket-a")
 
 
@@ -188,8 +187,7 @@ STEP = st.tuples(
 def test_whatever_workers_do_and_whoever_dies_everything_is_done_once(
     steps: list[tuple[str, int, list[int]]],
 ) -> None:
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_COMMIT_PAUSE_S", 0.0)
+    with TemporaryDirectory() as folder:
         asyncio.run(_play(Path(folder), steps))
 
 
