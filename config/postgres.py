@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.database import MIGRATIONS, newest_migration
@@ -31,7 +32,10 @@ _CUT_OFF: Final = 2
 _PAUSE_S: Final = 0.02
 _MIGRATING: Final = 0x6D696772
 _FAILURES: Final = (
-    SQLAlchemyError,
+    DBAPIError,
+    DisconnectionError,
+    PendingRollbackError,
+    PoolTimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,

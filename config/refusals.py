@@ -6,7 +6,7 @@ import ssl
 from typing import Final
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
@@ -58,7 +58,9 @@ def translated(error: BaseException) -> CatalogError | SettingsError:
 
 
 def _lost(error: BaseException, original: BaseException) -> bool:
-    return cut_off(error) or isinstance(original, OSError | TimeoutError | PoolTimeoutError | DisconnectionError)
+    return cut_off(error) or isinstance(
+        original, OSError | TimeoutError | PoolTimeoutError | DisconnectionError | PendingRollbackError
+    )
 
 
 def _driver_is_lost(original: BaseException) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import MultipleResultsFound
 
 import credentials.tables
 import ingest.catalog.tables
@@ -66,6 +67,8 @@ async def test_an_error_rolls_the_whole_transaction_back(database: Database) -> 
 
     with pytest.raises(RuntimeError, match="midway"):
         await database.transaction(half)
+    with pytest.raises(MultipleResultsFound):  # a mistake of ours is no refusal of the database's
+        await database.read(lambda tx: tx.execute(sa.text("SELECT 1 UNION SELECT 2")).one())
     with pytest.raises(CatalogError, match="nowhere"):
         await database.transaction(sql("DELETE FROM nowhere"))
     assert await database.read(lambda tx: tx.execute(sa.text("SELECT * FROM idle")).all()) == []
