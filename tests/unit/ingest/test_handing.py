@@ -216,9 +216,12 @@ async def _step(
     if action == "crash":
         held.clear()
         await expire_leases(database)
-        await catalog.sweep()
+        await Catalog(database=database, workspace="main", limits=LIMITS).sweep()  # one that has seen no outage
     elif who not in held:
-        if (taken := await catalog.claim(owner=f"worker-{who}")) is not None:
+        taken = await catalog.claim(owner=f"worker-{who}")
+        if taken is not None and taken[0].kind == "close":
+            await catalog.give_back(taken[0], usage=Usage())
+        elif taken is not None:
             held[who] = taken[0]
     elif action == "back":
         await catalog.give_back(held.pop(who), usage=Usage())
