@@ -176,7 +176,7 @@ def _key(value: Any) -> bytes | None:
 def _asked(scene: Scene, runs: Sequence[Any], spans: dict[str, list[Any]]) -> None:
     """HEADs that brought an answer: one for each object that was probed, and again only for what was in flight when something broke."""
     probed = sum(
-        span.added + span.changed + span.failed
+        span.added + span.changed + span.archived + span.failed
         for run in runs
         if run.job != "{}" and json.loads(run.job)["depth"] == "head"
         for span in spans[run.id]
