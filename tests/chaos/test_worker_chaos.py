@@ -42,8 +42,9 @@ async def assert_complete(d: Deployment, run_id: str, *, within_s: float = 30.0)
 
 
 def lease(d: Deployment, run_id: str) -> tuple[str, str | None]:
-    """State and owner of the run's only shard."""
-    (row,) = d.rows("SELECT state, owner FROM shards WHERE run_id = ?", run_id)
+    """State and owner of the shard that the run began with."""
+    first = "SELECT state, owner FROM shards WHERE run_id = ? AND kind = 'list' AND giver IS NULL"
+    (row,) = d.rows(first, run_id)
     return row[0], row[1]
 
 
