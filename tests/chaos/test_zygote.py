@@ -12,7 +12,7 @@ _NOTHING = 0
 """A signal that the system checks and does not deliver: a mistake here hurts nobody."""
 
 
-@pytest.mark.parametrize("pid", [-1, 0, 1, -os.getpid()])
+@pytest.mark.parametrize("pid", [-1, 0, 1, -os.getpid()], ids=["all", "group", "first", "own group"])
 def test_a_number_that_means_many_processes_or_the_first_is_never_signalled(pid: int) -> None:
     assert not _send(pid, _NOTHING, {pid})
 
