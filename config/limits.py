@@ -40,6 +40,11 @@ class Limits(BaseModel):
         0.1, gt=0, description="pause before work that the catalog did not take is tried again, doubling"
     )
     catalog_pause_most_s: float = Field(2.0, gt=0, description="... up to this")
+    catalog_silent_s: float = Field(
+        5.0,
+        gt=0,
+        description="a catalog that has not answered for this long is said to be away; the answer is waited for",
+    )
     catalog_goodbye_s: float = Field(
         5.0, gt=0, description="how long a worker that stops tries to give a shard back; else its lease runs out"
     )

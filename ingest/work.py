@@ -108,6 +108,7 @@ class Worker:
             finally:
                 shard = work.shard
         except FencedError:
+            await self._tell_why(run)
             return "fenced"
         except asyncio.CancelledError:
             await self._drop(shard, meter)
@@ -230,6 +231,13 @@ class Worker:
             log.info("shard was no longer ours to give back")
         except (CatalogUnavailableError, TimeoutError) as error:
             log.warning("shard could not be given back; its lease runs out", reason=str(error) or "no answer")
+
+    async def _tell_why(self, run: Run) -> None:
+        """A fence is nothing to worry about if somebody has ended the run."""
+        with suppress(CatalogUnavailableError):
+            now, _ = await self.catalog.run(run.id)
+            if now.ended:
+                log.info("what was in hand is dropped: the run has been ended", state=now.state, code=now.error_code)
 
     def ended(self, run: Run | None) -> None:
         """Tell whoever watches that a run is over."""

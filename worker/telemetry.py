@@ -141,7 +141,7 @@ class Telemetry:
 
     def _ingest(self, connection: _Few, bucket: _Few, code: _Few, fixed: _Few) -> None:
         counter, histogram = self._counter, self._histogram
-        runs = counter("runs", "Runs that ended, by the state they ended in.", "connection", "state")
+        runs = counter("runs", "Runs that workers ended, by the state they ended in.", "connection", "state")
         self._runs = _By(runs, connection, fixed)
         run_s = histogram("run_seconds", "Time from a run's first slice to its end.", _SLICE_S, "state")
         self._run_s = _By(run_s, fixed)

@@ -79,6 +79,10 @@ class Catalog:
             lambda tx: [(run, runs.totals(tx, run.id)) for run in runs.newest(tx, self.workspace, limit=limit)]
         )
 
+    async def going(self, connection_id: str) -> list[str]:
+        """See `runs.going`."""
+        return await self._database.read(lambda tx: runs.going(tx, self.workspace, connection_id))
+
     async def left_over(self, *, origin: str) -> list[str]:
         """Runs of this origin that have not ended, oldest first."""
         return await self._database.read(lambda tx: runs.left_over(tx, self.workspace, origin=origin))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -152,6 +153,43 @@ class Patience:
             self._told_at = None
             self._observe(CatalogBack(seconds=self._back_at - self._lost_at))
 
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """An answer that does not come is told like a refusal: a server that stands still, or a network that swallows all, says nothing."""
+        silence, heard = _Silence(self, self._limits.catalog_silent_s), False
+        try:
+            yield
+            heard = True
+        finally:
+            if silence.end():
+                self._waiting -= 1
+                if heard:
+                    self.found(silence.began)
+
+    def silent(self, seconds: float, *, first: bool) -> None:
+        """Something has had no answer for so long."""
+        self._waiting += first
+        self._waits(CatalogUnavailableError(f"the catalog has not answered for {seconds:.0f} s"))
+
+
+class _Silence:
+    """Speaks up again and again, until it ends."""
+
+    def __init__(self, patience: Patience, every_s: float) -> None:
+        self._patience, self._every_s, self._times = patience, every_s, 0
+        self.began = patience.clock.monotonic()
+        self._timer = asyncio.get_running_loop().call_later(every_s, self._speak)
+
+    def _speak(self) -> None:
+        self._times += 1
+        self._patience.silent(self._times * self._every_s, first=self._times == 1)
+        self._timer = asyncio.get_running_loop().call_later(self._every_s, self._speak)
+
+    def end(self) -> bool:
+        """Whether it had to speak."""
+        self._timer.cancel()
+        return self._times > 0
+
 
 class _Watched:
     """See `config.database.Database`."""
@@ -162,7 +200,8 @@ class _Watched:
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
         began = self._patience.clock.monotonic()
         try:
-            result = await self._database.transaction(work)
+            with self._patience.listening():
+                result = await self._database.transaction(work)
         except CatalogUnavailableError as error:
             self._patience.lost(error)
             raise
@@ -171,7 +210,8 @@ class _Watched:
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         try:
-            return await self._database.read(work)
+            with self._patience.listening():
+                return await self._database.read(work)
         except CatalogUnavailableError as error:
             self._patience.lost(error)
             raise

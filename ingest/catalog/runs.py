@@ -271,6 +271,12 @@ def started(tx: sa.Connection, run_id: str) -> None:
     )
 
 
+def going(tx: sa.Connection, workspace: str, connection_id: str) -> list[str]:
+    """Runs of this connection that have not ended, oldest first."""
+    mine = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.connection_id == connection_id)
+    return list(tx.execute(mine.where(table.c.state.in_(GOING)).order_by(table.c.number)).scalars())
+
+
 def left_over(tx: sa.Connection, workspace: str, *, origin: str) -> list[str]:
     """Runs of this origin that have not ended, oldest first."""
     query = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.origin == origin)

@@ -35,11 +35,15 @@ async def exact(scene: Scene) -> None:
 
 
 async def settled(scene: Scene) -> None:
-    """After all that went wrong: of each run that is complete, rows of keys that nobody touched since before it began."""
+    """After all that went wrong: of each run that is complete, rows of keys that nobody touched since before it began.
+
+    What is gone stays as it was where somebody rejected its removal, in whichever run.
+    """
     rows = await _assets(scene)
     complete = await scene.rows(
-        "SELECT id, state, sources, job, started_at FROM runs WHERE state IN ('complete', 'partial')"
+        "SELECT id, state, sources, job, started_at, decision FROM runs WHERE state IN ('complete', 'partial')"
     )
+    kept = [prefix for run in complete if run.decision == "rejected" for prefix in _prefixes(run.sources)]
     for run in complete:
         job, prefixes = json.loads(run.job), _prefixes(run.sources)
         keep = key_filter(job["include"], job["exclude"])
@@ -48,6 +52,8 @@ async def settled(scene: Scene) -> None:
             mine = any(key.startswith(prefix) for prefix in prefixes)
             filtered = keep is not None and not keep(key)
             if not mine or filtered or not scene.ledger.settled_since(key, run.started_at / 1000):
+                continue
+            if key not in scene.ledger.objects and any(key.startswith(prefix) for prefix in kept):
                 continue
             if (said := _wrong(scene, key, rows.get(key))) and (run.state == "complete" or rows[key].state != "failed"):
                 wrong.append((key, *said))

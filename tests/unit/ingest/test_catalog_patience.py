@@ -294,3 +294,30 @@ def _lock(other: sqlite3.Connection) -> None:
 
 async def _limit(database: Any, pages: int) -> None:
     await database.transaction(lambda tx: tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
+
+
+async def test_a_catalog_that_says_nothing_is_told_as_one_that_is_away_until_it_answers(tmp_path: Path) -> None:
+    """A server that stands still refuses nothing."""
+    told: list[Event] = []
+    limits = LIMITS.model_copy(update={"catalog_silent_s": 0.02})
+    patience = Patience(limits=limits, observe=told.append)
+    answers = asyncio.Event()
+
+    class Mute:
+        async def transaction(self, _work: object) -> int:
+            await answers.wait()
+            return 1
+
+        read = transaction
+
+        async def aclose(self) -> None: ...
+
+    watched = patience.watching(Mute())  # type: ignore[arg-type]  # it runs nothing
+    asked = [asyncio.create_task(watched.read(lambda _: 1)), asyncio.create_task(watched.transaction(lambda _: 1))]
+    await until(lambda: patience.waiting == 2)
+    assert "has not answered" in str(patience.reason)
+    assert not patience.may_expire(patience.clock.monotonic())
+    answers.set()
+    assert await asyncio.gather(*asked) == [1, 1]
+    assert (patience.waiting, patience.reason) == (0, None)
+    assert [type(event) for event in told] == [CatalogAway, CatalogBack]
