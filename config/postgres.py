@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.database import MIGRATIONS, newest_migration
-from config.errors import SettingsError
+from config.errors import CatalogError, CatalogUnavailableError, SettingsError
 from config.refusals import asks_again, cut_off, translated
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ async def open_postgres(url: str, *, silent_s: float) -> PostgresDatabase:
     try:
         if await database.transaction(_version) != newest_migration():
             await _migrate(url)
+        database.opened()
     except BaseException:
         await database.aclose()
         raise
@@ -64,6 +65,7 @@ class PostgresDatabase:
         self._engine = engine
         self._views = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._opened = False
 
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
         return await self._whole(self._engine, work)
@@ -77,6 +79,15 @@ class PostgresDatabase:
             for task in late:  # a server that does not answer must not hold up a process that ends
                 task.cancel()
         await self._engine.dispose()
+
+    def opened(self) -> None:
+        """It is a catalog, and takes us. From now on a refusal is an outage: a password that is being changed must not end runs."""
+        self._opened = True
+
+    def _told(self, error: CatalogError | SettingsError) -> CatalogError | SettingsError:
+        if self._opened and isinstance(error, SettingsError):
+            return CatalogUnavailableError(error.message)
+        return error
 
     async def _whole(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         """In a task of its own, which a caller that is cancelled does not take along."""
@@ -98,7 +109,9 @@ class PostgresDatabase:
             except _FAILURES as error:
                 again = asks_again(error) or (attempt.undone and number <= _CUT_OFF and cut_off(error))
                 if number == _ATTEMPTS or not again:
-                    raise translated(error) from error
+                    raise self._told(translated(error)) from error
+            except SettingsError as error:
+                raise self._told(error) from error
             await asyncio.sleep(random.uniform(0.5, 1.5) * _PAUSE_S * number)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 

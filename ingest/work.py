@@ -83,8 +83,8 @@ class Worker:
         shard, run = claimed
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(run=run.id, shard=shard.id, connection=run.connection):
-            if shard.epoch:
-                log.info("shard goes on; whoever worked on it before fell silent", lost_leases=shard.epoch)
+            if shard.failures:
+                log.info("shard goes on after trouble", failures=shard.failures)
             outcome = await self._work(shard, run, stop)
             seconds = time.monotonic() - began
             log.info("slice ended", outcome=outcome, seconds=round(seconds, 3))

@@ -186,7 +186,7 @@ async def open_service(
     async with AsyncExitStack() as stack:
         vault = Vault.from_settings(settings)
         database = await stack.enter_async_context(
-            open_database(settings.catalog_url, silent_s=settings.limits.lease_s)
+            open_database(settings.catalog_url, silent_s=settings.limits.lease_s / 2)
         )
         patience = Patience(limits=settings.limits, observe=observe)
         catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits, patience=patience)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _PASSED_ON = 10
 _PASS_ON_S = 0.1
 """After these, sweepers have looked."""
 _MOST_REASON = 2_000
+_MOST_JOB_ID = 512
 
 
 class Intake(Protocol):
@@ -73,11 +75,11 @@ async def ingest(ctx: dict[str, Any], /, *args: Any, **kwargs: Any) -> Result:
     A job that can't be used becomes a failed run with the reason. Raises only arq.Retry, while the catalog is out of reach.
     """
     context: Context = ctx[CONTEXT]
-    job_id: str = ctx["job_id"]
+    job_id = _kept(ctx["job_id"])
     with structlog.contextvars.bound_contextvars(job_id=job_id):
         try:
             async with asyncio.timeout(JOB_S):
-                return await _ingest(context, _payload(args, kwargs), job_id)
+                return await _ingest(context, _payload(args, kwargs, named=job_id == ctx["job_id"]), job_id)
         except JobConflictError as error:
             return await _conflict(context, error, job_id)
         except (JobError, ConnectionSetupError) as error:
@@ -105,7 +107,19 @@ async def work(ctx: dict[str, Any], /, *_args: Any, **kwargs: Any) -> int:
     return context.slots.wake()
 
 
-def _payload(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _kept(job_id: str) -> str:
+    """The ID as every database can keep and index it; of one that can't be, a digest."""
+    encoded = job_id.encode("utf-8", "surrogatepass")
+    usable = len(encoded) <= _MOST_JOB_ID and "\0" not in job_id
+    return job_id if usable else f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+
+
+def _payload(args: tuple[Any, ...], kwargs: dict[str, Any], *, named: bool) -> Any:
+    if not named:
+        raise JobError(
+            f"the job can't be used: its ID has more than {_MOST_JOB_ID} bytes, or holds NUL; give arq another _job_id",
+            code="BadJob",
+        )
     if len(args) != 1 or kwargs:
         raise JobError("the job can't be used: `ingest` takes one argument, the job as a JSON object", code="BadJob")
     if isinstance(args[0], Unreadable):

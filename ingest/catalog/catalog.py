@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,7 @@ class Catalog:
     def __init__(self, *, database: Database, workspace: str, limits: Limits, patience: Patience | None = None) -> None:
         self.patience = patience or Patience(limits=limits)
         self._database, self.workspace, self._limits = self.patience.watching(database), workspace, limits
+        self._deciding = asyncio.Lock()
         self.closings = Closings(database=self._database, workspace=workspace, limits=limits, patience=self.patience)
 
     async def create_run(
@@ -116,7 +118,7 @@ class Catalog:
             return shard, runs.get(tx, self.workspace, shard.run_id)
 
         began = self.patience.clock.monotonic()
-        return await self._patiently(claim)
+        return await self._alone(claim)
 
     async def stops(self, owner: str) -> None:
         """This owner claims no more: its flag is taken down."""
@@ -134,7 +136,7 @@ class Catalog:
     async def sweep(self) -> None:
         """Take back what silent owners hold. Waits for a catalog that is away."""
         began = self.patience.clock.monotonic()
-        await self._patiently(lambda tx: self._expire(tx, began))
+        await self._alone(lambda tx: self._expire(tx, began))
 
     async def renew(self, shard: Shard) -> int:
         """Returns how many others have nothing to do. Waits for a catalog that is away. Raises FencedError."""
@@ -212,6 +214,15 @@ class Catalog:
 
     async def _patiently(self, work: Callable[[sa.Connection], T]) -> T:
         return await self.patience.through(partial(self._database.transaction, work))
+
+    async def _alone(self, work: Callable[[sa.Connection], T]) -> T:
+        """What waits for `alone` anyway waits here, and not with a connection that others of this process need to renew."""
+
+        async def attempt() -> T:
+            async with self._deciding:
+                return await self._database.transaction(work)
+
+        return await self.patience.through(attempt)
 
     def _expire(self, tx: sa.Connection, began: float) -> None:
         alone(tx)  # waiting for it counts, too

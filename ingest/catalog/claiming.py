@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -38,20 +39,40 @@ def claim(
     if origin is not None:
         query = query.where(runs.c.origin == origin)
     under_way = _UnderWay(tx)
-    for row in tx.execute(query).all():
+    for row in tx.execute(_by_run(query)).all():
         if row.state == "running" or row.run_id not in under_way.blocked(row.connection_id):
-            return _lease(tx, row.id, owner=owner, lease_s=limits.lease_s)
+            first = query.where(runs.c.id == row.run_id).order_by(table.c.worked_at, table.c.id).limit(1)
+            return _lease(tx, tx.execute(first).one().id, owner=owner, lease_s=limits.lease_s)
     return None
 
 
-def _claimable(workspace: str, *, owner: str, limits: Limits, whole_process: bool) -> sa.Select[str, str, str, str]:
-    """Shards that this owner may take, the next one first; of runs that may have to wait."""
+def _by_run(query: sa.Select[Any]) -> sa.Select[Any]:
+    """The runs that such shards are of, the one to go first first: a run may have a thousand."""
+    found = query.subquery()
+    columns = found.c
+    return (
+        sa.select(columns.run_id, columns.connection_id, columns.state)
+        .group_by(columns.run_id, columns.connection_id, columns.state, columns.leased, columns.created_at)
+        .order_by(columns.leased, sa.func.min(columns.worked_at), columns.created_at, columns.run_id)
+    )
+
+
+def _claimable(workspace: str, *, owner: str, limits: Limits, whole_process: bool) -> sa.Select[Any]:
+    """Shards that this owner may take, of runs that may have to wait."""
     busy = _busy(owner)
     leased, mine = sa.func.coalesce(busy.c.leased, 0), sa.func.coalesce(busy.c.mine, 0)
     held = table.alias("held")
     at_work = sa.exists().where(held.c.owner == owner, held.c.state == "leased")
     query = (
-        sa.select(table.c.id, runs.c.id.label("run_id"), runs.c.connection_id, runs.c.state)
+        sa.select(
+            table.c.id,
+            table.c.worked_at,
+            runs.c.id.label("run_id"),
+            runs.c.connection_id,
+            runs.c.state,
+            runs.c.created_at,
+            leased.label("leased"),
+        )
         .join(runs, runs.c.id == table.c.run_id)
         .outerjoin(busy, busy.c.connection_id == runs.c.connection_id)
         .where(runs.c.workspace == workspace, leased < limits.shards_per_connection, _ready())
@@ -62,7 +83,6 @@ def _claimable(workspace: str, *, owner: str, limits: Limits, whole_process: boo
                 table.c.rest_until < db_now() - ms(limits.lease_s),
             )
         )
-        .order_by(leased, table.c.worked_at, runs.c.created_at, table.c.id)
     )
     return query.where(mine < limits.slices_per_connection) if whole_process else query
 

@@ -19,10 +19,11 @@ Decision = Literal["confirmed", "rejected"]
 
 
 def brake(run_id: str, sources: Iterable[SourceSums], limits: Limits) -> str | None:
-    """Why the removals must wait for a person; None if they need not. Each source is looked at by itself: one that is emptied
-    does not hide behind another that is whole.
+    """Why the removals must wait for a person; None if they need not. Each source is looked at by itself, so that one that is emptied
+    does not hide behind another that is whole; and all together, so that a mass is one however many prefixes it is spread over.
     """
-    found = [source for source in sources if source.missing]
+    every = list(sources)
+    found = [source for source in every if source.missing]
     ask = (
         f"nothing was removed; `longshore runs confirm {run_id}` removes them, `longshore runs reject {run_id}` keeps them, "
         "or mend the bucket and run again"
@@ -30,9 +31,10 @@ def brake(run_id: str, sources: Iterable[SourceSums], limits: Limits) -> str | N
     for source in found:
         if not source.listed:
             return f"the listing is empty but {source.missing} assets are known; {ask}"
-        if source.missing > limits.removals_min and source.missing > limits.removals_share * source.known:
-            return f"{source.missing} of {source.known} known assets are gone, more than {limits.removals_share:.0%}; {ask}"
-    missing = sum(source.missing for source in found)
+    missing, known = sum(source.missing for source in found), sum(source.known for source in every)
+    for gone, of in [*((source.missing, source.known) for source in found), (missing, known)]:
+        if gone > limits.removals_min and gone > limits.removals_share * of:
+            return f"{gone} of {of} known assets are gone, more than {limits.removals_share:.0%}; {ask}"
     if missing > limits.removals_most:
         return f"{missing} known assets are gone, more than {limits.removals_most}; {ask}"
     return None

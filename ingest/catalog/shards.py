@@ -140,13 +140,17 @@ def reopen(tx: sa.Connection, run_id: str) -> None:
 
 
 def committed(tx: sa.Connection, shard: Shard, *, steps: int) -> bool:
-    """Whether the commit of so many steps that followed `shard` is in the catalog: only its owner can move `seq` within an epoch."""
+    """Whether the commit of so many steps that followed `shard` is in the catalog: only its holder can move `seq` within an epoch."""
     now = tx.execute(sa.select(table.c.epoch, table.c.seq).where(table.c.id == shard.id)).one()
     return bool(now.epoch == shard.epoch and now.seq == shard.seq + steps)
 
 
 def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 0.0, failed: bool = False) -> None:
-    """Let others claim it, after `rest_s`. Raises FencedError if it is held no more (as when its last range was committed)."""
+    """Let others claim it, after `rest_s`. Raises FencedError if it is held no more (as when its last range was committed).
+
+    The epoch rises, as with every end of a lease: within one there is one holder, and a commit of the former one that is still
+    under way is fenced.
+    """
     spent = {
         f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
         for name in ("list", "head", "get", "sts")
@@ -155,6 +159,7 @@ def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 
         tx,
         shard,
         state="ready",
+        epoch=table.c.epoch + 1,
         owner=None,
         lease_until=None,
         rest_until=db_now() + ms(rest_s),

@@ -53,7 +53,7 @@ shards = sa.Table(
     sa.Column("run_id", Text, sa.ForeignKey("runs.id"), nullable=False),
     sa.Column("kind", Text, nullable=False, server_default="list"),  # list | close: what is done when all is listed
     sa.Column("state", Text, nullable=False),  # ready | leased | done | failed
-    sa.Column("epoch", sa.BigInteger, nullable=False, default=0),  # rises when a lease runs out: the fence
+    sa.Column("epoch", sa.BigInteger, nullable=False, default=0),  # rises with every end of a lease: the fence
     sa.Column("seq", sa.BigInteger, nullable=False, default=0),  # rises with every commit
     sa.Column("owner", Text),
     sa.Column("lease_until", sa.BigInteger),

@@ -35,6 +35,7 @@ class Zygote:
     async def spawn(self, *, environment: dict[str, str], log: Path, tamper: str = "") -> int:
         """Start a worker; returns its process number."""
         answer = await self._ask(environment=environment, log=str(log), tamper=tamper)
+        self._ended.pop(answer["pid"], None)  # numbers come again
         return int(answer["pid"])
 
     async def signal(self, pid: int, number: signal.Signals) -> bool:

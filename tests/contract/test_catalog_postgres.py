@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from benchmarks.postgres import PASSWORD, PostgresServer
 from config.database import Database, alone, open_database
 from config.errors import CatalogUnavailableError, SettingsError
+from config.postgres import PostgresDatabase, _engine
 from tests.fakes.postgres_wire import Loss, wire
 from tests.postgres import database as database_of
 from tests.postgres import server
@@ -281,3 +282,15 @@ async def test_another_process_that_migrates_is_not_noticed(database: Database) 
 
 async def _name_of(database: Database) -> object:
     return await database.read(lambda tx: tx.execute(sa.text("SELECT current_database()")).scalar_one())
+
+
+async def test_a_catalog_that_took_us_once_and_refuses_us_now_is_away() -> None:
+    """A password that is being changed must not end runs: they go on over the sessions there are, or wait."""
+    database = PostgresDatabase(_engine("postgresql://nobody@127.0.0.1:1/none", silent_s=1.0))
+    refusal = SettingsError("the catalog's database refuses us: password authentication failed")
+    assert database._told(refusal) is refusal
+    database.opened()
+    told = database._told(refusal)
+    assert isinstance(told, CatalogUnavailableError)
+    assert told.message == refusal.message
+    await database.aclose()

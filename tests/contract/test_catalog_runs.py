@@ -246,3 +246,29 @@ async def test_a_commit_of_which_nothing_is_heard_is_done_once(tmp_path: Path, l
         await near.renew(shard)
         query = sa.select(shards.c.requests_list).where(shards.c.id == shard.id)
         assert await database.read(lambda tx: tx.execute(query).scalar_one()) == 6
+
+
+@pytest.mark.acceptance("LS-02")
+async def test_who_has_given_a_shard_back_is_fenced_though_no_lease_ran_out(catalog: Catalog, other: Catalog) -> None:
+    """A commit that was under way comes late, or the give-back itself is repeated: the next holder is not touched by either."""
+    await new_run(catalog, depth="list")
+    former, _ = await claimed(catalog)
+    await catalog.give_back(former, usage=Usage())
+    holder, _ = await claimed(other)
+    assert holder.owner == former.owner
+    with pytest.raises(FencedError):
+        await catalog.commit(former, spans_of(former, 0, 1), place=PLACE, usage=Usage())
+    with pytest.raises(FencedError):
+        await catalog.give_back(former, usage=Usage())
+    moved = await other.commit(holder, spans_of(holder, 0, 1), place=PLACE, usage=Usage())
+    assert moved.seq == holder.seq + 1
+
+
+async def test_of_a_run_with_many_shards_the_one_that_waits_longest_is_next(catalog: Catalog) -> None:
+    await new_run(catalog, uris=[f"s3://bucket-a/{number}/" for number in range(5)])
+    taken = []
+    for _ in range(5):
+        shard, _ = await claimed(catalog)
+        taken.append(shard.id)
+    assert len(set(taken)) == 5
+    assert await catalog.claim(owner="worker") is None

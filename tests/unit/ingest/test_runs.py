@@ -14,8 +14,10 @@ from config.errors import FencedError, JobConflictError, LongshoreError, RoleDen
 from config.limits import Limits
 from ingest.catalog.assets import asset_id, prefix_end
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.endings import brake
 from ingest.catalog.shards import Usage
 from ingest.catalog.tables import runs
+from ingest.certificate import SourceSums
 from ingest.job import IngestJob
 from ingest.model import Range
 from tests.fakes.bucket import FakeBucket
@@ -303,3 +305,12 @@ def test_an_assets_name_is_for_ever() -> None:
 )
 def test_the_end_of_a_prefix_is_the_first_key_after_it(prefix: bytes, end: bytes | None) -> None:
     assert prefix_end(prefix) == end
+
+
+def test_a_mass_is_one_however_many_prefixes_it_is_spread_over() -> None:
+    limits = Limits(removals_most=10_000, removals_share=0.3, removals_min=20)
+    folders = [SourceSums(listed=1, known=21, missing=20) for _ in range(10)]
+    assert brake("r", folders[:1], limits) is None, "a small one can be synced"
+    assert "200 of 210 known assets are gone" in str(brake("r", folders, limits))
+    whole = SourceSums(listed=10_000, known=10_000)
+    assert brake("r", [*folders, whole], limits) is None

@@ -273,7 +273,7 @@ async def test_a_run_that_somebody_cancels_is_let_go_of_within_a_heartbeat_and_i
             assert await turn == "fenced"
     assert let_go.is_set()
     assert {one["log_level"] for one in logs} == {"info"}
-    assert ["cancelled"] == [one["state"] for one in logs if "has been ended" in one["event"]]
+    assert [one["state"] for one in logs if "has been ended" in one["event"]] == ["cancelled"]
     assert (await here.catalog.run(run_id))[0].error_code == "Cancelled"
 
 

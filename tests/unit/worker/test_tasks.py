@@ -226,3 +226,13 @@ async def test_a_ring_for_the_idle_is_passed_on_by_whoever_is_at_work_and_not_fo
     assert await tasks.work(bench.ctx("b") | {"job_try": 99}, idle=True) == 1
     bench.worker.release()
     await bench.slots.drain(5)
+
+
+@pytest.mark.parametrize("job_id", ["a\0b", "x" * 513])
+async def test_a_job_id_that_no_database_keeps_is_a_failed_run_under_a_digest_of_it(job_id: str) -> None:
+    bench = Bench()
+    first = await bench.ingest(JOB, job_id=job_id)
+    assert first["state"] == "failed"
+    assert "_job_id" in str(first["error"])
+    assert [str(known).startswith("sha256:") for known in bench.intake.runs] == [True]
+    assert await bench.ingest(JOB, job_id=job_id) == first
