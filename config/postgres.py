@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.database import MIGRATIONS, newest_migration
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+from config.pointing import place, readable, tls_mode
 from config.refusals import asks_again, cut_off, translated
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ _SCHEME: Final = re.compile(r"(postgres|postgresql)(\+asyncpg)?://", re.IGNORECA
 
 async def open_postgres(url: str, *, silent_s: float) -> PostgresDatabase:
     """Connect to the database at `url`, in any form that libpq takes. Raises SettingsError or CatalogError."""
-    database = PostgresDatabase(_engine(url, silent_s=silent_s))
+    database = PostgresDatabase(_engine(url, silent_s=silent_s), place(url))
     try:
         if await database.transaction(_version) != newest_migration():
             await _migrate(url)
@@ -61,8 +62,9 @@ async def open_postgres(url: str, *, silent_s: float) -> PostgresDatabase:
 class PostgresDatabase:
     """See `config.database.Database`. Work runs on the event loop: whenever it waits for the database, others go on."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, where: str | None) -> None:
         self._engine = engine
+        self._where = where
         self._views = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._opened = False
@@ -109,7 +111,7 @@ class PostgresDatabase:
             except _FAILURES as error:
                 again = asks_again(error) or (attempt.undone and number <= _CUT_OFF and cut_off(error))
                 if number == _ATTEMPTS or not again:
-                    raise self._told(translated(error)) from error
+                    raise self._told(translated(error, place=self._where)) from error
             except SettingsError as error:
                 raise self._told(error) from error
             await asyncio.sleep(random.uniform(0.5, 1.5) * _PAUSE_S * number)  # noqa: S311 - jitter
@@ -139,7 +141,7 @@ async def _migrate(url: str) -> None:
         tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         upgrade(tx, MIGRATIONS)
 
-    patient = PostgresDatabase(_engine(url, silent_s=0.0, statement_s=None))
+    patient = PostgresDatabase(_engine(url, silent_s=0.0, statement_s=None), place(url))
     try:
         await patient.transaction(migrate)
     finally:
@@ -169,7 +171,13 @@ def _engine(url: str, *, silent_s: float, statement_s: float | None = _STATEMENT
         except (ValueError, FileNotFoundError) as error:
             if isinstance(error, FileNotFoundError) and "sslrootcert=" not in dsn and "sslcert=" not in dsn:
                 raise  # the socket of a server that does not run
-            raise _unusable(error) from None
+            raise _unusable(error, dsn) from None
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {_CONNECT_S:.0f} s") from None
+        except ConnectionError as error:
+            if "rejected SSL upgrade" not in str(error):
+                raise
+            raise _without_tls(dsn) from None
         except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
             raise SettingsError(f"LONGSHORE_CATALOG_URL asks for an option that can't be set: {error}") from error
 
@@ -200,16 +208,32 @@ def _dsn(url: str) -> str:
     return f"postgresql://{url[scheme.end() :]}"
 
 
-def _unusable(error: Exception) -> SettingsError:
+def _unusable(error: Exception, dsn: str) -> SettingsError:
     """Says little: where a password is not escaped, an error may show a part of it as a host or a port."""
     said = ""
     if isinstance(error, FileNotFoundError):
         said = ": a file that sslrootcert or sslcert names does not exist"
+    elif isinstance(error, asyncpg.InterfaceError) and str(error).startswith("root certificate file"):
+        return SettingsError(
+            f"LONGSHORE_CATALOG_URL asks for {tls_mode(dsn) or 'a verified server'}, but there is no file of authorities "
+            "(~/.postgresql/root.crt); add sslrootcert=/path/to/ca.pem"
+        )
+    elif str(error).startswith("invalid literal for int()") and readable(dsn):
+        said = ": the port is no number"
     elif isinstance(error, asyncpg.InterfaceError) and "ssl" in str(error).lower():
         said = f": {error}"
     return SettingsError(
         f"LONGSHORE_CATALOG_URL can't be used{said}; write postgresql://user:password@host:port/name?sslmode=verify-full, "
         "with %40 for @, %2F for / and %3A for : in a password"
+    )
+
+
+def _without_tls(dsn: str) -> SettingsError:
+    where = f" at {at}" if (at := place(dsn)) else ""
+    asks = f"sslmode={mode} asks for it" if (mode := tls_mode(dsn)) else "it is asked for"
+    return SettingsError(
+        f"the catalog's database{where} has no TLS, and {asks}; "
+        "switch it on there (ssl = on), or write sslmode=prefer in LONGSHORE_CATALOG_URL"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Final
 
@@ -43,8 +44,8 @@ def cut_off(error: BaseException) -> bool:
     return _sqlstate(error).startswith(_CUT_OFF) or _driver_is_lost(original) or isinstance(original, ConnectionError)
 
 
-def translated(error: BaseException) -> CatalogError | SettingsError:
-    """As an error of ours. A password is in none of them."""
+def translated(error: BaseException, *, place: str | None = None) -> CatalogError | SettingsError:
+    """As an error of ours. A password is in none of them. `place`: host and port, if they can be shown."""
     original, state = _original(error), _sqlstate(error)
     reason = str(original).strip() or type(original).__name__
     advice = next((_SETTINGS[state[:size]] for size in (5, 2) if state[:size] in _SETTINGS), None)
@@ -53,8 +54,22 @@ def translated(error: BaseException) -> CatalogError | SettingsError:
     if advice is not None:
         return SettingsError(f"the catalog's database refuses us: {reason}; {advice}")
     if _lost(error, original) or state.startswith(_TRANSIENT):
-        return CatalogUnavailableError(f"the catalog's database is out of reach: {reason}")
+        where = "" if place is None else f" at {place}"
+        return CatalogUnavailableError(f"the catalog's database{where} is out of reach: {_why_away(original, reason)}")
     return CatalogError(f"the catalog refused a statement: {reason}")
+
+
+def _why_away(original: BaseException, reason: str) -> str:
+    """And what to look at, where no server has said a word."""
+    if isinstance(original, socket.gaierror):
+        return f"{reason}; is the host in LONGSHORE_CATALOG_URL right? An @ in a password is written %40"
+    if isinstance(original, ConnectionRefusedError):
+        reason = "connection refused"
+    elif isinstance(original, TimeoutError):
+        reason = str(original) or "no answer in time"
+    elif not isinstance(original, OSError):
+        return reason
+    return f"{reason}; is it running, and is LONGSHORE_CATALOG_URL right?"
 
 
 def _lost(error: BaseException, original: BaseException) -> bool:

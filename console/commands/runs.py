@@ -95,6 +95,8 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         return
     for line in run_lines(summary):
         click.echo(line)
+    begun, ended = summary["started_at"] or "-", summary["finished_at"] or "-"
+    click.echo(f"submitted {summary['submitted_at']}, begun {begun}, ended {ended}")
     for source in run.sources:
         click.echo(f"from {shown(source.uri)} through {run.connection}, depth {run.job.depth if run.job else '-'}")
 

@@ -40,6 +40,11 @@ FIELDS = {
     "error_code",
     "error",
     "certificate",
+    "uris",
+    "depth",
+    "submitted_at",
+    "started_at",
+    "finished_at",
 }
 
 
@@ -99,7 +104,9 @@ def test_json_has_exactly_the_agreed_fields_and_runs_show_prints_the_same(custom
     assert shell.ok("runs", "watch", done.json["run"], "--json").json == done.json
     assert shell.ok("runs", "--json").lines == [done.json]
     assert done.json["run"] in shell.ok("runs").out
-    assert "2 listed, 1 added" in shell.ok("runs", "show").out
+    shown = shell.ok("runs", "show").out
+    assert "2 listed, 1 added" in shown
+    assert f"submitted {done.json['submitted_at']}, begun {done.json['started_at']}, ended" in shown
 
 
 def test_a_prefix_with_a_wildcard_finds_nothing_and_says_why(customer: Customer, shell: Shell) -> None:

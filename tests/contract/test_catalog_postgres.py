@@ -61,6 +61,9 @@ async def owners(database: Database) -> list[str]:
         (lambda url: url.rpartition("/")[0] + "/not_there", "CREATE DATABASE"),
         (lambda url: url + "?sslmode=nonsense", "sslmode"),
         (lambda url: url + "?sslmode=verify-full&sslrootcert=/nowhere.pem", "sslrootcert or sslcert names"),
+        (lambda url: url + "?sslmode=verify-full", r"asks for verify-full, but there is no file of authorities"),
+        (lambda url: url + "?sslmode=require", r"at 127\.0\.0\.1:\d+ has no TLS, and sslmode=require asks for it"),
+        (lambda url: url.rpartition(":")[0] + ":notaport/name", "used: the port is no number; write"),
         (lambda url: url + "?no_such_option=1", "no_such_option"),
         (lambda url: url.replace(PASSWORD, "hunter2/with/slashes"), "%2F"),
         (lambda url: url.replace("postgresql:", "postgresql+psycopg2:"), "postgresql://user:password"),
@@ -75,6 +78,28 @@ async def test_what_the_operator_must_mend_is_named_without_a_password(
     said = repr(caught.value) + str(caught.value) + repr(caught.value.__cause__)
     assert PASSWORD not in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (
+            "postgresql://u:hunter2@127.0.0.1:1/name",
+            r"database at 127\.0\.0\.1:1 is out of reach: connection refused; is it running, and is LONGSHORE_CATALOG_URL right\?",
+        ),
+        (
+            "postgresql://u:pa@hunter2@nowhere.invalid:1/name",
+            r"database is out of reach: .*an @ in a password is written %40",
+        ),
+    ],
+)
+async def test_a_server_that_is_out_of_reach_is_named_unless_that_may_be_a_part_of_a_password(
+    url: str, says: str
+) -> None:
+    with pytest.raises(CatalogUnavailableError, match=f"(?i){says}") as caught:
+        async with open_database(url):
+            raise AssertionError("opened")
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg", "PostgreSQL"])
@@ -286,7 +311,7 @@ async def _name_of(database: Database) -> object:
 
 async def test_a_catalog_that_took_us_once_and_refuses_us_now_is_away() -> None:
     """A password that is being changed must not end runs: they go on over the sessions there are, or wait."""
-    database = PostgresDatabase(_engine("postgresql://nobody@127.0.0.1:1/none", silent_s=1.0))
+    database = PostgresDatabase(_engine("postgresql://nobody@127.0.0.1:1/none", silent_s=1.0), None)
     refusal = SettingsError("the catalog's database refuses us: password authentication failed")
     assert database._told(refusal) is refusal
     database.opened()

@@ -33,7 +33,7 @@ from ingest.job import IngestJob, PrefixSource
 
 FIELDS = (
     "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
-    "cost_usd error_code error parent schedule certificate"
+    "cost_usd error_code error parent schedule certificate uris depth submitted_at started_at finished_at"
 )
 
 
@@ -67,6 +67,9 @@ def test_a_run_for_programs_has_exactly_the_agreed_fields() -> None:
     assert sorted(summary) == sorted(FIELDS.split())
     assert set(summary["requests"]) == {"list", "head", "get", "sts"}
     assert summary["seconds"] == 2.5
+    assert (summary["uris"], summary["depth"]) == (["s3://bucket/a/"], "head")
+    times = [summary[name] for name in ("submitted_at", "started_at", "finished_at")]
+    assert times == ["1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z", "1970-01-01T00:00:04.500Z"]
     assert summary["removed"] == 8
 
 
