@@ -21,6 +21,8 @@ _CHATTY: Final = ("botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3
 """Loggers that print whole requests and answers at DEBUG, sessions of STS among them."""
 _CHATTY_AT_INFO: Final = ("alembic",)
 """Loggers that say at INFO what is of no use to an operator."""
+_CHATTY_UNLESS_DEBUG: Final = ("arq.worker", "botocore.credentials", "aiobotocore.credentials")
+"""The same, but of use to who looks for a fault: arq has two lines for each job, and ours say more."""
 _OWN_HANDLERS: Final = ("arq",)
 """Loggers whose programs give them a handler of their own; the line would appear twice."""
 _ARQ_CALL: Final = re.compile(r"(→ [^\s(]+)\(.*", re.DOTALL)
@@ -65,6 +67,10 @@ def configure_logging(*, level: str, format: str, stream: TextIO | None = None) 
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     for name in _CHATTY_AT_INFO:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _CHATTY_UNLESS_DEBUG:
+        logging.getLogger(name).setLevel(
+            logging.NOTSET if root.level <= logging.DEBUG else max(logging.WARNING, root.level)
+        )
     for name in _OWN_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -81,17 +81,22 @@ def certificate_lines(certificate: Mapping[str, Any], *, whole: bool = True) -> 
         ]
         more = certificate["wrong"] - len(told)
         return ["certificate: does not hold", *told, *([f"and {more:,} more"] if more else [])]
-    tiles = "tile what was asked" if whole else "do not overlap"
+    spans, rows = counted(certificate["spans"], "span"), counted(certificate["rows"], "row")
+    alone = certificate["spans"] == 1
+    tiles = f"{'tiles' if alone else 'tile'} what was asked" if whole else f"{'does' if alone else 'do'} not overlap"
     removed = "" if certificate["removed"] is None else f", {certificate['removed']:,} removed"
-    counted = f"{certificate['rows']:,} rows recounted, {certificate['missing']:,} missing{removed}"
     said = {
-        "uncounted": "spans of an older version say nothing of new rows",
-        "superseded": "spans were listed again by a later run, whose rows they hold now",
-        "purged": "rows of removed assets are there no more",
+        "uncounted": ("span of an older version says", "spans of an older version say", "nothing of new rows"),
+        "superseded": ("span was", "spans were", "listed again by a later run, which has the rows now"),
+        "purged": ("row of a removed asset is", "rows of removed assets are", "there no more"),
     }
     return [
-        f"certificate: {certificate['spans']:,} spans {tiles}, outcomes add up, {counted}",
-        *(f"certificate: {certificate[name]:,} {what}" for name, what in said.items() if certificate[name]),
+        f"certificate: {spans} {tiles}, outcomes add up, {rows} recounted, {certificate['missing']:,} missing{removed}",
+        *(
+            f"certificate: {certificate[name]:,} {one if certificate[name] == 1 else many} {what}"
+            for name, (one, many, what) in said.items()
+            if certificate[name]
+        ),
     ]
 
 
@@ -116,6 +121,19 @@ def reason(run: Run, *, most: int = 60) -> str:
         return "-"
     whole = shown(f"{run.error_code}: {run.error or ''}".rstrip(": "))
     return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
+def told(value: object) -> str:
+    """The value of a field for people: no word of Python's."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, [], {}):
+        return "-"
+    return shown(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def shown(text: str) -> str:

@@ -26,7 +26,12 @@ class Verified:
     @property
     def holds(self) -> bool:
         """Whether everything that can be told agrees, and something can."""
-        return self.certificate.holds and not self.spans_purged
+        return self.certificate.holds and not self.spans_purged and not self.superseded
+
+    @property
+    def superseded(self) -> bool:
+        """A later run listed all of it again: no row is this one's any more."""
+        return self.certificate.holds and 0 < self.certificate.spans == self.certificate.superseded
 
 
 async def verified(closings: Closings, run: Run, totals: Totals) -> Verified:

@@ -12,7 +12,7 @@ import click
 
 from config.errors import ConnectionSetupError
 from console.commands.common import actor, asynchronous, opened
-from console.show import as_json, iso, shown, table
+from console.show import as_json, iso, shown, table, told
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
@@ -136,10 +136,9 @@ def _print(connection: Connection, *, as_object: bool) -> None:
         click.echo(as_json(described))
         return
     for name, value in described.items():
-        text = ", ".join(value) if isinstance(value, list) else str(value)
         if name in ("created_at", "updated_at"):
-            text = iso(value) or "" if value else "-"
-        click.echo(f"{name:<16} {shown(text) if value not in (None, []) else '-'}")
+            value = iso(value or None)  # noqa: PLW2901 - the built-in one was never made
+        click.echo(f"{name:<16} {told(value)}")
 
 
 @click.group(short_help="Add, list, show, update or remove connections.")

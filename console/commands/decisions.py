@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.commands.common import asynchronous, opened
-from console.show import as_json, certificate_lines, exit_code
+from console.show import as_json, certificate_lines, counted, exit_code
 
 if TYPE_CHECKING:
     from ingest.catalog.closings import Closings
@@ -33,7 +33,11 @@ async def _decide(run_id: str, verb: str, decide: Callable[[Closings, str], Awai
         with stop_on_signals(_say) as stop:
             run = await finish_here(service, before.id, stop=stop, say=_say)
         _, totals = await service.catalog.run(run.id)
-    click.echo(f"run {run.id} is {run.state}: {totals.removed:,} removed of {totals.missing:,} that were missing")
+    if run.decision == "rejected":
+        what = f"{totals.missing:,} that were missing are kept"
+    else:
+        what = f"{totals.removed:,} removed of {totals.missing:,} that were missing"
+    click.echo(f"run {run.id} is {run.state}: {what}")
     if not run.ended:
         _say("stopped before the end; any worker goes on with it, and so does the next `longshore ingest`")
     elif run.error is not None:
@@ -74,7 +78,8 @@ async def reject(run_id: str) -> int:
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
 @asynchronous
 async def verify(run_id: str, as_object: bool) -> int:  # noqa: FBT001  click passes by name
-    """Make a run's certificate anew from the catalog as it is now, and say what differs; exits 1 if it does not hold.
+    """Make a run's certificate anew from the catalog as it is now, and say what differs; exits 1 if it does not hold,
+    or nothing is left to verify.
 
     Reads only, and asks the bucket for nothing. What a later run has listed again, or a purge took away, can't be told any more;
     it says so, and verifies the rest.
@@ -102,6 +107,11 @@ def _verified_lines(run: Run, found: Verified) -> list[str]:
     if found.spans_purged:
         kept = "" if run.certificate is None else "; what was found when it ended is in `longshore runs show`"
         return [f"run {run.id} can't be verified any more: its spans were purged{kept}"]
+    if found.superseded:
+        spans = counted(found.certificate.spans, "span")
+        return [
+            f"nothing is left to verify: a later run listed all of run {run.id} again, {spans}, and holds its rows now"
+        ]
     now = {**asdict(found.certificate), "holds": found.certificate.holds}
     if found.certificate.holds:
         said = f"run {run.id} holds"

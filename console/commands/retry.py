@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Try a run again, or only its failed objects.")
 @click.argument("run_id", metavar="RUN")
-@click.option("--failed", "what", flag_value="failed", help="Only the objects that could not be read.")
-@click.option("--all", "what", flag_value="all", help="The whole job again.")
+@click.option("--failed", is_flag=True, help="Only the objects that could not be read.")
+@click.option("--all", "whole", is_flag=True, help="The whole job again.")
 @click.option("--json", "as_object", is_flag=True, help="Print one object, and no progress.")
 @asynchronous
-async def retry(run_id: str, what: What | None, as_object: bool) -> int:  # noqa: FBT001  click passes by name
+async def retry(run_id: str, failed: bool, whole: bool, as_object: bool) -> int:  # noqa: FBT001  click passes by name
     """Try a run again, as a new run that names it as its parent: the failed objects of a partial run, all of one that failed or
     was cancelled, unless you say which.
 
@@ -33,6 +33,9 @@ async def retry(run_id: str, what: What | None, as_object: bool) -> int:  # noqa
     --failed lists only the ranges around the objects that are failed in the catalog now. A run of `longshore ingest` is worked
     here and now; one that was submitted is left to the workers, and the new run's ID is printed.
     """  # noqa: D301  \b is for click, which keeps the lines below it
+    if failed and whole:
+        raise click.UsageError("one of --all and --failed")
+    what: What | None = "failed" if failed else "all" if whole else None
     from console.local import ORIGIN
     from console.progress import Tally
 

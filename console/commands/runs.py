@@ -156,8 +156,10 @@ async def watch(run_id: str | None, as_object: bool) -> int:  # noqa: FBT001  cl
 @runs.command(short_help="End a run now; what it committed stays.")
 @click.argument("run_id", metavar="RUN")
 @asynchronous
-async def cancel(run_id: str) -> int:
+async def cancel(run_id: str) -> None:
     """End a run now. What it committed stays; what a worker has in hand is dropped.
+
+    A run that needs confirmation ends, too, and its assets stay missing until a run sees them: `longshore runs reject` keeps them.
 
     \b
     longshore runs cancel 20261122-101500-0a1b2c3d
@@ -165,5 +167,6 @@ async def cancel(run_id: str) -> int:
     async with opened() as service:
         found, _ = await service.catalog.find_run(run_id)
         run = await service.catalog.cancel(found.id)
-    click.echo(f"run {run.id} is {run.state}")
-    return 0 if run.state == "cancelled" else 1
+    if run.state != "cancelled":
+        raise click.ClickException(f"run {run.id} is {run.state} already; there is nothing to cancel")
+    click.echo(f"run {run.id} is cancelled")

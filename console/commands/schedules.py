@@ -9,7 +9,7 @@ import click
 from config.errors import ScheduleError
 from console.commands.common import asynchronous, opened, read_settings
 from console.commands.jobs import job_of, job_options, ring_for, say
-from console.show import as_json, iso, reason, shown, table
+from console.show import as_json, iso, reason, shown, table, told
 
 if TYPE_CHECKING:
     from ingest.catalog.runs import Run
@@ -140,8 +140,7 @@ async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passe
         return
     job = record.pop("job") or {}
     for title, value in {**record, **job}.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        click.echo(f"{title:<12} {shown(text) if value not in (None, [], {}) else '-'}")
+        click.echo(f"{title:<12} {told(value)}")
 
 
 @schedules.command(short_help="Make no runs until it is resumed.")

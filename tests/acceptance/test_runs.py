@@ -194,12 +194,15 @@ def test_removals_that_are_rejected_leave_everything_as_it_was(customer: Custome
     customer.bucket("acme", {})
     run = shell.longshore("ingest", "s3://acme", "--json").json["run"]
     rejected = shell.ok("runs", "reject", run)
-    assert f"run {run} is complete: 0 removed of 5 that were missing" in rejected.out
+    assert f"run {run} is complete: 5 that were missing are kept" in rejected.out
     assert "RemovalsRejected" in rejected.err
     after = shell.ok("assets", "--json").lines
     changed = ("run_id", "changed_at")
     assert [{**one, **dict.fromkeys(changed)} for one in after] == [{**one, **dict.fromkeys(changed)} for one in before]
     shell.ok("runs", "verify", run)
+    cancelled = shell.longshore("runs", "cancel", run)
+    assert (cancelled.code, cancelled.out) == (1, "")
+    assert f"error: run {run} is complete already; there is nothing to cancel" in cancelled.err
     assert "nothing to reject" in shell.longshore("runs", "reject", run).err
 
 
@@ -219,6 +222,8 @@ def test_a_run_proves_that_it_is_whole_and_can_be_verified_later(customer: Custo
     assert "live at s3://acme/" in found.out
     assert shell.longshore("runs", "verify", str(run["run"]), "--json").json["holds"] is False
     assert _ingest(shell, "s3://acme")[1]["added"] == 1
+    superseded = shell.longshore("runs", "verify", str(run["run"]))
+    assert (superseded.code, superseded.out.startswith("nothing is left to verify: ")) == (1, True)
 
 
 def test_a_run_that_a_later_one_superseded_has_nothing_to_confirm(customer: Customer, shell: Shell) -> None:
@@ -318,6 +323,7 @@ def test_submit_writes_the_run_even_without_a_redis(customer: Customer, shell: S
     assert (run["state"], run["connection"]) == ("queued", "default")
     cancelled = shell.ok("runs", "cancel", run["run"])
     assert "is cancelled" in cancelled.out
+    assert "is cancelled" in shell.ok("runs", "cancel", run["run"]).out
     assert shell.longshore("runs", "watch", run["run"]).code == 1
 
 

@@ -67,7 +67,9 @@ def test_a_schedule_makes_runs_until_it_is_paused(customer: Customer, shell: She
     by_hand = shell.ok("schedules", "run", "hourly").out.strip()
     assert shell.ok("schedules", "run", "hourly", "--json").json == {"run": by_hand}
     assert "due next" in shell.ok("schedules", "resume", "hourly").out
-    assert "2026/" in shell.ok("schedules", "show", "hourly").out
+    shown = shell.ok("schedules", "show", "hourly").out
+    assert "2026/" in shown
+    assert ("paused       no" in shown, "False" in shown) == (True, False)
     shell.ok("schedules", "remove", "hourly")
     assert "there is no schedule 'hourly'" in shell.longshore("schedules", "show", "hourly").err
 

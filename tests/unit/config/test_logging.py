@@ -30,7 +30,19 @@ FOREIGN = (
     "asyncio",
     "any",
 )
-CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", "alembic", "arq")
+CHANGED = (
+    "",
+    "botocore",
+    "aiobotocore",
+    "aiohttp.client",
+    "urllib3",
+    "boto3",
+    "alembic",
+    "arq",
+    "arq.worker",
+    "botocore.credentials",
+    "aiobotocore.credentials",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +193,7 @@ def test_configuring_again_doubles_no_line_and_the_last_call_counts(out: io.Stri
     for _ in range(3):
         configure_logging(level="INFO", format="json", stream=last)
     structlog.get_logger("x").info("once")
-    logging.getLogger("arq.worker").info("once")
+    logging.getLogger("arq.worker").warning("once")
     structlog.get_logger("x").debug("never")
     assert not out.getvalue()
     assert [line["event"] for line in _lines(last)] == ["once", "once"]
@@ -212,6 +224,18 @@ def test_the_default_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> Non
     captured = capsys.readouterr()
     assert "hello" in captured.err
     assert not captured.out
+
+
+@pytest.mark.parametrize("name", ["arq.worker", "botocore.credentials", "aiobotocore.credentials"])
+def test_lines_of_libraries_about_each_job_and_session_are_for_who_looks_for_a_fault(
+    out: io.StringIO, name: str
+) -> None:
+    library = logging.getLogger(name)
+    library.info("at DEBUG")
+    configure_logging(level="INFO", format="json", stream=out)
+    library.info("at INFO")
+    library.warning("something is wrong")
+    assert [line["event"] for line in _lines(out)] == ["at DEBUG", "something is wrong"]
 
 
 def test_migrations_say_nothing_that_is_of_no_use_to_an_operator(out: io.StringIO) -> None:

@@ -24,7 +24,7 @@ from credentials.sts import AwsSts
 from tests.unit.credentials.sts_server import CANARY, granted, refused, request, serving
 
 LIBRARIES = ("botocore.hooks", "aiobotocore.parsers", "aiohttp.client", "urllib3.connectionpool", "arq.worker", "redis")
-CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", "arq")
+CHANGED = ("", "botocore", "aiobotocore", "aiohttp.client", "urllib3", "boto3", "arq", "arq.worker")
 BASE64 = string.ascii_letters + string.digits + "/+"
 
 key_ids = st.builds(

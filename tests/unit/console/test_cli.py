@@ -71,6 +71,7 @@ def test_help_on_a_change_does_not_speak_of_a_new_connection(capsys: pytest.Capt
         ["connections", "add", "acme", "--role-arn", "arn", "--access-key-id", "AKIA"],
         ["connections", "update", "acme"],
         ["runs", "destroy"],
+        ["runs", "retry", "r", "--all", "--failed"],
         ["demo", "--objects", "3"],
         ["nonsense"],
     ],

@@ -24,6 +24,7 @@ from console.show import (
     shown,
     shown_key,
     table,
+    told,
 )
 from ingest.catalog.assets import asset_id
 from ingest.catalog.runs import Run, Totals
@@ -97,6 +98,8 @@ def test_a_certificate_says_in_a_few_words_what_was_proved() -> None:
     assert line == (
         "certificate: 1,001 spans tile what was asked, outcomes add up, 1,000,000 rows recounted, 3 missing, 3 removed"
     )
+    (line,) = certificate_lines({**asdict(Certificate(spans=1, sources=1, rows=1)), "holds": True})
+    assert line.startswith("certificate: 1 span tiles what was asked, outcomes add up, 1 row recounted")
     part = certificate_lines({**asdict(replace(proved, superseded=7, uncounted=2)), "holds": True}, whole=False)
     assert "do not overlap" in part[0]
     assert [line.split()[1] for line in part[1:]] == ["2", "7"]
@@ -123,6 +126,13 @@ def test_a_run_for_people_says_what_became_of_the_objects_and_why_it_ended() -> 
     assert "28 listed, 7 added, 6 changed, 2 unchanged, 8 removed" in lines[0]
     assert "1,000 LIST, 2,000 HEAD, 500 GET, 9 STS" in lines[1]
     assert lines[2] == "FailedObjects: 5 objects"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "yes"), (False, "no"), (None, "-"), ([], "-"), (["a", "b\x1b"], "a, b\\x1b"), (0, "0")]
+)
+def test_a_value_for_people_has_no_word_of_pythons(value: object, text: str) -> None:
+    assert told(value) == text
 
 
 def test_a_producers_job_id_is_shown_and_moves_no_terminal() -> None:

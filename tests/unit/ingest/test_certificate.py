@@ -310,6 +310,9 @@ async def test_what_a_later_run_listed_again_can_not_be_told_and_the_rest_can(he
     found = await look(catalog, first.id)
     assert not found.holds
     assert [problem.check for problem in found.certificate.problems] == ["live", "written"]
+    await ingest(catalog, bucket)
+    found = await look(catalog, first.id)
+    assert (found.certificate.holds, found.superseded, found.holds) == (True, True, False)
 
 
 async def test_purged_spans_and_purged_rows_are_no_fault_and_no_proof(here: tuple[Catalog, Database]) -> None:
