@@ -1,6 +1,6 @@
 # Every target makes its own virtual environment on first use, from hashed requirements, and again when they change.
 #   make demo     a whole cloud on this machine: a worker ingests a bucket through an assumed role (under two minutes)
-#   make test     the tests; ARGS="-k catalog" passes on to pytest
+#   make test     the tests, on two cores; ARGS="-k catalog" passes on to pytest
 #   make check    ruff, the formatter and mypy
 #   make chaos    seeded schedules of killed workers, lost databases and failing storage; SEEDS=500 FROM=1 CATALOG=both JOBS=2 SEED=n
 #   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else half an hour
@@ -33,7 +33,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo "==> tests"
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
 
 check: $(STAMP)
 	@echo "==> ruff check"
