@@ -6,6 +6,7 @@ is to come every few minutes or hours just goes on.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
@@ -18,6 +19,17 @@ from config.errors import ScheduleError
 
 _FIELDS: Final = "minute, hour, day of the month, month, day of the week"
 _MOST_CHARACTERS: Final = 200
+_BOUNDS: Final = {"minute": (0, 59), "hour": (0, 23), "day-of-month": (1, 31), "month": (1, 12), "day-of-week": (0, 7)}
+_NAMED: Final = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""Words of other crons, and what they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class Cron:
         shown = ascii(text[:80])
         if len(text) > _MOST_CHARACTERS:
             raise ScheduleError(f"cron {shown}... has {len(text)} characters, more than {_MOST_CHARACTERS}")
+        if (meant := _NAMED.get(text.strip().lower())) is not None:
+            raise ScheduleError(f"cron {shown} is a word of other programs: write '{meant}'")
         fields = text.split()
         if len(fields) != 5:
             raise ScheduleError(
@@ -46,19 +60,35 @@ class Cron:
     def after(self, milliseconds: int) -> int:
         """The first time after this one, both in Unix milliseconds. Raises ScheduleError if it can't be told, or never comes."""
         since = datetime.fromtimestamp(milliseconds // 1000, UTC).astimezone(_zone(self.timezone))
-        shown = ascii(self.text[:80])
         try:
             for time in CronSim(self.text, since):
                 found = int(time.timestamp()) * 1000
                 if found > milliseconds:  # in an hour that comes twice it may be one of the first time
                     return found
         except CronSimError as error:
-            field = str(error).removeprefix("Bad ").lower().replace("-", " ")
-            raise ScheduleError(
-                f"cron {shown} can't be used: its {field} is none; the five fields are {_FIELDS}, as in '30 6 * * MON-FRI'"
-            ) from None
-        raise ScheduleError(
-            f"cron {shown} never comes: in 50 years there is no such day; the five fields are {_FIELDS}"
+            raise ScheduleError(self._refusal(str(error).removeprefix("Bad ").lower())) from None
+        raise ScheduleError(self._never())
+
+    def _refusal(self, field: str) -> str:
+        """Why the driver can't use it: it names the field and no more."""
+        fields = dict(zip(_BOUNDS, self.text.split(), strict=True))
+        if field == "day-of-month" and _usable(fields[field]):
+            return self._never()  # it looks at the months, too
+        low, high = _BOUNDS[field]
+        text = fields[field][:80]
+        found = (number for number in re.findall(r"(?<![/#0-9])[0-9]+", text) if not low <= int(number) <= high)
+        wrong = next(found, None)
+        told = f"{text!a} can't be read" if wrong is None else f"{wrong!a} does not exist ({low} to {high})"
+        return (
+            f"cron {self.text[:80]!a} can't be used: {field.replace('-', ' ')} {told}; "
+            f"the five fields are {_FIELDS}, as in '30 6 * * MON-FRI'"
+        )
+
+    def _never(self) -> str:
+        _, _, day, month, weekday = self.text.split()
+        return (
+            f"cron {self.text[:80]!a}: no date is day {day[:80]!a} of the month {month[:80]!a} on weekday {weekday[:80]!a}; "
+            "it would never run"
         )
 
     def passed(self, first: int, now: int, *, most: int) -> int:
@@ -67,6 +97,14 @@ class Cron:
         while count < most and (first := self.after(first)) <= now:
             count += 1
         return count
+
+
+def _usable(day: str) -> bool:
+    try:
+        CronSim(f"0 0 {day} * *", datetime.fromtimestamp(0, UTC))
+    except CronSimError:
+        return False
+    return True
 
 
 def _zone(name: str) -> tzinfo:

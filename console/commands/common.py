@@ -58,6 +58,15 @@ async def opened(settings: Settings | None = None, *, observe: ObserveAll | None
         yield service
 
 
+def catalog_place(url: str) -> str:
+    """Which catalog that is, without user and password."""
+    if url.lower().startswith("sqlite"):
+        return url.partition(":///")[2].partition("?")[0]
+    from config.pointing import place
+
+    return f"PostgreSQL at {at}" if (at := place(url)) else "PostgreSQL"
+
+
 def _look_away(_event: object) -> None:
     """An observer for commands that only read."""
 

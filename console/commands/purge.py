@@ -52,6 +52,11 @@ async def purge(connection: str | None, dry_run: bool, yes: bool, as_object: boo
 async def _forget(service: Service, name: str, *, dry_run: bool, yes: bool) -> Gone:
     from ingest.catalog.purging import Gone
 
+    if name == service.settings.default_connection:
+        raise click.ClickException(
+            f"connection {name!r} is built in and can't be removed, so its records can't be purged this way; "
+            "`longshore purge` deletes what was kept for long enough"
+        )
     gone = Gone()
     for tombstone in await service.tombstones.find(name):
         left = await service.retention.left(tombstone.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console.commands.common import asynchronous, opened
+from console.commands.common import asynchronous, catalog_place, opened
 from console.commands.retry import retry
 from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, table
 
@@ -42,12 +42,13 @@ runs.add_command(retry)
 async def _list(limit: int, as_lines: bool) -> None:  # noqa: FBT001  two plain arguments of a private function
     async with opened() as service:
         found = await service.catalog.newest_runs(limit)
+        place = catalog_place(service.settings.catalog_url)
     if as_lines:
         for run, totals in found:
             click.echo(as_json(run_summary(run, totals)))
         return
     if not found:
-        click.echo("no runs yet; `longshore ingest s3://bucket` makes one")
+        click.echo(f"no runs yet in {shown(place)}; `longshore ingest s3://bucket` makes one")
         return
     titles = ("run", "state", "connection", "listed", "failed", "submitted", "job ID", "by", "from", "reason")
     for line in table(titles, map(_row, found)):

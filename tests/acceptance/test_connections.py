@@ -194,6 +194,7 @@ def test_a_removed_connections_records_go_on_request_and_not_before(customer: Cu
     assert shell.ok("runs", "--json").lines == []
     assert "0 asset records" in shell.ok("purge", "--connection", "acme", "--yes").out
     assert "none was removed" in shell.longshore("purge", "--connection", "other").err
+    assert "'default' is built in and can't be removed" in shell.longshore("purge", "--connection", "default").err
     with contextlib.closing(sqlite3.connect(shell.catalog)) as catalog:
         lines = catalog.execute(
             "SELECT action, detail FROM audit WHERE object = 'connection:acme' ORDER BY id"

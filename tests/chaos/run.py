@@ -25,6 +25,7 @@ from tests.servers import ROOT
 
 _PATIENCE_S = 240.0
 COUNTED = ("lost", "doubled", "stuck")
+_TOLD_EVERY = 20
 
 
 async def serve(folder: Path) -> None:
@@ -98,6 +99,9 @@ async def _job(
 
 def _tell(result: Result, done: list[Result], place: Path) -> None:
     done.append(result)
+    if len(done) % _TOLD_EVERY == 0:
+        failed = sum(bool(one.problems) for one in done)
+        print(f"{len(done)} seeds played, {failed or 'none'} failed", file=sys.stderr, flush=True)
     if result.problems:
         print(f"seed {result.seed} on {result.catalog} FAILED after {result.seconds:.1f} s")
         for kind, what in result.problems:
@@ -131,7 +135,7 @@ def table(results: Sequence[Result], *, seconds: float) -> dict[str, Any]:
         problems.update({kind for kind, _ in result.problems})
     recoveries = sorted(one for result in results for one in result.recoveries)
     return {
-        "schedules": len(results),
+        "seeds": len(results),
         "seconds": round(seconds, 1),
         "faults": dict(sorted(faults.items())),
         "faults_injected": sum(faults.values()),
@@ -146,7 +150,7 @@ def table(results: Sequence[Result], *, seconds: float) -> dict[str, Any]:
 
 def _show(by_catalog: Mapping[Kind, dict[str, Any]]) -> None:
     kinds = sorted({kind for found in by_catalog.values() for kind in found["faults"]})
-    rows = ["schedules", "faults_injected", *kinds, *COUNTED, "other", "recoveries", "median_recovery_s"]
+    rows = ["seeds", "faults_injected", *kinds, *COUNTED, "other", "recoveries", "median_recovery_s"]
     print(f"\n{'':22}" + "".join(f"{catalog:>12}" for catalog in by_catalog))
     for name in (*rows, "longest_recovery_s"):
         cells = (found["faults"].get(name, 0) if name in kinds else found[name] for found in by_catalog.values())
@@ -186,6 +190,7 @@ def main() -> int:
     by_catalog = {kind: table([one for one in results if one.catalog == kind], seconds=seconds) for kind in kinds}
     _show(by_catalog)
     print(f"{'seconds':22}{seconds:>12.0f}")
+    print("recoveries: from the kill of a shard's owner to the shard's next commit")
     if asked.json is not None:
         asked.json.write_text(
             json.dumps({"catalogs": by_catalog, "results": [asdict(one) for one in results]}, indent=1)

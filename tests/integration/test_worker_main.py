@@ -89,11 +89,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_sigterm_ends_a_worker_that_waits_for_redis(tmp_path: Path) -> None:
     """Redis is away from the beginning: arq itself would be deaf."""
-    environment = {
-        "LONGSHORE_REDIS_URL": "redis://127.0.0.1:1/0",
-        "LONGSHORE_LOG_FORMAT": "json",
-        "LONGSHORE_LOG_LEVEL": "DEBUG",  # arq's own lines
-    }
+    environment = {"LONGSHORE_REDIS_URL": "redis://127.0.0.1:1/0", "LONGSHORE_LOG_FORMAT": "json"}
     with start(**environment, LONGSHORE_CATALOG_URL=f"sqlite:///{tmp_path}/c.db") as process:
         assert process.stdout is not None
         for line in process.stdout:

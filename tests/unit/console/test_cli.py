@@ -13,6 +13,7 @@ import click
 import pytest
 
 from console.cli import longshore, run
+from console.commands.common import catalog_place
 from tests.servers import ROOT
 from worker.cores import usable_cores
 
@@ -104,7 +105,12 @@ def test_a_job_whose_bell_has_no_address_is_not_written(
     assert told.out == ""
     monkeypatch.delenv("LONGSHORE_REDIS_URL")
     assert run(["runs"]) == 0
-    assert "no runs yet" in capsys.readouterr().out
+    assert re.search(r"no runs yet in /.*/catalog\.db; ", capsys.readouterr().out)
+
+
+def test_a_catalog_is_named_without_its_password() -> None:
+    assert catalog_place("postgresql://u:hunter2@db:5432/name") == "PostgreSQL at db:5432"
+    assert catalog_place("postgresql://u:hun@ter2@db:5432/name") == "PostgreSQL"
 
 
 def test_a_misspelt_variable_is_warned_of_and_stops_nothing(
