@@ -213,7 +213,7 @@ def test_a_run_proves_that_it_is_whole_and_can_be_verified_later(customer: Custo
     shown = shell.ok("runs", "show", "--json").json
     assert shown["certificate"] == run["certificate"]
     assert (shown["certificate"]["holds"], shown["certificate"]["rows"]) == (True, 5)
-    assert "tile what was asked, outcomes add up, 5 rows recounted" in shell.ok("runs", "show").out
+    assert "1 span tiles what was asked, outcomes add up, 5 rows recounted" in shell.ok("runs", "show").out
     with closing(sqlite3.connect(shell.catalog)) as catalog, catalog:
         catalog.execute("DELETE FROM assets WHERE key = x'6b33'")
     found = shell.longshore("runs", "verify", str(run["run"]))
