@@ -251,6 +251,7 @@ def _pieces(shard: Shard, numbers: list[int]) -> list[Range]:
     return [Range(lo, hi) for lo, hi in pairwise(ends)]
 
 
+@pytest.mark.acceptance("LS-14")
 async def test_a_process_keeps_room_for_other_connections(here: tuple[Catalog, Database]) -> None:
     """However many shards one run has: whoever comes next need not wait until one of them is done."""
     catalog, _ = here
@@ -265,6 +266,7 @@ async def test_a_process_keeps_room_for_other_connections(here: tuple[Catalog, D
     assert taken[1].connection_id == "small"
 
 
+@pytest.mark.acceptance("LS-14")
 async def test_what_waits_is_what_somebody_could_claim(tmp_path: Path) -> None:
     limits = Limits(shards_per_connection=2)
     async with a_catalog(tmp_path, limits) as (catalog, _):
