@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -23,7 +22,6 @@ T = TypeVar("T")
 metadata = sa.MetaData()
 """Every table of the catalog registers here; `migrations/` builds the same."""
 
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
 Text: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Text that identifies or sorts: by its bytes, whatever language the database was made for."""
 _ALONE: Final = 0x6C6F6E67
@@ -109,8 +107,3 @@ async def _open(url: str, *, silent_s: float) -> Database:
         f"LONGSHORE_CATALOG_URL {what}; longshore keeps its catalog in SQLite or PostgreSQL: "
         "write sqlite:///path/to/longshore.db or postgresql://user:password@host/name"
     )
-
-
-def newest_migration() -> str:
-    """Which one a catalog of this version is at."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

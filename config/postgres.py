@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from config.database import MIGRATIONS, newest_migration
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
 from config.pointing import place, readable, tls_mode
 from config.refusals import asks_again, cut_off, translated
+from config.versions import MIGRATIONS, newest_migration
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from config.database import MIGRATIONS, newest_migration
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
+from config.versions import MIGRATIONS, newest_migration
 
 T = TypeVar("T")
 

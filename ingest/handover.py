@@ -9,19 +9,16 @@ from __future__ import annotations
 import heapq
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from config.limits import Limits
 from ingest.catalog.handing import Gift
 from ingest.compare import Merged
 from ingest.job import Depth
+from ingest.lister import Chunk, Lister, Piece
 from ingest.model import Range
-
-if TYPE_CHECKING:
-    from ingest.lister import Lister, Piece
 
 _RAMP_S: Final = 1.0
 """While the listing spreads, estimates are poor; nothing is given away before its streams are busy or this long has passed."""
@@ -29,17 +26,6 @@ _DEEP: Final = 4
 """Keys of one span for each probe in flight."""
 _CHUNKS: Final = 64
 """Things dealt out for each share; more are dealt in heaps of neighbours, so that nobody's list of ranges grows without end."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Chunk:
-    """A range that may be given away."""
-
-    within: Range
-    keys: float
-    """That it holds, about."""
-    let_go: Callable[[], None]
-    """Makes sure that nobody here works on it."""
 
 
 def deal(chunks: Sequence[Chunk], *, kept: float, shares: int, least: float) -> list[list[Chunk]]:

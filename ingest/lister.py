@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,6 @@ from typing import Protocol
 
 from config.errors import ListingError, RequestRefusedError, SourceError
 from ingest.cutting import cut, cut_up, expected
-from ingest.handover import Chunk
 from ingest.model import Entries, Page, Range, Recall
 from ingest.remembered import NOTHING, Remembered
 from ingest.shelf import Shelf
@@ -42,6 +41,17 @@ class Piece:
 
     within: Range
     entries: Entries
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Chunk:
+    """A range that may be given away."""
+
+    within: Range
+    keys: float
+    """That it holds, about."""
+    let_go: Callable[[], None]
+    """Makes sure that nobody here works on it."""
 
 
 class Lister:

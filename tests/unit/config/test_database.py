@@ -17,9 +17,10 @@ from alembic.migration import MigrationContext
 
 import credentials.tables
 import ingest.catalog.tables
-from config.database import MIGRATIONS, Database, db_now, metadata, open_database
+from config.database import Database, db_now, metadata, open_database
 from config.errors import CatalogError, CatalogUnavailableError, SettingsError
 from config.migrating import upgrade
+from config.versions import MIGRATIONS
 
 TABLES = {ingest.catalog.tables.assets, credentials.tables.connections}
 

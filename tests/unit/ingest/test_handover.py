@@ -19,8 +19,8 @@ from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.compare import Merged
 from ingest.events import Event, ShardsHandedOver
-from ingest.handover import Chunk, Giver, Held, deal
-from ingest.lister import Lister, Piece
+from ingest.handover import Giver, Held, deal
+from ingest.lister import Chunk, Lister, Piece
 from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
 from ingest.shelf import Shelf
 from tests.fakes.bucket import FakeBucket
