@@ -96,7 +96,7 @@ def test_a_schedule_whose_connection_is_gone_fails_once_for_each_time_and_says_w
     ("arguments", "code", "said"),
     [
         (("hourly", "--cron", "* * *", "s3://acme"), 2, "needs five"),
-        (("hourly", "--cron", "0 0 30 2 *", "s3://acme"), 2, "day of month is none"),
+        (("hourly", "--cron", "0 0 30 2 *", "s3://acme"), 2, "no date is day '30' of the month"),
         (("hourly", *HOURLY, "--timezone", "Europe/Berlni", "s3://acme"), 2, "did you mean Europe/Berlin"),
         (("hourly", *HOURLY), 2, "URI"),
         (("hourly", *HOURLY, "http://acme"), 2, "no S3 locator"),
