@@ -122,12 +122,11 @@ class _Attempt:
     """One transaction, from its first statement to its end."""
 
     def __init__(self) -> None:
-        self.undone = False
-        """Whether nothing of it can be in the database: it was begun, and no COMMIT was sent. After that, its caller must look."""
+        self.undone = True
+        """Whether nothing of it can be in the database, since no COMMIT was sent. After that, its caller must look."""
 
     async def run(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         async with engine.begin() as connection:
-            self.undone = True
             result = await connection.run_sync(work)
             self.undone = False
             return result
