@@ -80,11 +80,6 @@ def prefix_end(prefix: bytes) -> bytes | None:
     return head[:-1] + bytes([head[-1] + 1]) if head else None
 
 
-def write(tx: sa.Connection, place: Place, run_id: str, records: Iterable[Records]) -> None:
-    """Insert or replace these records; see `bring`."""
-    bring(tx, records)(place, run_id)
-
-
 def bring(tx: sa.Connection, records: Iterable[Records]) -> Callable[[Place, str], None]:
     """Hand records over and return what inserts or replaces them in a place for a run; `first_seen_at` stays. Nobody is kept
     waiting before that is called. Each of `records` ascends by key, and none reaches into another.

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.database import open_database
 from ingest.catalog import knowing
-from ingest.catalog.assets import Asset, Place, records_of, write
+from ingest.catalog.assets import Asset, Place, bring, records_of
 from ingest.catalog.knowing import known
 from ingest.model import Range
 from tests.postgres import Kind, catalog_url
@@ -45,7 +45,7 @@ async def test_a_page_is_found_by_one_range_of_the_index(
         keys = [b"%08d" % (number * 7919 % KEYS) for number in range(KEYS)]  # the table lies in no order
         for at in range(0, KEYS, 5000):
             one = [Asset(key, 1, "e" * 32, "t", "STANDARD", "", "present", "list") for key in keys[at : at + 5000]]
-            write(tx, PLACE, "r", [records_of(sorted(one))])
+            bring(tx, [records_of(sorted(one))])(PLACE, "r")
         if analyzed:
             tx.execute(sa.text("ANALYZE assets"))
 

@@ -84,8 +84,8 @@ def test_what_was_written_is_known_again(
     within = Range(lo, hi)
 
     def write_and_look(tx: sa.Connection) -> tuple[Known, Known]:
-        assets.write(tx, PLACE, "r", [recorded(entries)])
-        assets.write(tx, Place("c2", "bkt"), "r", [recorded(others)])
+        assets.bring(tx, [recorded(entries)])(PLACE, "r")
+        assets.bring(tx, [recorded(others)])(Place("c2", "bkt"), "r")
         return look(tx, within=within, prefix=prefix, limit=limit), look(tx)
 
     found, everything = in_catalog(write_and_look, kind)
@@ -124,8 +124,8 @@ def test_a_state_and_a_depth_say_whether_a_second_look_is_needed(
     entries = Entries.of(Entry(b"%d" % number + odd, 1, "", "t", "STANDARD") for number in range(3))
 
     def write_and_look(tx: sa.Connection) -> Known:
-        assets.write(tx, PLACE, "r", [recorded(entries, depth=asked)])
-        assets.write(tx, PLACE, "r", [recorded(entries[1:2], state=state, depth=depth)])
+        assets.bring(tx, [recorded(entries, depth=asked)])(PLACE, "r")
+        assets.bring(tx, [recorded(entries[1:2], state=state, depth=depth)])(PLACE, "r")
         return look(tx, depth=asked)
 
     found = in_catalog(write_and_look, kind)
@@ -137,8 +137,8 @@ def test_a_removed_asset_is_not_known(kind: Kind) -> None:
     entries = Entries.of(Entry(b"%d" % number, 1, "e", "t", "STANDARD") for number in range(3))
 
     def write_and_look(tx: sa.Connection) -> Known:
-        assets.write(tx, PLACE, "r", [recorded(entries)])
-        assets.write(tx, PLACE, "r", [recorded(entries[1:2], state="removed")])
+        assets.bring(tx, [recorded(entries)])(PLACE, "r")
+        assets.bring(tx, [recorded(entries[1:2], state="removed")])(PLACE, "r")
         return look(tx)
 
     assert list(in_catalog(write_and_look, kind).rows()) == [b"0", b"2"]
@@ -161,9 +161,9 @@ def test_any_number_of_rows_is_written_whole(kind: Kind, count: int, wide: bool)
     records = Records((*narrow, *more) if wide else narrow)
 
     def write_twice(tx: sa.Connection) -> list[Any]:
-        assets.write(tx, PLACE, "r1", [records])
+        assets.bring(tx, [records])(PLACE, "r1")
         tx.execute(sa.update(table).values(first_seen_at=1, media="of its former self"))
-        assets.write(tx, PLACE, "r2", [records])
+        assets.bring(tx, [records])(PLACE, "r2")
         return [tuple(row) for row in tx.execute(sa.select(table).order_by(table.c.key))]
 
     rows = in_catalog(write_twice, kind)
