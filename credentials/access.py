@@ -10,7 +10,7 @@ from config.errors import KeyRefusedError
 from config.settings import Settings
 from credentials.connection import Connection, KeyPair, RoleSpec
 from credentials.identity import OwnIdentity
-from credentials.policies import SessionPolicy
+from credentials.policies.session import SessionPolicy
 from credentials.registry import Registry
 from credentials.session import Access, Session
 from credentials.sessions import SessionCache, SessionSpec, session_name

@@ -24,8 +24,8 @@ from pydantic import (
 
 from config.errors import ConnectionSetupError, OutOfScopeError
 from credentials.arns import checked_role_arn, partition_of
+from credentials.grants import Grant
 from credentials.places import parse_place, place_text
-from credentials.policies import Grant
 
 TTL_LEAST_S: Final = 60
 TTL_MOST_S: Final = 3600

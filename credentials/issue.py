@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, field, fields
 from config.errors import StsUnavailableError
 from credentials.assume import Assumed, AssumeRole, Sts
 from credentials.clock import Clock
-from credentials.policies import SessionPolicy, render_time_limit
+from credentials.policies.session import SessionPolicy, render_time_limit
 from credentials.session import Session
 from credentials.windows import LEAST_LIFE_S, STS_LEAST_S, Life, Random
 

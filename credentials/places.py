@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Final
 
-from credentials.policies import Grant
+from credentials.grants import Grant
 
 _PREFIX_BYTES: Final = 1024
 _BUCKET_ARN: Final = re.compile(r"arn:aws[a-z-]*:s3:::(?P<bucket>[^/*]+)(?:/(?P<rest>.*))?", re.DOTALL)

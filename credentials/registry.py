@@ -25,8 +25,8 @@ from credentials.connection import (
     parse_spec,
     refusal,
 )
+from credentials.grants import Grant
 from credentials.places import parse_place
-from credentials.policies import Grant
 from credentials.tables import audit
 from credentials.tables import connections as table
 from credentials.vault import Vault

@@ -14,8 +14,9 @@ import pytest
 from config.errors import IdentityError, RoleDeniedError, SessionRefusedError, StsUnavailableError
 from config.limits import Limits
 from credentials.clock import SystemClock
+from credentials.grants import Grant
 from credentials.identity import OwnIdentity
-from credentials.policies import Grant, SessionPolicy
+from credentials.policies.session import SessionPolicy
 from credentials.sessions import SessionCache, SessionSpec
 from credentials.sts import AssumeRole, AwsSts
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET

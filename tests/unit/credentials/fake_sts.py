@@ -9,7 +9,8 @@ from datetime import datetime
 
 from config.errors import CredentialError
 from credentials.assume import Assumed, AssumeRole, Identity
-from credentials.policies import Grant, SessionPolicy
+from credentials.grants import Grant
+from credentials.policies.session import SessionPolicy
 from credentials.sessions import SessionSpec
 from tests.fakes.clock import ManualClock
 

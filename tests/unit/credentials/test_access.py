@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from config.errors import KeyRefusedError, UnknownConnectionError
 from config.limits import Limits
 from credentials.access import Accesses
+from credentials.grants import Grant
 from credentials.identity import OwnIdentity
-from credentials.policies import Grant, SessionPolicy
+from credentials.policies.session import SessionPolicy
 from credentials.registry import Registry
 from credentials.session import Session
 from credentials.sessions import SessionCache

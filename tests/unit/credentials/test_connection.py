@@ -19,8 +19,8 @@ from credentials.connection import (
     parse_kept,
     parse_spec,
 )
+from credentials.grants import Grant
 from credentials.places import bucket_problem, parse_place, place_text
-from credentials.policies import Grant
 
 ROLE = "arn:aws:iam::444455556666:role/longshore-reader"
 CANARY = "CANARY+the/secret/that/nobody/may/see/01"

@@ -20,7 +20,7 @@ from config.errors import (
     UnknownConnectionError,
 )
 from credentials.connection import KeysSpec, RoleSpec
-from credentials.policies import Grant
+from credentials.grants import Grant
 from credentials.registry import Registry
 from credentials.tables import audit, connections
 from tests.postgres import Kind

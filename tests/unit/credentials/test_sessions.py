@@ -10,7 +10,8 @@ import pytest
 from config.errors import RoleDeniedError, SessionRefusedError, StsUnavailableError
 from config.limits import Limits
 from credentials.events import SessionRefreshed
-from credentials.policies import Grant, SessionPolicy
+from credentials.grants import Grant
+from credentials.policies.session import SessionPolicy
 from credentials.sessions import SessionSpec, session_name
 from tests.unit.credentials.bench import DENIED, DOWN, Bench
 from tests.unit.credentials.fake_sts import settle, spec

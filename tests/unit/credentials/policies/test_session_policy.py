@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.errors import SessionRefusedError
-from credentials.policies import Grant, SessionPolicy, render_time_limit
+from credentials.grants import Grant
+from credentials.policies.session import SessionPolicy, render_time_limit
 from tests.fakes.s3_policy import Ask, allows
 
 LIST = ["s3:ListBucket", "s3:ListBucketVersions"]

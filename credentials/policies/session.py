@@ -1,6 +1,6 @@
-"""Hides how what a connection permits is written as an AWS policy document.
+"""Hides how what a connection permits is written as a session policy.
 
-The session policy: sent with AssumeRole, it narrows a session to the connection's buckets, prefixes and read actions. AWS grants
+Sent with AssumeRole, it narrows a session to the connection's buckets, prefixes and read actions. AWS grants
 what both it and the role's own policies allow, so a policy that had to be shortened never grants more than the customer did.
 """
 
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import SessionRefusedError
+from credentials.grants import Grant
 
 SESSION_POLICY_CHARACTERS = 2_048
 """What STS takes as an inline session policy (AssumeRole, Policy)."""
@@ -39,16 +40,6 @@ _UNWRITABLE = re.compile(r"[^\t\n\r\u0020-\u00ff]")
 _Statement = dict[str, Any]
 _Scope = dict[str, tuple[str, ...]]
 """By bucket, the heads of the keys that it permits: sorted, none covering another; `("",)` is the whole bucket."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """One place that a connection permits."""
-
-    bucket: str
-    """`*` stands for every bucket that the role can read."""
-    prefix: str = ""
-    """Empty: the whole bucket. Else it ends with "/"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Policies: what a connection permits, as the documents that AWS reads."""
