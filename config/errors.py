@@ -8,9 +8,11 @@ LongshoreError
 ├─ ConnectionSetupError          a connection can't be used as asked
 │  ├─ UnknownConnectionError     no such connection in this workspace
 │  ├─ ConnectionRuleError        a rule of connections forbids the change
+│  ├─ AmbiguousConnectionError   several connections permit what is asked for, and none is named
 │  └─ OutOfScopeError            the job names what the connection does not permit
 ├─ CredentialError               no session could be had
 │  ├─ RoleDeniedError            STS refuses the role: trust policy, external ID, or the role is gone
+│  ├─ RoleOpenError              the role lets in whoever knows its ARN, and the operator forbids that
 │  ├─ KeyRefusedError            the storage refuses a connection's access key
 │  ├─ SessionRefusedError        STS refuses the request itself: policy too large, bad duration, region disabled
 │  ├─ IdentityError              our own identity is missing or refused
@@ -98,6 +100,10 @@ class ConnectionRuleError(ConnectionSetupError):
     """A rule of connections forbids this."""
 
 
+class AmbiguousConnectionError(ConnectionSetupError):
+    """Several connections permit what is asked for: name one."""
+
+
 class OutOfScopeError(ConnectionSetupError):
     """The connection does not permit this bucket or prefix."""
 
@@ -108,6 +114,10 @@ class CredentialError(LongshoreError):
 
 class RoleDeniedError(CredentialError):
     """STS refuses to let us assume the role."""
+
+
+class RoleOpenError(CredentialError):
+    """The role can be assumed without the right external ID."""
 
 
 class KeyRefusedError(CredentialError):

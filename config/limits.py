@@ -154,6 +154,11 @@ class Limits(BaseModel):
     sts_clients: int = Field(64, ge=1, description="regions whose client for STS is kept; others get one for each call")
     sessions: int = Field(2_000, ge=1, description="sessions kept in one process")
 
+    trust_s: float = Field(
+        86_400.0, gt=0, description="a role's trust is looked at again by the first run after this long"
+    )
+    connections: int = Field(10_000, ge=1, description="connections of one workspace")
+
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")

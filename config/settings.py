@@ -29,6 +29,10 @@ _NAME: Final = AfterValidator(
         "must have 1 to 63 lower-case letters, digits, - and _, and begin with a letter or a digit",
     )
 )
+_ROLE_ARN: Final = matching(
+    r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:role|user)/[\x21-\x7e]{1,512}|sts::\d{12}:federated-user/[\w+=,.@-]+)",
+    "must be the ARN of a role, as arn:aws:iam::123456789012:role/Name",
+)
 _QUEUE_NAME: Final = AfterValidator(matching(r"[\w:.-]{1,100}", "must have 1 to 100 letters, digits, _, :, . and -"))
 _OTHERS: Final = ("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_LIMITS")
 """Variables of ours that are no settings: `longshore connections` reads a secret from the first one."""
@@ -67,6 +71,32 @@ class Settings(BaseSettings):
         (),
         description="buckets that the built-in connection may read from any workspace; empty: any bucket, workspace main only",
     )
+    reader_role: Annotated[str, AfterValidator(_ROLE_ARN)] | None = Field(
+        None,
+        description="ARN of a role of ours that the built-in connection assumes, with the workspace in a session tag that bucket "
+        "policies ask for: it then serves every workspace",
+    )
+    principal_arn: Annotated[str, AfterValidator(_ROLE_ARN)] | None = Field(
+        None,
+        description="the role that customers' policies name; found by asking STS, which does not tell a role's path",
+    )
+    external_ids: Annotated[Literal["issued", "any"], BeforeValidator(one_of("issued", "any"))] = Field(
+        "issued", description="issued: external IDs are ours; any: a customer's own is possible, too"
+    )
+    open_roles: Annotated[
+        Literal["refuse", "declared", "allow"], BeforeValidator(one_of("refuse", "declared", "allow"))
+    ] = Field(
+        "declared",
+        description="roles that can be assumed without the right external ID: refuse all; use those declared to have none; "
+        "allow all, unchecked",
+    )
+    endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="S3-compatible endpoints that connections may name, comma-separated: https://host, https://*.host, any",
+    )
+    networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="networks (CIDR) that tenants' addresses may lie in, besides public ones; comma-separated"
+    )
     metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
     metrics_port: int = Field(9090, ge=0, le=65535, description="0 takes any free port")
     log_level: Annotated[str, AfterValidator(one_of("DEBUG", "INFO", "WARNING", "ERROR"))] = Field(
@@ -104,7 +134,7 @@ class Settings(BaseSettings):
         workspace = values.get("workspace", "main")
         return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
-    @field_validator("default_buckets", mode="before")
+    @field_validator("default_buckets", "endpoints", "networks", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

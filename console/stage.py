@@ -118,6 +118,8 @@ def _environment(facts: Mapping[str, str], directory: Path, *, metrics_port: int
         "LONGSHORE_CATALOG_URL": f"sqlite:///{directory / 'longshore.db'}",
         "LONGSHORE_METRICS_PORT": str(metrics_port),
         "LONGSHORE_LIMITS__DRAIN_S": "3",
+        "LONGSHORE_EXTERNAL_IDS": "any",
+        "LONGSHORE_OPEN_ROLES": "allow",  # moto gives sessions without an external ID too, which AWS does not
         "NO_PROXY": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -3,39 +3,66 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import structlog
 
-from config.errors import KeyRefusedError
+from config.errors import ConnectionRuleError, KeyRefusedError
 from config.settings import Settings
-from credentials.connection import Connection, KeyPair, RoleSpec
+from credentials.arns import partition_of
+from credentials.connection import Connection, KeyPair
+from credentials.external_ids import ReadIds
+from credentials.grants import Grant
 from credentials.identity import OwnIdentity
+from credentials.kinds import KeysSpec, RoleSpec
 from credentials.policies.session import SessionPolicy
 from credentials.registry import Registry
 from credentials.session import Access, Session
 from credentials.sessions import SessionCache, SessionSpec, session_name
+from credentials.trust import Trust
 
 log = structlog.get_logger(__name__)
+
+WORKSPACE_TAG = "longshore-workspace"
+"""The session tag by which bucket policies tell workspaces apart; its value is the external ID issued for the connection."""
+CONNECTION_TAG = "longshore-connection"
 
 
 class Accesses:
     """Opens connections."""
 
-    def __init__(self, *, registry: Registry, sessions: SessionCache, own: OwnIdentity, settings: Settings) -> None:
-        self._registry, self._sessions, self._own, self._settings = registry, sessions, own, settings
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        sessions: SessionCache,
+        own: OwnIdentity,
+        trust: Trust,
+        external_ids: ReadIds,
+        settings: Settings,
+    ) -> None:
+        self._registry, self._sessions, self._own = registry, sessions, own
+        self._trust, self._external_ids, self._settings = trust, external_ids, settings
         self._warned: OrderedDict[tuple[str, int], None] = OrderedDict()
 
-    async def open(self, connection: Connection, *, run_id: str) -> Access:
-        """The access through which a run signs. Asks nobody yet, so that a role that refuses shows at the first request.
+    async def open(self, connection: Connection, *, run_id: str, places: Sequence[Grant] = ()) -> Access:
+        """The access through which a run signs. A role that nobody has looked at yet is probed first; else nobody is asked, so
+        that a role that refuses shows at the first request. `places`: what the run is about, for a connection that permits
+        anything.
 
-        Raises SecretKeyError, or UnknownConnectionError if the connection was removed meanwhile.
+        Raises RoleOpenError, another CredentialError, SecretKeyError, or UnknownConnectionError if the connection was removed
+        meanwhile.
         """
         self._warn_once(connection)
+        spec = connection.spec
         if connection.kind == "default":
-            return self._own
-        if not isinstance(connection.spec, RoleSpec):
-            return KeyAccess(await self._registry.secret(connection), connection=connection.name)
-        return self._sessions.access(_session_spec(connection, connection.spec, run_id, self._settings.region))
+            return self._own if self._settings.reader_role is None else await self._reader(connection, run_id, places)
+        if isinstance(spec, RoleSpec):
+            await self._trust.assure(connection)
+            return self._sessions.access(self._session_spec(connection, spec, run_id))
+        if not isinstance(spec, KeysSpec):
+            raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} signs no requests")
+        return KeyAccess(await self._registry.keys(connection), connection=connection.name)
 
     def _warn_once(self, connection: Connection) -> None:
         """A run opens its connection for every slice; its warnings are news once, for each version."""
@@ -48,22 +75,46 @@ class Accesses:
         for warning in connection.warnings():
             log.warning("connection", connection=connection.name, warning=warning)
 
+    def _session_spec(self, connection: Connection, spec: RoleSpec, run_id: str) -> SessionSpec:
+        tags = {WORKSPACE_TAG: connection.workspace, CONNECTION_TAG: connection.name} if spec.session_tags else {}
+        return SessionSpec(
+            workspace=connection.workspace,
+            connection_id=connection.id,
+            connection_version=connection.version,
+            connection=connection.name,
+            role_arn=spec.role_arn,
+            external_id=spec.external_id,
+            region=spec.region or self._settings.region,
+            ttl_s=spec.session_ttl_s,
+            policy=SessionPolicy(grants=spec.allow, partition=spec.partition),
+            session_name=session_name(run_id),
+            # A source identity needs sts:SetSourceIdentity in the customer's trust policy, and AssumeRole fails without it.
+            source_identity=f"longshore-{connection.workspace}"[:64] if spec.session_tags else None,
+            tags=tuple(sorted(tags.items())),
+        )
 
-def _session_spec(connection: Connection, spec: RoleSpec, run_id: str, region: str) -> SessionSpec:
-    return SessionSpec(
-        workspace=connection.workspace,
-        connection_id=connection.id,
-        connection_version=connection.version,
-        connection=connection.name,
-        role_arn=spec.role_arn,
-        external_id=spec.external_id,
-        region=spec.region or region,
-        ttl_s=spec.session_ttl_s,
-        policy=SessionPolicy(grants=spec.allow, partition=spec.partition),
-        session_name=session_name(run_id),
-        # A source identity needs sts:SetSourceIdentity in the customer's trust policy, and AssumeRole fails without it.
-        source_identity=None,
-    )
+    async def _reader(self, connection: Connection, run_id: str, places: Sequence[Grant]) -> Access:
+        """Our own reader role, as this workspace: bucket policies ask for the tag, so that none reads another's bucket."""
+        role_arn = self._settings.reader_role
+        assert role_arn is not None
+        external_id = await self._external_ids(connection.name)
+        grants = connection.grants or tuple(places)
+        return self._sessions.access(
+            SessionSpec(
+                workspace=connection.workspace,
+                connection_id=connection.id,
+                connection_version=connection.version,
+                connection=connection.name,
+                role_arn=role_arn,
+                external_id=None,
+                region=self._settings.region,
+                ttl_s=3600,
+                policy=SessionPolicy(grants=grants, partition=partition_of(role_arn)),
+                session_name=session_name(run_id),
+                source_identity=None,
+                tags=((WORKSPACE_TAG, external_id),),
+            )
+        )
 
 
 class KeyAccess:

@@ -1,4 +1,4 @@
-"""Reads role ARNs, and says what is wrong with one in words that name the repair."""
+"""Reads the ARNs of roles and KMS keys, and says what is wrong with one in words that name the repair."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def checked_role_arn(text: str) -> str:
     if problem:
         raise ValueError(f"{problem}; type the role's ARN, such as {_EXAMPLE}")
     return text
+
+
+_KEY: Final = re.compile(r"arn:aws(?:-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,256}", re.ASCII)
+_KEY_EXAMPLE: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def checked_key_arn(text: str) -> str:
+    """`text` if it is the ARN of a KMS key. Raises ValueError that says what to type."""
+    if _KEY.fullmatch(text):
+        return text
+    if ":alias/" in text or text.startswith("alias/"):
+        raise ValueError(f"that is an alias; policies need the ARN of the key behind it, such as {_KEY_EXAMPLE}")
+    raise ValueError(f"that is not the ARN of a KMS key, such as {_KEY_EXAMPLE}")
 
 
 def partition_of(role_arn: str) -> str:

@@ -19,6 +19,8 @@ class AssumeRole:
     policy: str | None
     """The inline session policy, JSON."""
     source_identity: str | None
+    tags: tuple[tuple[str, str], ...] = ()
+    """Session tags; the role's trust policy must allow sts:TagSession."""
     region: str
     """Whose regional endpoint is asked; the session is valid in every region."""
 

@@ -1,217 +1,34 @@
-"""Named, scoped access to somebody's storage: its kinds, what each needs, and what it permits. No secret is ever part of one."""
+"""Named, scoped access to somebody's storage, as the registry gives it: what it permits, and what is to be said of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-)
-
-from config.errors import ConnectionSetupError, OutOfScopeError
-from credentials.arns import checked_role_arn, partition_of
+from config.errors import OutOfScopeError
 from credentials.grants import Grant
-from credentials.places import parse_place, place_text
+from credentials.kinds import BucketSpec, KeptSpec, KeysSpec, Kind, RoleSpec
+from credentials.places import place_text
 
-TTL_LEAST_S: Final = 60
-TTL_MOST_S: Final = 3600
-"""What every role allows (MaxSessionDuration is at least this), and the most that role chaining allows."""
 _SHOWN_PLACES: Final = 5
-
-
-def _matching(pattern: str, what: str) -> AfterValidator:
-    compiled = re.compile(pattern, re.ASCII)
-
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(what)
-        return value
-
-    return AfterValidator(check)
-
-
-def _stripped(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _grant(value: object) -> Grant:
-    if isinstance(value, Grant):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("a place is typed as s3://bucket or s3://bucket/prefix/")  # noqa: TRY004  pydantic wants ValueError
-    return parse_place(value)
-
-
-def _several(value: object) -> object:
-    return tuple(dict.fromkeys(value)) if isinstance(value, list | tuple) else (value,)
-
-
-def _at_least_one(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
-    if not grants:
-        raise ValueError("name at least one place that the connection permits: s3://bucket or s3://bucket/prefix/")
-    return grants
-
-
-def _ttl(value: int) -> int:
-    if not TTL_LEAST_S <= value <= TTL_MOST_S:
-        raise ValueError(f"a session lives {TTL_LEAST_S} to {TTL_MOST_S} seconds, not {value}")
-    return value
-
-
-def _key_id(value: str) -> str:
-    if value.startswith("ASIA"):
-        raise ValueError(
-            "keys that begin with ASIA are temporary and end within hours; use a role, or a user's key (AKIA...)"
-        )
-    if len(value) == 40 and not value.isalnum():
-        raise ValueError("that looks like the secret access key; its ID is the shorter one (AKIA...)")
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    secret = value.get_secret_value().strip()
-    if re.fullmatch(r"[!-~]{8,512}", secret) is None:
-        raise ValueError("a secret access key has 8 to 512 printable characters and no space in it")
-    return SecretStr(secret)
-
-
-Name = Annotated[
-    str,
-    _matching(
-        r"[a-z0-9][a-z0-9_-]{0,62}",
-        "a connection's name has 1 to 63 lower-case letters, digits, - and _, and begins with a letter or a digit",
-    ),
-]
-Place = Annotated[Grant, PlainValidator(_grant), PlainSerializer(place_text, return_type=str)]
-Places = Annotated[tuple[Place, ...], BeforeValidator(_several), AfterValidator(_at_least_one)]
-RoleArn = Annotated[str, BeforeValidator(_stripped), AfterValidator(checked_role_arn)]
-ExternalId = Annotated[
-    str,
-    _matching(r"[\w+=,.@:/-]{2,1224}", "an external ID has 2 to 1224 letters, digits and _+=,.@:/- (STS's own rule)"),
-]
-Region = Annotated[
-    str, BeforeValidator(_stripped), _matching(r"[a-z0-9][a-z0-9-]{0,31}", "a region looks like us-east-1")
-]
-Account = Annotated[str, BeforeValidator(_stripped), _matching(r"\d{12}", "an account ID has 12 digits")]
-KeyId = Annotated[
-    str,
-    BeforeValidator(_stripped),
-    AfterValidator(_key_id),
-    _matching(r"[\w.-]{3,128}", "an access key ID has 3 to 128 letters and digits (AWS's begin with AKIA)"),
-]
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: Name
-    region: Region | None = None
-    """Where STS is asked and buckets are looked for first; None: the operator's."""
-    requester_pays: bool = False
-    expected_owner: Account | None = None
-    """Every bucket must belong to this account."""
-
-
-class RoleSpec(_Spec):
-    """A customer's IAM role, which we assume."""
-
-    kind: Literal["aws_role"] = "aws_role"
-    role_arn: RoleArn
-    external_id: ExternalId | None = None
-    session_ttl_s: Annotated[int, AfterValidator(_ttl)] = TTL_MOST_S
-    allow: Places
-
-    @property
-    def partition(self) -> str:
-        return partition_of(self.role_arn)
-
-
-class KeysSpec(_Spec):
-    """A user's long-lived access key. Its secret is sealed elsewhere."""
-
-    kind: Literal["aws_keys"] = "aws_keys"
-    access_key_id: Annotated[KeyId, Field(repr=False)]
-    allow: Places
-
-
-class NewKeysSpec(KeysSpec):
-    """As it comes in, with its secret."""
-
-    secret_access_key: Annotated[SecretStr, AfterValidator(_secret)]
-
-
-class DefaultSpec(_Spec):
-    """Built in: our own identity, through a bucket policy of the customer's."""
-
-    kind: Literal["default"] = "default"
-    allow: tuple[Place, ...] = ()
-
-
-Spec = Annotated[DefaultSpec | RoleSpec | KeysSpec, Field(discriminator="kind")]
-"""A connection as it is kept."""
-NewSpec = Annotated[DefaultSpec | RoleSpec | NewKeysSpec, Field(discriminator="kind")]
-"""A connection as somebody asks for it."""
-_KEPT: Final[TypeAdapter[DefaultSpec | RoleSpec | KeysSpec]] = TypeAdapter(Spec)
-_NEW: Final[TypeAdapter[DefaultSpec | RoleSpec | NewKeysSpec]] = TypeAdapter(NewSpec)
-
-
-def parse_spec(fields: Mapping[str, Any]) -> DefaultSpec | RoleSpec | NewKeysSpec:
-    """A new connection from plain fields: `kind`, `name`, `allow` and what its kind needs.
-
-    Raises ConnectionSetupError that says what is wrong with each field, and never what a field holds.
-    """
-    try:
-        return _NEW.validate_python(dict(fields))
-    except ValidationError as error:
-        raise refusal(_problems(error)) from None
-
-
-def parse_kept(fields: Mapping[str, Any]) -> DefaultSpec | RoleSpec | KeysSpec:
-    """A connection from what the registry keeps of it. Raises ConnectionSetupError like `parse_spec`."""
-    try:
-        return _KEPT.validate_python(dict(fields))
-    except ValidationError as error:
-        raise refusal(_problems(error)) from None
-
-
-def refusal(problems: Sequence[tuple[str, str]]) -> ConnectionSetupError:
-    """An error that says all of these at once: fields, and what is wrong with each. It carries them as `problems`."""
-    told = "; ".join(f"{name}: {what}" for name, what in problems)
-    return ConnectionSetupError(f"the connection can't be used: {told}", problems=tuple(problems))
-
-
-def _problems(error: ValidationError) -> list[tuple[str, str]]:
-    found = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        message = item["msg"].removeprefix("Value error, ")
-        where = [str(part) for part in item["loc"] if part not in ("default", "aws_role", "aws_keys")]
-        if item["type"] == "extra_forbidden":
-            message = "this kind of connection has no such field"
-        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            where, message = ["kind"], "is aws_role or aws_keys"
-        elif item["type"] == "missing":
-            message = "is needed"
-        found.append((".".join(where), message))
-    return found
+_OWNERS_ONLY: Final = ("role_arn", "external_id", "access_key_id", "username", "secret_from")
+"""What a workspace does not see of another's connection, though it may use it."""
 
 
 def connection_id(*, workspace: str, name: str, kind: str) -> str:
     """32 hex digits, the same for the same three at any time: assets find their connection again after a removal."""
-    return hashlib.sha256(json.dumps([workspace, name, kind]).encode()).hexdigest()[:32]
+    return _digest(workspace, name, kind)
+
+
+def shared_id(*, workspace: str, kept_id: str) -> str:
+    """The ID under which a workspace uses another's connection: each has its own records."""
+    return _digest(workspace, "shared", kept_id)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,18 +41,30 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A connection as the registry gives it. It holds no secret."""
+    """A connection as one workspace uses it. It holds no secret."""
 
     id: str
+    """By which the workspace's runs and assets know it."""
     workspace: str
-    spec: DefaultSpec | RoleSpec | KeysSpec
+    """Who uses it."""
+    owner: str
+    """The workspace whose it is; another one's only where its audience is the organisation."""
+    kept_id: str
+    """Its row's ID, to which its secret is bound."""
+    spec: KeptSpec
     version: int
     """Rises with every change; sessions of an older version are not used for a newer one."""
     created_at: int
-    """Unix time in milliseconds, like `updated_at`; 0 for the built-in connection."""
+    """Unix time in milliseconds, like those below; 0 for the built-in connection."""
     updated_at: int
+    trust: str | None = None
+    """What was seen of its role: `safe`, `open` to whoever knows its ARN, or None: nobody has looked yet."""
+    trust_at: int | None = None
+    """When that was seen."""
+    tested: dict[str, Any] | None = None
+    """The last connection test's result, in short."""
     anywhere: bool = False
-    """Permits any bucket: only the built-in connection, where the operator says so."""
+    """Permits any bucket: only the built-in connection, where the operator says so or a bucket's own policy decides."""
     notices: tuple[str, ...] = ()
     """What whoever created it should know once."""
 
@@ -244,27 +73,54 @@ class Connection:
         return self.spec.name
 
     @property
-    def kind(self) -> Literal["default", "aws_role", "aws_keys"]:
+    def kind(self) -> Kind:
         return self.spec.kind
 
     @property
+    def own(self) -> bool:
+        return self.owner == self.workspace
+
+    @property
     def grants(self) -> tuple[Grant, ...]:
-        return self.spec.allow
+        """The places in buckets that it permits; none for what is no storage of buckets."""
+        return self.spec.allow if isinstance(self.spec, BucketSpec) else ()
+
+    @property
+    def bucket_spec(self) -> BucketSpec:
+        """What it says of buckets. Raises OutOfScopeError if it reads none."""
+        if not isinstance(self.spec, BucketSpec) or (isinstance(self.spec, RoleSpec) and self.spec.scope != "s3"):
+            what = "HTTPS servers" if not isinstance(self.spec, BucketSpec) else "Bedrock"
+            raise OutOfScopeError(
+                f"connection {self.name!r} is for {what}, and reads no buckets; name a connection of kind aws_role with the scope "
+                "s3, or of kind aws_keys"
+            )
+        return self.spec
 
     def permits(self, bucket: str, prefix: bytes) -> None:
         """Pass if everything below `prefix` (or the key `prefix`) of `bucket` lies in one of the places; else raise OutOfScopeError."""
-        if self.anywhere or any(
-            grant.bucket == bucket and prefix.startswith(grant.prefix.encode()) for grant in self.grants
-        ):
+        if self.reach(bucket, prefix) is not None:
             return
         asked = f"s3://{bucket}/{prefix.decode(errors='backslashreplace')}"
         raise OutOfScopeError(f"connection {self.name!r} does not permit {asked}: {self._what_it_permits()}")
+
+    def reach(self, bucket: str, prefix: bytes) -> int | None:
+        """How narrowly that is permitted: the bytes of the place's own prefix, -1 if it permits anything, None if it does not.
+
+        Raises OutOfScopeError if it reads no buckets at all.
+        """
+        fitting = [
+            len(grant.prefix.encode())
+            for grant in self.bucket_spec.allow
+            if grant.bucket == bucket and prefix.startswith(grant.prefix.encode())
+        ]
+        return max(fitting, default=-1 if self.anywhere else None)
 
     def _what_it_permits(self) -> str:
         if not self.grants:
             return (
                 f"the built-in connection serves the workspace 'main' only, unless the operator lists buckets in "
-                f"LONGSHORE_DEFAULT_BUCKETS; create a connection for this bucket in workspace {self.workspace!r}"
+                f"LONGSHORE_DEFAULT_BUCKETS or sets LONGSHORE_READER_ROLE; create a connection for this bucket in workspace "
+                f"{self.workspace!r}"
             )
         shown = ", ".join(place_text(grant) for grant in self.grants[:_SHOWN_PLACES])
         more = f" and {len(self.grants) - _SHOWN_PLACES} more" if len(self.grants) > _SHOWN_PLACES else ""
@@ -281,7 +137,13 @@ class Connection:
         if isinstance(self.spec, RoleSpec) and self.spec.external_id is None:
             found.append(
                 f"connection {self.name!r} has no external ID: whoever else may use this service and knows the role's ARN could "
-                "reach its buckets through us; set one, and require it in the role's trust policy"
+                f"reach its buckets through us; `longshore policy trust {self.name}` issues one and shows the trust policy that "
+                "asks for it"
+            )
+        if self.trust == "open" and isinstance(self.spec, RoleSpec) and self.spec.external_id is not None:
+            found.append(
+                f"the role of connection {self.name!r} can be assumed without the right external ID; `longshore connections test "
+                f"{self.name}` shows the trust policy that it should have"
             )
         if isinstance(self.spec, KeysSpec):
             found.append(
@@ -292,7 +154,14 @@ class Connection:
 
     def describe(self) -> dict[str, Any]:
         """Plain data for people and programs; an access key ID shows its last four characters."""
-        described = {"id": self.id, "workspace": self.workspace} | self.spec.model_dump(mode="json")
+        spec = self.spec.model_dump(mode="json")
+        if not self.own:
+            spec = {name: value for name, value in spec.items() if name not in _OWNERS_ONLY}
+        described = {"id": self.id, "workspace": self.workspace, "owner": self.owner} | spec
         if "access_key_id" in described:
             described["access_key_id"] = f"…{described['access_key_id'][-4:]}"
+        if isinstance(self.spec, RoleSpec) and self.own:
+            described |= {"trust": self.trust, "trust_at": self.trust_at}
+        if self.tested is not None and self.own:
+            described["tested"] = self.tested
         return described | {"version": self.version, "created_at": self.created_at, "updated_at": self.updated_at}

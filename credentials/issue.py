@@ -37,6 +37,8 @@ class SessionSpec:
     """As a template: the time that a short TTL writes into it does not make another session. None narrows nothing."""
     session_name: str
     source_identity: str | None
+    tags: tuple[tuple[str, str], ...] = ()
+    """Session tags."""
     key: str = field(init=False, repr=False, compare=False)
     """A digest of all the above."""
 
@@ -121,6 +123,7 @@ def _request(spec: SessionSpec, not_after: float | None) -> AssumeRole:
         external_id=spec.external_id,
         policy=policy,
         source_identity=spec.source_identity,
+        tags=spec.tags,
         region=spec.region,
     )
 

@@ -58,6 +58,23 @@ def parse_place(text: str) -> Grant:
     return Grant(bucket=bucket, prefix=prefix)
 
 
+def parse_locator(text: str) -> str:
+    """`s3://bucket/key` or `s3://bucket/prefix/`, taken literally. Raises ValueError that says what to type instead."""
+    bucket, separator, key = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not separator or not key:
+        raise ValueError("type one object of the bucket as s3://bucket/key, or a folder as s3://bucket/folder/")
+    problem = bucket_problem(bucket)
+    if problem:
+        raise ValueError(problem)
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise ValueError("the key is no valid UTF-8, and S3's keys are") from None
+    if size > _PREFIX_BYTES:
+        raise ValueError(f"the key has {size} bytes, and S3's keys have at most {_PREFIX_BYTES}")
+    return text
+
+
 def place_text(grant: Grant) -> str:
     """What `parse_place` reads back as the same Grant."""
     return f"s3://{grant.bucket}/{grant.prefix}" if grant.prefix else f"s3://{grant.bucket}"

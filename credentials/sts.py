@@ -138,6 +138,7 @@ class AwsSts:
             "ExternalId": request.external_id,
             "Policy": request.policy,
             "SourceIdentity": request.source_identity,
+            "Tags": [{"Key": key, "Value": value} for key, value in request.tags] or None,
         }
         async with self._asking(f"for a session of {request.role_arn}", hide=(request.external_id,)):
             async with self._client(request.region) as client:

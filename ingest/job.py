@@ -80,8 +80,8 @@ class IngestJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    connection: Annotated[str, Field(min_length=1, max_length=63)] = "default"
-    """The name of the connection that reads the bucket."""
+    connection: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """The name of the connection that reads the bucket; without one, the most specific that permits all the URIs."""
     uris: Annotated[
         list[Annotated[str, AfterValidator(_locator)]],
         Field(min_length=1, json_schema_extra=_at_most("prefixes_per_job")),

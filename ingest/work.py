@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -22,6 +22,7 @@ from config.errors import (
 )
 from config.limits import Limits
 from credentials.connection import Connection
+from credentials.grants import Grant
 from credentials.session import Access
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
@@ -50,8 +51,10 @@ class Storage(Protocol):
         """Raises UnknownConnectionError."""
         ...
 
-    async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
-        """Raises CredentialError. `sts_asked` is called for every session that STS is asked for."""
+    async def access(
+        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+    ) -> Access:
+        """Raises CredentialError. `places`: all that it is for. `sts_asked` is called for every session that STS is asked for."""
         ...
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> BucketSource: ...
@@ -161,8 +164,9 @@ class Worker:
             )
         for source in run.sources:
             connection.permits(source.bucket, source.prefix)
+        places = [Grant(bucket=one.bucket, prefix=one.prefix.decode()) for one in run.sources]
         access = await patience.through(
-            lambda: self.storage.access(connection, run_id=run.id, sts_asked=meter.sts_asked)
+            lambda: self.storage.access(connection, run_id=run.id, places=places, sts_asked=meter.sts_asked)
         )
         buckets: dict[str, BucketSource] = {}
 

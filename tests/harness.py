@@ -265,6 +265,7 @@ def _variables(folder: Path, valkey: Valkey, cloud: str, limits: dict[str, Any])
         "LONGSHORE_REDIS_URL": valkey.url,
         "LONGSHORE_CATALOG_URL": f"sqlite:///{folder / 'catalog.db'}",
         "LONGSHORE_SECRET_KEYS": "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "LONGSHORE_EXTERNAL_IDS": "any",
         "LONGSHORE_METRICS_PORT": "0",
         "LONGSHORE_LOG_FORMAT": "json",
         "LONGSHORE_LOG_LEVEL": "DEBUG",

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from functools import partial
 
 from config.database import open_database
-from config.errors import JobError, LongshoreError
+from config.errors import AmbiguousConnectionError, JobError, LongshoreError
 from config.settings import Settings
 from credentials.access import Accesses
+from credentials.audit import Audit
 from credentials.clock import SystemClock
 from credentials.connection import Connection
 from credentials.events import Event as CredentialEvent
-from credentials.events import SessionRefreshed
+from credentials.external_ids import ExternalIds
 from credentials.identity import OwnIdentity
 from credentials.registry import Registry
-from credentials.session import Access
-from credentials.sessions import SessionCache, session_name
+from credentials.resolver import choose
+from credentials.roles import Roles
+from credentials.sessions import SessionCache
 from credentials.sts import AwsSts
 from credentials.tombstones import Tombstones
+from credentials.trust import Trust
 from credentials.vault import Vault
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.patience import Patience
@@ -33,15 +34,14 @@ from ingest.catalog.retention import Retention
 from ingest.catalog.retrying import Retries, What, chosen, usable_job
 from ingest.catalog.runs import Run
 from ingest.catalog.schedules import Fired, Schedule, Schedules
+from ingest.catalog.users import users_in
 from ingest.cron import Cron
 from ingest.events import Event as IngestEvent
-from ingest.events import Observe
 from ingest.gate import Gates
 from ingest.job import IngestJob
-from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
-from ingest.s3.transport import Transport
 from ingest.work import Worker, no_bell
+from worker.storage import Storage
 
 ObserveAll = Callable[[IngestEvent | CredentialEvent], None]
 
@@ -57,6 +57,11 @@ class Service:
     schedules: Schedules
     tombstones: Tombstones
     retention: Retention
+    roles: Roles
+    external_ids: ExternalIds
+    audit: Audit
+    trust: Trust
+    storage: Storage
     worker: Worker
     sts: AwsSts
 
@@ -66,27 +71,67 @@ class Service:
         Raises UnknownConnectionError, OutOfScopeError or JobConflictError; nothing is written then.
         """
         connection = await self.permitted(job)
-        return await self.catalog.create_run(job, connection_id=connection.id, origin=origin, job_id=job_id)
+        return await self.catalog.create_run(
+            job, connection_id=connection.id, connection=connection.name, origin=origin, job_id=job_id
+        )
 
     async def permitted(self, job: IngestJob) -> Connection:
-        """The connection of a job, which permits all of its places. Raises UnknownConnectionError or OutOfScopeError."""
+        """The connection of a job, which permits all of its places: the one it names, or else the most specific for them.
+
+        Raises UnknownConnectionError, OutOfScopeError, or AmbiguousConnectionError if no one connection is meant.
+        """
+        if job.connection is None:
+            return await self._resolved(job)
         connection = await self.registry.get(job.connection, workspace=self.settings.workspace)
         for source in job.sources():
             connection.permits(source.bucket, source.prefix)
         return connection
+
+    async def _resolved(self, job: IngestJob) -> Connection:
+        by_id: dict[str, Connection] = {}
+        uris: dict[str, str] = {}
+        seen = await self.registry.list(workspace=self.settings.workspace)
+        for source in job.sources():
+            connection = choose(seen, source.bucket, source.prefix, workspace=self.settings.workspace)
+            by_id[connection.id] = connection
+            uris.setdefault(connection.id, source.uri)
+        if len(by_id) > 1:
+            told = ", ".join(f"{uris[one.id]} is read through {one.name}" for one in by_id.values())
+            raise AmbiguousConnectionError(
+                f"one job reads through one connection, and {told}: name the connection, or send a job for each"
+            )
+        return next(iter(by_id.values()))
+
+    async def resolve(self, bucket: str, key: bytes) -> Connection:
+        """The most specific connection that permits an object. Raises OutOfScopeError or AmbiguousConnectionError."""
+        seen = await self.registry.list(workspace=self.settings.workspace)
+        return choose(seen, bucket, key, workspace=self.settings.workspace)
+
+    async def principal(self) -> str:
+        """The ARN that customers' policies name: as the operator says, else as STS knows us. Raises CredentialError."""
+        if self.settings.principal_arn is not None:
+            return self.settings.principal_arn
+        identity = await self.sts.identity()
+        return identity.role_arn or identity.arn
+
+    async def remove_connection(self, name: str, *, actor: str) -> None:
+        """Remove a connection that nothing uses. Raises what `Registry.remove` raises."""
+        workspace = self.settings.workspace
+        await self.registry.remove(name, users_in(workspace), workspace=workspace, actor=actor)
 
     async def retry(self, run: Run, *, what: What | None) -> Run:
         """Write a run that tries this one again; nothing rings yet. See `retrying.chosen` for what is tried unless somebody says so.
 
         Raises RetryRefusedError, and what `permitted` raises; nothing is written then.
         """
-        what, job = chosen(run, what), usable_job(run)
+        what = chosen(run, what)
+        job = usable_job(run).model_copy(update={"connection": run.connection})
         return await self.retries.create(run, what=what, connection_id=(await self.permitted(job)).id)
 
     async def schedule(self, name: str, job: IngestJob, cron: Cron) -> Schedule:
         """Check a job against its connection and write down when it comes. Raises ScheduleError, and what `permitted` raises."""
-        await self.permitted(job)
-        return await self.schedules.add(name, job, cron)
+        connection = await self.permitted(job)
+        return await self.schedules.add(name, job.model_copy(update={"connection": connection.name}), cron)
 
     async def due(self) -> list[Schedule]:
         """See `Schedules.due`."""
@@ -123,56 +168,6 @@ def _job_of(schedule: Schedule) -> IngestJob:
     return schedule.job
 
 
-class _Storage:
-    """Connections, sessions and buckets of one workspace, as `ingest.work` asks for them."""
-
-    def __init__(
-        self, *, settings: Settings, registry: Registry, accesses: Accesses, http: Transport, gates: Gates
-    ) -> None:
-        self._settings, self._registry, self._accesses = settings, registry, accesses
-        self._http, self._gates = http, gates
-        self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
-        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        """By connection, as long as somebody reads through it."""
-
-    async def connection(self, name: str) -> Connection:
-        return await self._registry.get(name, workspace=self._settings.workspace)
-
-    async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
-        self._sts_asked[session_name(run_id)] = sts_asked
-        self._sts_asked.move_to_end(session_name(run_id))
-        if len(self._sts_asked) > self._settings.limits.sessions:
-            self._sts_asked.popitem(last=False)
-        return await self._accesses.open(connection, run_id=run_id)
-
-    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Client:
-        location = Location(
-            bucket=bucket,
-            region=connection.spec.region or self._settings.region,
-            endpoint=self._settings.s3_endpoint,
-            requester_pays=connection.spec.requester_pays,
-            expected_owner=connection.spec.expected_owner,
-        )
-        limits = self._settings.limits
-        share = self._shares.get(connection.id)
-        if share is None:
-            share = self._shares[connection.id] = asyncio.Semaphore(limits.requests_per_connection)
-        return S3Client(
-            http=self._http,
-            gates=self._gates,
-            access=access,
-            location=location,
-            limits=limits,
-            share=share,
-            observe=observe,
-        )
-
-    def session_asked(self, event: CredentialEvent) -> None:
-        """A session carries its run in its name, so what STS is asked for is metered on the run."""
-        if isinstance(event, SessionRefreshed) and (asked := self._sts_asked.get(event.session_name)):
-            asked()
-
-
 def worker_name() -> str:
     """This process in leases and logs: host, process, and a word of its own, since process numbers come again."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -196,18 +191,9 @@ async def open_service(
         sts = await stack.enter_async_context(
             AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
         )
-        own = OwnIdentity(keys=sts, limits=settings.limits, clock=SystemClock())
-        http = await stack.enter_async_context(open_http(settings.limits, settings.transport))
-        gates = Gates(settings.limits, observe=observe)
-
-        def observe_credentials(event: CredentialEvent) -> None:
-            storage.session_asked(event)
-            observe(event)
-
-        sessions = SessionCache(sts=sts, limits=settings.limits, clock=SystemClock(), observe=observe_credentials)
-        stack.push_async_callback(sessions.aclose)
-        accesses = Accesses(registry=registry, sessions=sessions, own=own, settings=settings)
-        storage = _Storage(settings=settings, registry=registry, accesses=accesses, http=http, gates=gates)
+        external_ids = ExternalIds(database=watched, workspace=settings.workspace)
+        trust = Trust(registry=registry, sts=sts, settings=settings, clock=SystemClock())
+        storage = await _open_storage(stack, settings, registry, sts, trust, external_ids, observe)
         worker = Worker(
             owner=worker_name(),
             catalog=catalog,
@@ -224,9 +210,46 @@ async def open_service(
             schedules=Schedules(database=watched, workspace=settings.workspace, limits=settings.limits),
             tombstones=Tombstones(database=watched, workspace=settings.workspace),
             retention=retention,
+            roles=Roles(database=watched, settings=settings, workspace=settings.workspace),
+            external_ids=external_ids,
+            audit=Audit(database=watched, workspace=settings.workspace),
+            trust=trust,
+            storage=storage,
             worker=worker,
             sts=sts,
         )
+
+
+async def _open_storage(
+    stack: AsyncExitStack,
+    settings: Settings,
+    registry: Registry,
+    sts: AwsSts,
+    trust: Trust,
+    external_ids: ExternalIds,
+    observe: ObserveAll,
+) -> Storage:
+    """Sessions, sockets and pace, and what joins them."""
+    http = await stack.enter_async_context(open_http(settings.limits, settings.transport))
+    guarded = await stack.enter_async_context(open_http(settings.limits, settings.transport))
+
+    def observe_credentials(event: CredentialEvent) -> None:
+        storage.session_asked(event)
+        observe(event)
+
+    sessions = SessionCache(sts=sts, limits=settings.limits, clock=SystemClock(), observe=observe_credentials)
+    stack.push_async_callback(sessions.aclose)
+    accesses = Accesses(
+        registry=registry,
+        sessions=sessions,
+        own=OwnIdentity(keys=sts, limits=settings.limits, clock=SystemClock()),
+        trust=trust,
+        external_ids=partial(external_ids.issue, actor="longshore"),
+        settings=settings,
+    )
+    gates = Gates(settings.limits, observe=observe)
+    storage = Storage(settings=settings, registry=registry, accesses=accesses, http=http, guarded=guarded, gates=gates)
+    return storage
 
 
 @asynccontextmanager

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 SECRET_VARIABLE: Final = "LONGSHORE_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
-_SHOWN: Final = 20
-"""How many runs or schedules a warning names."""
 
 _SHARED = (
     click.option("--region", metavar="REGION", help="Where buckets are looked for first; found by itself otherwise."),
@@ -259,26 +257,9 @@ async def remove(name: str, typed: str | None) -> None:
     longshore connections remove acme --yes acme
     """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
-        connection = await service.registry.get(name, workspace=service.settings.workspace)
-        for used in await _uses(service, connection):
-            click.echo(f"warning: {used}", err=True)
+        await service.registry.get(name, workspace=service.settings.workspace)
         again = typed if typed is not None else click.prompt(f"Type {name} again to remove it", err=True)
         if again != name:
             raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
-        await service.registry.remove(name, workspace=service.settings.workspace, actor=actor())
+        await service.remove_connection(name, actor=actor())
     click.echo(f"connection {name} removed; its asset records stay; `longshore purge --connection {name}` deletes them")
-
-
-async def _uses(service: Service, connection: Connection) -> list[str]:
-    """What will fail without it."""
-    runs = await service.catalog.going(connection.id)
-    schedules = [one.name for one, _ in await service.schedules.all() if one.connection == connection.name]
-    said = []
-    if runs:
-        said.append(f"runs of {connection.name} are under way or wait, and will fail: {', '.join(runs[:_SHOWN])}")
-    if schedules:
-        names = ", ".join(schedules[:_SHOWN])
-        said.append(
-            f"schedules read through {connection.name}, and will make failed runs until they are removed: {names}"
-        )
-    return said

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.argument("uris", metavar="URI...", nargs=-1, required=True),
-    click.option("--connection", metavar="NAME", help="Who reads the bucket.  [default: the built-in connection]"),
+    click.option("--connection", metavar="NAME", help="Who reads the bucket.  [default: the most specific that may]"),
     click.option(
         "--depth",
         type=click.Choice(["list", "head"]),
@@ -48,7 +48,7 @@ def job_of(settings: Settings, connection: str | None, **fields: Any) -> IngestJ
 
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
     try:
-        payload = {"connection": connection or settings.default_connection, **lists}
+        payload = {"connection": connection, **lists}
         return IngestJob.read(payload, limits=settings.limits)
     except JobError as error:
         raise click.UsageError(error.message) from error

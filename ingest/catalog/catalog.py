@@ -41,11 +41,23 @@ class Catalog:
         self.closings = Closings(database=self._database, workspace=workspace, limits=limits, patience=self.patience)
 
     async def create_run(
-        self, job: IngestJob, *, connection_id: str, origin: str, job_id: str | None = None
+        self,
+        job: IngestJob,
+        *,
+        connection_id: str,
+        connection: str | None = None,
+        origin: str,
+        job_id: str | None = None,
     ) -> tuple[Run, bool]:
         """See `runs.create`. The run is durable when this returns."""
         create = partial(
-            runs.create, workspace=self.workspace, connection_id=connection_id, job=job, origin=origin, job_id=job_id
+            runs.create,
+            workspace=self.workspace,
+            connection_id=connection_id,
+            connection=connection,
+            job=job,
+            origin=origin,
+            job_id=job_id,
         )
         return await self._database.transaction(create)
 
@@ -80,10 +92,6 @@ class Catalog:
         return await self._database.read(
             lambda tx: [(run, runs.totals(tx, run.id)) for run in runs.newest(tx, self.workspace, limit=limit)]
         )
-
-    async def going(self, connection_id: str) -> list[str]:
-        """See `runs.going`."""
-        return await self._database.read(lambda tx: runs.going(tx, self.workspace, connection_id))
 
     async def left_over(self, *, origin: str) -> list[str]:
         """Runs of this origin that have not ended, oldest first."""

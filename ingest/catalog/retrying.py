@@ -48,6 +48,7 @@ class Retries:
             runs.create,
             workspace=self._workspace,
             connection_id=connection_id,
+            connection=parent.connection,
             job=job,
             origin=parent.origin,
             parent_id=parent.id,

@@ -93,6 +93,7 @@ def create(
     *,
     workspace: str,
     connection_id: str,
+    connection: str | None = None,
     job: IngestJob,
     origin: str,
     job_id: str | None = None,
@@ -100,7 +101,8 @@ def create(
     schedule_id: str | None = None,
     asked: Sequence[Todo] | None = None,
 ) -> tuple[Run, bool]:
-    """Write a run and its shards, one per source that it is about. Returns it and whether it is new.
+    """Write a run and its shards, one per source that it is about. Returns it and whether it is new. `connection`: which one a job
+    means that names none.
 
     The same `job_id` with the same body is the same run; with another body it raises JobConflictError.
     """
@@ -117,7 +119,7 @@ def create(
         tx,
         workspace=workspace,
         connection_id=connection_id,
-        connection=job.connection,
+        connection=connection or job.connection or "",
         origin=origin,
         job_id=job_id,
         parent_id=parent_id,
@@ -269,12 +271,6 @@ def started(tx: sa.Connection, run_id: str) -> None:
         .where(table.c.id == run_id, table.c.state == "queued")
         .values(state="running", started_at=sa.func.coalesce(table.c.started_at, db_now()))
     )
-
-
-def going(tx: sa.Connection, workspace: str, connection_id: str) -> list[str]:
-    """Runs of this connection that have not ended, oldest first."""
-    mine = sa.select(table.c.id).where(table.c.workspace == workspace, table.c.connection_id == connection_id)
-    return list(tx.execute(mine.where(table.c.state.in_(GOING)).order_by(table.c.number)).scalars())
 
 
 def left_over(tx: sa.Connection, workspace: str, *, origin: str) -> list[str]:

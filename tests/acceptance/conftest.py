@@ -37,6 +37,7 @@ def shell(customer: Customer, tmp_path: Path) -> Shell:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": customer.url,
         "LONGSHORE_CATALOG_URL": f"sqlite:///{tmp_path / 'longshore.db'}",
+        "LONGSHORE_EXTERNAL_IDS": "any",
         "LONGSHORE_LIMITS__BACKOFF_MOST_S": "0.1",
     }
     return Shell(tmp_path, environment)

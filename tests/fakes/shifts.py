@@ -75,7 +75,7 @@ def a_run(job: IngestJob | None, *, number: int = 1, state: str = "queued", erro
         id=f"run-{number}",
         workspace="main",
         connection_id="c",
-        connection=job.connection if job else "",
+        connection=(job.connection or "default") if job else "",
         job=job,
         sources=tuple(job.sources()) if job else (),
         state=state,

@@ -30,7 +30,7 @@ BY_ALICE = {"workspace": "main", "actor": "alice"}
 
 
 def settings_of(**fields: Any) -> Settings:
-    return Settings.model_validate({"secret_keys": KEYS} | fields)
+    return Settings.model_validate({"secret_keys": KEYS, "external_ids": "any"} | fields)
 
 
 @asynccontextmanager

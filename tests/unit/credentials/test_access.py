@@ -19,6 +19,7 @@ from credentials.registry import Registry
 from credentials.session import Session
 from credentials.sessions import SessionCache
 from credentials.sts import Assumed, AssumeRole, Identity
+from credentials.trust import Trust
 from tests.fakes.clock import ManualClock
 from tests.unit.credentials.connections import (
     A_KEY,
@@ -57,6 +58,10 @@ class Sts:
         return Session(access_key_id="AKIAOURS", secret_access_key="ours")
 
 
+async def _never(name: str) -> str:
+    raise AssertionError(f"nobody needs an external ID of {name}")
+
+
 class Bench:
     def __init__(self, registry: Registry) -> None:
         clock = ManualClock()
@@ -64,8 +69,15 @@ class Bench:
         self.sts = Sts(clock)
         self.cache = SessionCache(sts=self.sts, limits=Limits(), clock=clock)
         own = OwnIdentity(keys=self.sts, limits=Limits(), clock=clock)
-        settings = settings_of(AWS_REGION="eu-north-1", limits=Limits(sessions=2))
-        self.accesses = Accesses(registry=registry, sessions=self.cache, own=own, settings=settings)
+        settings = settings_of(AWS_REGION="eu-north-1", limits=Limits(sessions=2), open_roles="allow")
+        self.accesses = Accesses(
+            registry=registry,
+            sessions=self.cache,
+            own=own,
+            trust=Trust(registry=registry, sts=self.sts, settings=settings, clock=clock),
+            external_ids=_never,
+            settings=settings,
+        )
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ import structlog
 from config.errors import LongshoreError
 from config.logging import configure_logging
 from credentials.access import KeyAccess
-from credentials.connection import Connection, parse_spec
+from credentials.connection import Connection
+from credentials.kinds import parse_spec
 from credentials.registry import Registry
 from tests.unit.credentials.connections import A_KEY, BY_ALICE, CANARY, KEYS, a_catalog, a_registry, settings_of
 
@@ -96,7 +97,7 @@ async def test_a_secret_is_found_nowhere(tmp_path: Path, log: io.StringIO) -> No
     async with a_catalog(tmp_path) as database:
         registry = a_registry(database, settings)
         created = await registry.create(A_KEY, **BY_ALICE)
-        pair = await registry.secret(created)
+        pair = await registry.keys(created)
         assert pair.secret_access_key == CANARY
         access = KeyAccess(pair, connection="keys")
         said += _shown(created, registry, database, pair, access, await access.session()) + _described(created)

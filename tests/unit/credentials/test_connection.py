@@ -9,17 +9,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from config.errors import ConnectionSetupError, OutOfScopeError
-from credentials.connection import (
-    Connection,
+from credentials.connection import Connection, connection_id
+from credentials.grants import Grant
+from credentials.kinds import (
     DefaultSpec,
     KeysSpec,
     NewKeysSpec,
     RoleSpec,
-    connection_id,
     parse_kept,
     parse_spec,
 )
-from credentials.grants import Grant
 from credentials.places import bucket_problem, parse_place, place_text
 
 ROLE = "arn:aws:iam::444455556666:role/longshore-reader"
@@ -44,6 +43,8 @@ def connection(
     return Connection(
         id="c0ffee",
         workspace=workspace,
+        owner=workspace,
+        kept_id="c0ffee",
         spec=spec,
         version=1,
         created_at=1,
@@ -77,14 +78,16 @@ def test_a_role_needs_a_name_an_arn_and_a_place() -> None:
         None,
     )
     assert spec.allow == (Grant(bucket="acme"),)
-    for field in ("name", "role_arn", "allow"):
+    for field in ("name", "role_arn"):
         assert refusal({name: value for name, value in A_ROLE.items() if name != field}).endswith(f"{field}: is needed")
     assert "allow: name at least one place" in refusal(A_ROLE | {"allow": []})
+    nothing = refusal({"kind": "aws_role"})
+    assert all(f"{field}: " in nothing for field in ("name", "role_arn", "allow"))
 
 
 def test_a_kind_is_one_of_those_there_are() -> None:
-    assert "kind: is aws_role or aws_keys" in refusal({"name": "acme"})
-    assert "kind: is aws_role or aws_keys" in refusal(A_ROLE | {"kind": "ftp"})
+    assert "kind: is aws_role, aws_keys, https_basic or https_bearer" in refusal({"name": "acme"})
+    assert "kind: is aws_role, aws_keys, https_basic or https_bearer" in refusal(A_ROLE | {"kind": "ftp"})
 
 
 def test_a_field_of_another_kind_is_refused() -> None:
@@ -101,7 +104,7 @@ def test_good_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "Acme", "a b", "a/b", "é", "a" * 64, "a\n", "٣"])
 def test_bad_names(name: str) -> None:
-    assert "name: a connection's name has 1 to 63" in refusal(A_ROLE | {"name": name})
+    assert "name: a name has 1 to 63" in refusal(A_ROLE | {"name": name})
 
 
 GOOD_ARNS = (
@@ -339,7 +342,7 @@ def test_the_built_in_connection_permits_what_the_operator_says() -> None:
     anywhere = connection(DefaultSpec(name="default"), anywhere=True)
     anywhere.permits("any-bucket", b"any/prefix")
     with pytest.raises(
-        OutOfScopeError, match="LONGSHORE_DEFAULT_BUCKETS; create a connection for this bucket in workspace 'blue'"
+        OutOfScopeError, match="LONGSHORE_READER_ROLE; create a connection for this bucket in workspace 'blue'"
     ):
         connection(DefaultSpec(name="default"), workspace="blue").permits("any-bucket", b"")
     listed = connection(DefaultSpec(name="default", allow=(Grant(bucket="shared"),)), workspace="blue")

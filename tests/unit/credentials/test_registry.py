@@ -19,8 +19,8 @@ from config.errors import (
     SettingsError,
     UnknownConnectionError,
 )
-from credentials.connection import KeysSpec, RoleSpec
 from credentials.grants import Grant
+from credentials.kinds import KeysSpec, RoleSpec
 from credentials.registry import Registry
 from credentials.tables import audit, connections
 from tests.postgres import Kind
@@ -228,16 +228,16 @@ async def test_of_two_changes_at_once_none_is_lost_without_a_word(registry: Regi
 
 async def test_access_keys_can_change(registry: Registry) -> None:
     created = await registry.create(A_KEY, **BY_ALICE)
-    assert (await registry.secret(created)).secret_access_key == CANARY
+    assert (await registry.keys(created)).secret_access_key == CANARY
     new = {"access_key_id": "AKIAANOTHERKEY000002", "secret_access_key": "another/secret/of/the/same/user/here/002"}
     changed = await registry.update("keys", new, **BY_ALICE)
     assert isinstance(changed.spec, KeysSpec)
-    pair = await registry.secret(changed)
+    pair = await registry.keys(changed)
     assert {"access_key_id": pair.access_key_id, "secret_access_key": pair.secret_access_key} == new
     with pytest.raises(ConnectionRuleError, match="give both"):
         await registry.update("keys", {"access_key_id": KEY_ID}, **BY_ALICE)
     await registry.update("keys", {"region": "eu-west-1"}, **BY_ALICE)
-    assert await registry.secret(created) == pair
+    assert await registry.keys(created) == pair
 
 
 async def test_only_an_access_key_has_a_secret(registry: Registry) -> None:
@@ -300,7 +300,7 @@ async def test_the_same_name_and_kind_revive_a_removed_connection(registry: Regi
     await registry.remove("keys", **BY_ALICE)
     again = await registry.create(A_KEY | {"secret_access_key": "the-second-secret"}, **BY_ALICE)
     assert (again.id, again.created_at, again.version > first.version) == (first.id, first.created_at, True)
-    assert (await registry.secret(again)).secret_access_key == "the-second-secret"
+    assert (await registry.keys(again)).secret_access_key == "the-second-secret"
     assert again.notices == ()
 
 

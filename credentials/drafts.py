@@ -1,0 +1,217 @@
+"""What a connection shall be, before it is written: all rules about who may ask for what. Every function is one piece of a transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from config.errors import ConnectionRuleError, ConnectionSetupError
+from config.settings import Settings
+from credentials import external_ids, roles, rows
+from credentials.arns import account_of
+from credentials.connection import Connection, connection_id
+from credentials.kinds import (
+    SECRET_FIELDS,
+    DefaultSpec,
+    KeptSpec,
+    KeysSpec,
+    RoleSpec,
+    SealedSpec,
+    SecretSpec,
+    parse_kept,
+    parse_spec,
+    refusal,
+)
+from credentials.tables import connections as table
+from credentials.vault import Vault
+
+_FIXED: Final = {
+    "name": "a connection's name can't be changed, since records are known by it",
+    "kind": "a connection's kind can't be changed",
+    "role_arn": "a connection's role can't be changed in place, since another role is another trust",
+    "role": "a connection's role can't be changed in place, since another role is another trust",
+    "scope": "a connection's scope can't be changed",
+    "username": "a connection's user can't be changed, since another user is another access",
+}
+_ANEW: Final = "remove the connection and add it anew: its records stay, and find it again by its name and kind"
+_ALREADY: Final = "workspace {workspace!r} has a connection {name!r} already; choose another name, or update that one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A connection that may be written as it stands here."""
+
+    spec: KeptSpec
+    role_id: str | None
+    sealed: str | None
+    """Its secret, if it brought one."""
+    resealed: bool
+    """Whether `sealed` takes the place of what was there."""
+
+
+class Drafts:
+    """Checks what is asked for against the rules of connections and the operator's settings."""
+
+    def __init__(self, *, vault: Vault, settings: Settings) -> None:
+        self._vault, self._settings = vault, settings
+
+    def new(self, tx: sa.Connection, fields: Mapping[str, Any], *, workspace: str, actor: str, reserved: str) -> Draft:
+        """A connection to be. Raises ConnectionSetupError, ConnectionRuleError, UnknownConnectionError or SecretKeyError."""
+        name = str(fields.get("name"))
+        taken = self._taken(tx, fields, name, workspace, reserved)
+        try:
+            complete, role = self._with_role(tx, fields, workspace)
+            spec = parse_spec(complete)
+        except ConnectionSetupError as error:
+            problems = error.fields.get("problems")
+            if taken is None or problems is None:
+                raise
+            raise refusal([*problems, ("name", taken)]) from None
+        if isinstance(spec, DefaultSpec):
+            raise ConnectionRuleError(_reserved(reserved))
+        if taken is not None:
+            raise ConnectionRuleError(taken)
+        self._check_room(tx, workspace)
+        if isinstance(spec, RoleSpec) and role is None:
+            owner = external_ids.owner_of("connection", spec.name)
+            external_id = external_ids.chosen(
+                tx,
+                workspace,
+                owner,
+                spec.external_id,
+                given="external_id" in fields,
+                settings=self._settings,
+                actor=actor,
+            )
+            spec = spec.model_copy(update={"external_id": external_id})
+        new_id = connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
+        return self._draft(spec, role, workspace, new_id)
+
+    def changed(self, tx: sa.Connection, before: Connection, changes: Mapping[str, Any], *, actor: str) -> Draft:
+        """What a connection becomes. Raises as `new` does."""
+        for field in _FIXED.keys() & changes.keys():
+            raise ConnectionRuleError(f"{_FIXED[field]}; {_ANEW}")
+        secret_field = SECRET_FIELDS.get(before.kind, "")
+        if "access_key_id" in changes and not {secret_field, "secret_from"} & changes.keys():
+            raise ConnectionRuleError("another access key has another secret: give both")
+        if before.spec.audience == "organisation" and changes.get("audience", "organisation") != "organisation":
+            raise ConnectionRuleError(
+                f"connection {before.name!r} serves the organisation, and other workspaces have records through it; {_ANEW}"
+            )
+        role = None
+        if isinstance(before.spec, RoleSpec) and before.spec.role is not None:
+            role = roles.visible(tx, before.spec.role, before.workspace)
+            if "external_id" in changes:
+                raise ConnectionRuleError(
+                    f"the external ID is that of role {role.name!r}; `longshore roles update {role.name}` changes it for all its "
+                    "connections"
+                )
+        fields = before.spec.model_dump(mode="json") | dict(changes)
+        if secret_field in changes:
+            fields.pop("secret_from", None)
+        spec = parse_spec(fields) if secret_field in changes else parse_kept(fields)
+        if role is not None:
+            _check_audience(role, spec.audience)
+        if spec.audience != before.spec.audience:
+            self._check_shared_name(tx, spec.name)
+        if isinstance(spec, RoleSpec) and role is None and "external_id" in changes:
+            owner = external_ids.owner_of("connection", spec.name)
+            external_ids.chosen(
+                tx, before.workspace, owner, spec.external_id, given=True, settings=self._settings, actor=actor
+            )
+        return self._draft(spec, role, before.owner, before.kept_id)
+
+    def _draft(self, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str) -> Draft:
+        self._check_allowed(spec)
+        role_id = None if role is None else role.id
+        if not isinstance(spec, SealedSpec):
+            elsewhere = isinstance(spec, SecretSpec) and spec.secret_from is not None
+            return Draft(spec=spec, role_id=role_id, sealed=None, resealed=elsewhere)
+        field = SECRET_FIELDS[spec.kind]
+        sealed = self._vault.seal(getattr(spec, field).get_secret_value(), bound_to=(owner, kept_id, field))
+        kept = parse_kept(spec.model_dump(mode="json", exclude={field}))
+        return Draft(spec=kept, role_id=role_id, sealed=sealed, resealed=True)
+
+    def _check_allowed(self, spec: KeptSpec | SealedSpec) -> None:
+        """What the operator must have allowed. Raises ConnectionSetupError."""
+        if isinstance(spec, KeysSpec) and spec.endpoint is not None and spec.endpoint not in self._settings.endpoints:
+            raise refusal(
+                [("endpoint", "the operator allows none of this kind: LONGSHORE_ENDPOINTS lists those allowed")]
+            )
+
+    def _with_role(
+        self, tx: sa.Connection, fields: Mapping[str, Any], workspace: str
+    ) -> tuple[dict[str, Any], roles.Role | None]:
+        """The fields with those that a kept role brings."""
+        complete = dict(fields)
+        if fields.get("kind") != "aws_role" or fields.get("role") is None:
+            return complete, None
+        if {"role_arn", "external_id"} & fields.keys():
+            raise refusal([("role", "has its own ARN and external ID: leave those out, or leave the role's name out")])
+        role = roles.visible(tx, str(fields["role"]), workspace)
+        _check_audience(role, str(fields.get("audience", "workspace")))
+        return complete | {"role_arn": role.role_arn, "external_id": role.external_id}, role
+
+    def _taken(
+        self, tx: sa.Connection, fields: Mapping[str, Any], name: str, workspace: str, reserved: str
+    ) -> str | None:
+        """Why a new connection can't have this name."""
+        if name == reserved:
+            return _reserved(reserved)
+        if rows.find_own(tx, workspace, name) is not None:
+            return _ALREADY.format(workspace=workspace, name=name)
+        if fields.get("audience") == "organisation":
+            self._check_shared_name(tx, name)
+        return None
+
+    def _check_room(self, tx: sa.Connection, workspace: str) -> None:
+        mine = sa.select(sa.func.count()).where(table.c.workspace == workspace, table.c.removed_at.is_(None))
+        most = self._settings.limits.connections
+        if tx.execute(mine).scalar_one() >= most:
+            raise ConnectionRuleError(
+                f"workspace {workspace!r} has {most} connections, and no more are allowed: remove some, or raise "
+                "LONGSHORE_LIMITS__CONNECTIONS"
+            )
+
+    def _check_shared_name(self, tx: sa.Connection, name: str) -> None:
+        shared = sa.select(table.c.workspace).where(
+            table.c.name == name, table.c.audience == "organisation", table.c.removed_at.is_(None)
+        )
+        owner = tx.execute(shared).scalar()
+        if owner is not None:
+            raise ConnectionRuleError(
+                f"the organisation has a connection {name!r} already, of workspace {owner!r}; choose another name"
+            )
+
+
+def _reserved(name: str) -> str:
+    return (
+        f"the name {name!r} belongs to the built-in connection, which is always there; choose another name, and the kind aws_role, "
+        "aws_keys, https_basic or https_bearer"
+    )
+
+
+def _check_audience(role: roles.Role, audience: str) -> None:
+    if audience == "organisation" and role.audience != "organisation":
+        raise ConnectionRuleError(
+            f"role {role.name!r} serves workspace {role.workspace!r} only, and this connection would serve the organisation; "
+            f"`longshore roles update {role.name} --audience organisation` comes first"
+        )
+
+
+def notices(former: sa.Row[Any] | None, kept: KeptSpec) -> tuple[str, ...]:
+    """What to say when a removed connection comes back as somebody else's."""
+    if former is None or not isinstance(kept, RoleSpec):
+        return ()
+    arn = json.loads(former.spec).get("role_arn")
+    if arn is None or account_of(arn) == account_of(kept.role_arn):
+        return ()
+    notice = (
+        f"a removed connection of this name belonged to account {account_of(arn)}, this one to {account_of(kept.role_arn)}; its "
+        "records are still here, and the objects of both share their asset IDs where bucket and key are the same"
+    )
+    return (notice,)

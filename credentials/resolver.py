@@ -1,0 +1,56 @@
+"""Finds the connection for a place that somebody names without saying how to get there: the most specific permitted one."""
+
+from __future__ import annotations
+
+from config.errors import AmbiguousConnectionError, OutOfScopeError
+from credentials.connection import Connection
+from credentials.kinds import BucketSpec, RoleSpec
+from credentials.registry import Registry
+
+_SHOWN = 10
+
+
+class Resolver:
+    """Chooses among the connections that a workspace sees."""
+
+    def __init__(self, *, registry: Registry) -> None:
+        self._registry = registry
+
+    async def resolve(self, bucket: str, prefix: bytes, *, workspace: str) -> Connection:
+        """Who reads everything below `prefix` of `bucket`: the longest permitted prefix wins, then the bucket, then the built-in
+        connection; of two alike, the workspace's own before the organisation's.
+
+        Raises OutOfScopeError if none permits it, AmbiguousConnectionError if several do so alike.
+        """
+        return choose(await self._registry.list(workspace=workspace), bucket, prefix, workspace=workspace)
+
+
+def choose(connections: list[Connection], bucket: str, prefix: bytes, *, workspace: str) -> Connection:
+    """See `Resolver.resolve`; `connections` are those that the workspace sees."""
+    reaching = [
+        (reach, connection.own and connection.kind != "default", connection)
+        for connection in connections
+        if _reads_buckets(connection) and (reach := connection.reach(bucket, prefix)) is not None
+    ]
+    asked = f"s3://{bucket}/{prefix.decode(errors='backslashreplace')}"
+    if not reaching:
+        there = [connection.name for connection in connections if _reads_buckets(connection)]
+        shown = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+        raise OutOfScopeError(
+            f"no connection of workspace {workspace!r} permits {asked} ({shown} do not): add the place to one of them, or add a "
+            "connection for it"
+        )
+    # a place that the operator lists for the built-in connection gives way to the same place of a connection made for it
+    best = max((reach, connection.kind != "default", own) for reach, own, connection in reaching)
+    alike = [one for reach, own, one in reaching if (reach, one.kind != "default", own) == best]
+    if len(alike) > 1:
+        names = " and ".join(sorted(connection.name for connection in alike))
+        raise AmbiguousConnectionError(
+            f"{asked} is permitted by {names} alike: name one of them (--connection, or `connection` in the job)"
+        )
+    return alike[0]
+
+
+def _reads_buckets(connection: Connection) -> bool:
+    spec = connection.spec
+    return isinstance(spec, BucketSpec) and not (isinstance(spec, RoleSpec) and spec.scope != "s3")

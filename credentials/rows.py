@@ -1,0 +1,81 @@
+"""How connections stand in the catalog: reads them as one workspace sees them. Every function is one piece of a transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.errors import UnknownConnectionError
+from credentials.connection import Connection, shared_id
+from credentials.kinds import KeptSpec, RoleSpec, parse_kept
+from credentials.tables import connections as table
+from credentials.tables import roles
+
+_FROM_THE_ROLE = {"role_arn", "external_id"}
+
+
+def living(workspace: str) -> sa.Select[Any]:
+    """What a workspace sees: its own connections, and those of the organisation; with what their roles bring."""
+    seen = sa.or_(table.c.workspace == workspace, table.c.audience == "organisation")
+    return _with_roles().where(seen, table.c.removed_at.is_(None))
+
+
+def ever(workspace: str) -> sa.Select[Any]:
+    """The same, removed ones among them."""
+    return _with_roles().where(sa.or_(table.c.workspace == workspace, table.c.audience == "organisation"))
+
+
+def _with_roles() -> sa.Select[Any]:
+    joined = table.outerjoin(roles, table.c.role_id == roles.c.id)
+    return sa.select(table, roles.c.role_arn, roles.c.external_id).select_from(joined)
+
+
+def find(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any] | None:
+    """The row that this name means to a workspace: its own before the organisation's."""
+    rows = tx.execute(living(workspace).where(table.c.name == name)).all()
+    return min(rows, key=lambda row: row.workspace != workspace, default=None)
+
+
+def find_own(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any] | None:
+    """The workspace's own."""
+    found = tx.execute(living(workspace).where(table.c.name == name, table.c.workspace == workspace))
+    return found.one_or_none()
+
+
+def get(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any]:
+    """Like `find`. Raises UnknownConnectionError."""
+    row = find(tx, workspace, name)
+    if row is None:
+        raise UnknownConnectionError(
+            f"there is no connection {name!r} in workspace {workspace!r}; `longshore connections list` shows those there are"
+        )
+    return row
+
+
+def connection_of(row: sa.Row[Any], *, workspace: str) -> Connection:
+    """A row of `living` as `workspace` uses it."""
+    kept = json.loads(row.spec)
+    if kept.get("role") is not None and row.role_arn is not None:
+        kept |= {"role_arn": row.role_arn, "external_id": row.external_id}
+    own = row.workspace == workspace
+    return Connection(
+        id=row.id if own else shared_id(workspace=workspace, kept_id=row.id),
+        workspace=workspace,
+        owner=row.workspace,
+        kept_id=row.id,
+        spec=parse_kept(kept),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        trust=row.trust,
+        trust_at=row.trust_at,
+        tested=None if row.tested is None else json.loads(row.tested) | {"at": row.tested_at},
+    )
+
+
+def dump(spec: KeptSpec) -> str:
+    """As it is kept: what a kept role brings is not written twice."""
+    without = _FROM_THE_ROLE if isinstance(spec, RoleSpec) and spec.role is not None else set()
+    return json.dumps(spec.model_dump(mode="json", exclude=without), sort_keys=True)

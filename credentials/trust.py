@@ -1,0 +1,117 @@
+"""Whether a role lets in whoever knows its ARN: asked for sessions that may do nothing, without and with a wrong external ID."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from typing import Final, Literal
+
+import structlog
+
+from config.errors import RoleDeniedError, RoleOpenError
+from config.settings import Settings
+from credentials.assume import AssumeRole, Sts
+from credentials.clock import Clock
+from credentials.connection import Connection
+from credentials.kinds import RoleSpec
+from credentials.registry import Registry
+from credentials.windows import STS_LEAST_S
+
+log = structlog.get_logger(__name__)
+
+Verdict = Literal["safe", "open"]
+DENY_ALL: Final = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]},
+    separators=(",", ":"),
+)
+"""What sessions of probes may do, should a role give one: nothing."""
+WITHOUT: Final = "longshore-probe-no-external-id"
+WRONG: Final = "longshore-probe-wrong-external-id"
+"""Names of the probes' sessions: so the customer's CloudTrail explains the denials."""
+
+
+async def lets_in(sts: Sts, spec: RoleSpec, *, external_id: str | None, session_name: str, region: str) -> bool:
+    """Whether the role gives a session for this external ID. Raises CredentialError for whatever is no answer to that."""
+    request = AssumeRole(
+        role_arn=spec.role_arn,
+        session_name=session_name,
+        duration_s=STS_LEAST_S,
+        external_id=external_id,
+        policy=DENY_ALL,
+        source_identity=None,
+        region=spec.region or region,
+    )
+    try:
+        await sts.assume(request)
+    except RoleDeniedError:
+        return False
+    return True
+
+
+def wrong_id() -> str:
+    """Well-formed, and nobody's."""
+    return f"not-{secrets.token_hex(14)}"
+
+
+class Trust:
+    """Looks at each role before its first session, and again once a day; what was seen is kept with the connection."""
+
+    def __init__(self, *, registry: Registry, sts: Sts, settings: Settings, clock: Clock) -> None:
+        self._registry, self._sts, self._settings, self._clock = registry, sts, settings, clock
+        self._looking: dict[str, asyncio.Lock] = {}
+
+    async def assure(self, connection: Connection) -> None:
+        """Pass if the role of an aws_role connection may be used.
+
+        Raises RoleOpenError if it can be assumed without the right external ID and the operator forbids that, or CredentialError
+        if nothing could be found out.
+        """
+        spec = connection.spec
+        if not isinstance(spec, RoleSpec) or self._settings.open_roles == "allow":
+            return
+        if spec.external_id is None:
+            if self._settings.open_roles == "refuse":
+                raise RoleOpenError(
+                    f"connection {connection.name!r} has no external ID, and LONGSHORE_OPEN_ROLES=refuse forbids that; "
+                    f"`longshore policy trust {connection.name}` issues one"
+                )
+            return
+        if connection.trust != "safe" or self._is_old(connection):
+            await self._look_once(connection)
+
+    async def look(self, connection: Connection, spec: RoleSpec) -> Verdict:
+        """Probe the role now, and keep what was seen. Raises CredentialError."""
+        region = self._settings.region
+        is_open = await lets_in(self._sts, spec, external_id=None, session_name=WITHOUT, region=region)
+        is_open = is_open or await lets_in(self._sts, spec, external_id=wrong_id(), session_name=WRONG, region=region)
+        verdict: Verdict = "open" if is_open else "safe"
+        await self._registry.trusts(connection, verdict)
+        log.info("a role's trust was looked at", connection=connection.name, trust=verdict)
+        return verdict
+
+    async def _look_once(self, connection: Connection) -> None:
+        """However many runs begin at the same time."""
+        lock = self._looking.setdefault(connection.kept_id, asyncio.Lock())
+        try:
+            async with lock:
+                now = await self._registry.get(connection.name, workspace=connection.workspace)
+                if not isinstance(now.spec, RoleSpec) or (now.trust == "safe" and not self._is_old(now)):
+                    return
+                if await self.look(now, now.spec) == "open":
+                    raise RoleOpenError(_why(connection))
+        finally:
+            if not lock.locked():
+                self._looking.pop(connection.kept_id, None)
+
+    def _is_old(self, connection: Connection) -> bool:
+        seen = (connection.trust_at or 0) / 1000
+        return self._clock.now() - seen > self._settings.limits.trust_s
+
+
+def _why(connection: Connection) -> str:
+    return (
+        f"the role of connection {connection.name!r} can be assumed without the right external ID, so whoever else may use this "
+        f"service could read through it: put the trust policy that `longshore policy trust {connection.name}` prints on the role; "
+        "the operator can allow such roles by LONGSHORE_OPEN_ROLES=allow"
+    )

@@ -1,0 +1,91 @@
+"""How a connection of one workspace becomes something to read from: joins registry, sessions, sockets and pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
+
+from config.settings import Settings
+from credentials.access import Accesses
+from credentials.connection import Connection
+from credentials.events import Event as CredentialEvent
+from credentials.events import SessionRefreshed
+from credentials.grants import Grant
+from credentials.kinds import KeysSpec
+from credentials.registry import Registry
+from credentials.session import Access
+from credentials.sessions import session_name
+from ingest.events import Observe
+from ingest.gate import Gates
+from ingest.s3.client import Location, S3Client
+from ingest.s3.transport import Transport
+
+
+class Storage:
+    """Connections, sessions and buckets of one workspace, as `ingest.work` asks for them."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        registry: Registry,
+        accesses: Accesses,
+        http: Transport,
+        guarded: Transport,
+        gates: Gates,
+    ) -> None:
+        """`http` goes where the operator sends it; `guarded` to public addresses only, and goes where a tenant says."""
+        self._settings, self._registry, self._accesses = settings, registry, accesses
+        self._http, self._guarded, self._gates = http, guarded, gates
+        self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By connection, as long as somebody reads through it."""
+
+    async def connection(self, name: str) -> Connection:
+        return await self._registry.get(name, workspace=self._settings.workspace)
+
+    async def access(
+        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+    ) -> Access:
+        self._sts_asked[session_name(run_id)] = sts_asked
+        self._sts_asked.move_to_end(session_name(run_id))
+        if len(self._sts_asked) > self._settings.limits.sessions:
+            self._sts_asked.popitem(last=False)
+        return await self._accesses.open(connection, run_id=run_id, places=places)
+
+    def location(self, connection: Connection, bucket: str) -> tuple[Location, Transport]:
+        """Where a bucket is asked, and over what. Raises OutOfScopeError for a connection that reads no buckets."""
+        spec = connection.bucket_spec
+        endpoint = spec.endpoint if isinstance(spec, KeysSpec) else None
+        location = Location(
+            bucket=bucket,
+            region=spec.region or self._settings.region,
+            endpoint=endpoint or self._settings.s3_endpoint,
+            path_style=spec.path_style if isinstance(spec, KeysSpec) else None,
+            requester_pays=spec.requester_pays,
+            expected_owner=spec.expected_owner,
+        )
+        return location, self._http if endpoint is None else self._guarded
+
+    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Client:
+        location, http = self.location(connection, bucket)
+        limits = self._settings.limits
+        share = self._shares.get(connection.id)
+        if share is None:
+            share = self._shares[connection.id] = asyncio.Semaphore(limits.requests_per_connection)
+        return S3Client(
+            http=http,
+            gates=self._gates,
+            access=access,
+            location=location,
+            limits=limits,
+            share=share,
+            observe=observe,
+        )
+
+    def session_asked(self, event: CredentialEvent) -> None:
+        """A session carries its run in its name, so what STS is asked for is metered on the run."""
+        if isinstance(event, SessionRefreshed) and (asked := self._sts_asked.get(event.session_name)):
+            asked()
