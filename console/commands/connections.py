@@ -30,7 +30,10 @@ _SHARED = (
 )
 _OF_A_NEW_ONE = (
     click.option("--role-arn", metavar="ARN", help="The customer's role; makes this a connection of kind aws_role."),
-    click.option("--external-id", metavar="ID", help="What the role's trust policy asks for. Wise, not compulsory."),
+    click.option(
+        "--external-id", metavar="ID", help="What the role's trust policy asks for.  [default: the one that we issue]"
+    ),
+    click.option("--no-external-id", is_flag=True, help="The role asks for none: possible, not wise."),
     click.option("--session-ttl", "session_ttl_s", type=int, metavar="SECONDS", help="60 to 3600.  [default: 3600]"),
     click.option("--access-key-id", metavar="ID", help="A user's key; makes this a connection of kind aws_keys."),
     click.option(
@@ -154,7 +157,7 @@ def connections() -> None:
 @click.argument("name")
 @_options(_OF_A_NEW_ONE)
 @asynchronous
-async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
+async def add(name: str, secret_stdin: bool, no_external_id: bool, **options: Any) -> None:  # noqa: FBT001  click passes by name
     """Add a connection: a customer's role (--role-arn) or a user's access key (--access-key-id).
 
     \b
@@ -167,6 +170,7 @@ async def add(name: str, secret_stdin: bool, **options: Any) -> None:  # noqa: F
     kind = "aws_role" if options["role_arn"] else "aws_keys"
     async with opened() as service:
         fields = _given(service, options, secret_stdin=secret_stdin) | {"kind": kind, "name": name}
+        fields |= {"external_id": None} if no_external_id else {}
         with _problems_as_typed():
             connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=actor())
     _warn(connection)

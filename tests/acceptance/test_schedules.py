@@ -80,7 +80,11 @@ def test_a_schedule_whose_connection_is_gone_fails_once_for_each_time_and_says_w
     customer.role("ext-1")
     shell.add_role()
     shell.ok("schedules", "add", "hourly", *HOURLY, "s3://acme/", "--connection", "acme")
-    shell.ok("connections", "remove", "acme", stdin="acme\n")
+    in_use = shell.longshore("connections", "remove", "acme", "--yes", "acme")
+    assert (in_use.code, "schedules read through it: hourly" in in_use.err) == (1, True)
+    with _catalog(shell) as catalog:  # as another version of longshore might leave it
+        catalog.execute("UPDATE connections SET removed_at = 1 WHERE name = 'acme'")
+        catalog.commit()
     for count in (1, 2):
         assert _fire(shell) == 0
         failed = [(one["state"], one["error_code"]) for one in shell.ok("runs", "--json").lines]

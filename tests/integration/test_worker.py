@@ -13,6 +13,8 @@ import pytest
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 
+from credentials.sessions import session_name
+from credentials.trust import WITHOUT, WRONG
 from tests.harness import BUCKET, ROLE, Deployment, WorkerProcess, deployment, until
 from tests.servers import tell
 
@@ -50,7 +52,13 @@ async def test_a_job_enqueued_with_bare_arq_and_json_is_ingested_through_an_assu
         assert (run.state, total.listed, total.outcomes["added"]) == ("complete", COUNT, COUNT)
         assert total.requests["head"] == COUNT
         d.assert_exact(COUNT)
-        (call,) = [call for call in tell(cloud, "calls") if call["action"] == "AssumeRole"]
+        calls = [
+            call["parameters"]["RoleSessionName"] for call in tell(cloud, "calls") if call["action"] == "AssumeRole"
+        ]
+        assert calls[:2] == [WITHOUT, WRONG]  # the role's trust is looked at before its first session
+        (call,) = [
+            call for call in tell(cloud, "calls") if call["parameters"].get("RoleSessionName") == session_name(run.id)
+        ]
         assert call["parameters"]["RoleArn"] == ROLE
         assert run.id in call["parameters"]["RoleSessionName"]
 
