@@ -33,6 +33,7 @@ FENCES = {
     "cronsim": ("ingest/cron.py",),
     "cryptography": ("credentials/vault.py",),
     "httptools": ("ingest/s3/*",),
+    "idna": ("config/origins.py",),
     "moto": ("console/cloud.py",),
     "PIL": ("console/media.py",),
     "prometheus_client": ("worker/telemetry.py",),
