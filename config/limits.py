@@ -116,6 +116,10 @@ class Limits(BaseModel):
     )
     error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
 
+    # HTTPS sources
+    https_redirects: int = Field(5, ge=0, description="redirects of one HTTPS request that are followed")
+    https_bytes: int = Field(5 * 1024**3, ge=1, description="how much of one object behind HTTPS is read")
+
     # spans
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from config.limits import Limits
+from config.networks import Networks
 from ingest.s3.transport import TransportError
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -29,6 +30,20 @@ class Where(NamedTuple):
 
 def anywhere(_host: str, _ip: str) -> None:
     """Endpoints come from the operator, who may have a storage in the next rack."""
+
+
+def guarding(networks: Networks) -> Permit:
+    """For whatever tenants may name: no address inside is connected to, however a name or a notation leads there."""
+
+    def permit(host: str, ip: str) -> None:
+        if why := networks.why_forbidden(ip):
+            raise TransportError(
+                "AddressDenied",
+                f"{host[:253]} leads to an address that is {why}, and is not connected to; the operator opens networks by "
+                "LONGSHORE_NETWORKS",
+            )
+
+    return permit
 
 
 async def ask_system(host: str, port: int) -> list[Where]:
