@@ -143,9 +143,9 @@ class AiohttpTransport:
         *,
         fresh: bool = False,  # noqa: ARG002 - aiohttp repeats by itself what a kept socket lost, and tells nobody
     ) -> AiohttpAnswer:
-        url = URL(f"{origin}{target}", encoded=True)
-        trust = self._dialer.trust if url.scheme == "https" else True
+        trust = self._dialer.trust if origin.startswith("https:") else True
         try:
+            url = URL(f"{origin}{target}", encoded=True)
             async with asyncio.timeout(self._limits.request_s):
                 response = await self._session.request(method, url, headers=headers, allow_redirects=False, ssl=trust)
         except (*_FAILURES, ValueError) as error:

@@ -136,9 +136,15 @@ class LeanTransport:
 
     def _origin(self, text: str) -> _Origin:
         origin = self._origins.get(text)
-        if origin is None:
+        if origin is not None:
+            return origin
+        try:
             origin = self._origins[text] = _Origin(text, self._limits, self._lost)
-        return origin
+        except (ValueError, KeyError):
+            pass
+        else:
+            return origin
+        raise TransportError("RequestInvalid", "the server's address can't be read")
 
     def _lost(self, wire: Wire) -> None:
         self._open.discard(wire)
