@@ -28,6 +28,7 @@ _EVERYWHERE: Final = Networks((ip_network("0.0.0.0/0"), ip_network("::/0")))
 """The operator's own list may hold addresses: whether they are connected to is for the guard."""
 
 _SHAPE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([1-9][0-9]{0,4}))?")
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -144,7 +145,12 @@ def redirected(
     """Where a redirect leads, checked like any other address; a fragment is for browsers and left out. Raises ValueError."""
     if not location or len(location) > MOST_CHARACTERS or not location.isascii() or _ODD.search(location):
         raise ValueError("its Location is empty, too long, or holds characters that no address has")
-    return checked_https(urljoin(str(base), location).partition("#")[0], allowed, networks)
+    plain = location.partition("#")[0]
+    if plain.startswith("//"):
+        plain = f"{base.scheme}:{plain}"
+    elif not _SCHEME.match(plain):  # else urljoin would read https:x and https:///x as paths on this server
+        plain = urljoin(str(base), plain)
+    return checked_https(plain, allowed, networks)
 
 
 def _read(text: str, networks: Networks) -> WebAddress:
