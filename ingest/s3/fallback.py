@@ -26,6 +26,7 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (aiohttp.ClientPayloadError, "BodyIncomplete"),
     (TimeoutError, "TimedOut"),
     (aiohttp.ClientResponseError, "NotHttp"),
+    (aiohttp.NonHttpUrlClientError, "RequestInvalid"),
     (ValueError, "RequestInvalid"),
 )
 

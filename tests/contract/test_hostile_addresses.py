@@ -172,6 +172,58 @@ async def test_the_guard_alone_suffices(tmp_path: Path) -> None:
         assert canary.connections == 0
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.0.0.1",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0X7F.1",
+            "0177.0.0.1",
+            "017700000001",
+            "0",
+            "0.0.0.0",
+        ),
+        *(
+            "①②⑦.0.0.1",
+            "127。0。0。1",
+            "１２７.0.0.1",
+            "localhost",
+            "LOCALHOST",
+            "ⓛocalhost",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+        ),
+        *("[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[fe80::1%1]"),
+    ],
+)
+async def test_what_the_systems_own_resolver_makes_of_a_host_is_asked_about(tmp_path: Path, host: str) -> None:
+    """It takes far more for 127.0.0.1 than our grammar lets through: each of these reached it by one reader or another."""
+
+    async def script(talk: Talk) -> None:
+        await talk.gone()
+
+    passed: list[str] = []
+    strict = guarding(Networks())
+
+    def permit(at: str, ip: str) -> None:
+        strict(at, ip)
+        passed.append(ip)
+
+    async with (
+        scripted(script) as canary,
+        open_http(Limits(connect_s=2), chosen.kind, permit=permit) as http,
+    ):
+        with pytest.raises(TransportError) as caught:
+            await http.send("GET", f"http://{host}:{canary.port}", "/", {"host": "x"})
+        assert caught.value.code in {"AddressDenied", "RequestInvalid", "Unreachable"}
+        assert (passed, canary.connections) == ([], 0)
+
+
 async def test_hostile_endpoints_of_an_s3_storage(tmp_path: Path) -> None:
     """By a name or a literal, path-style or with the bucket before the host; the operator permits any endpoint at that port."""
     some = random.Random(7).sample(CASES, 1_500) + [case for case in CASES if "https://n" in case.url]

@@ -193,6 +193,14 @@ async def test_nothing_breaks_out_of_its_header(value: str) -> None:
         assert server.requests == []
 
 
+@pytest.mark.parametrize(
+    "origin", ["http://[::1", "http://a[b]:80", "http://a:x", "http://a:70000", "gopher://a", "a.b", "http://", ""]
+)
+async def test_a_server_whose_address_can_not_be_read_is_told_as_any_other_failure(origin: str) -> None:
+    async with talking(always(FIVE)) as (http, _):
+        assert await code_of(http.send("GET", origin, "/", {"host": "h"})) in {"RequestInvalid", "Unreachable"}
+
+
 # -- what is no answer
 
 NOT_HTTP = [
