@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 
 _METADATA: Final[dict[str, str]] = {
     "169.254.169.254/32": "a cloud's metadata service",
-    "169.254.170.0/24": "where containers get their credentials",
+    "169.254.170.0/24": "the service that gives containers their credentials",
     "169.254.0.23/32": "a cloud's metadata service",
     "168.63.129.16/32": "Azure's platform service",
     "100.100.100.200/32": "Alibaba Cloud's metadata service",
@@ -28,47 +28,47 @@ _METADATA: Final[dict[str, str]] = {
 """Opened only by an entry of the allow list that lies inside: who lists 10.0.0.0/8, 169.254.0.0/16 or fd00::/8 does not mean these."""
 
 _OTHERS: Final[dict[str, str]] = {
-    "0.0.0.0/8": "this host",
+    "0.0.0.0/8": "no host in particular",
     "10.0.0.0/8": "a private network",
     "100.64.0.0/10": "a carrier's or cloud's inner network",
-    "127.0.0.0/8": "loopback",
-    "169.254.0.0/16": "link-local",
+    "127.0.0.0/8": "loopback, which is this machine",
+    "169.254.0.0/16": "a link-local network",
     "172.16.0.0/12": "a private network",
-    "192.0.0.0/24": "reserved for protocols",
-    "192.0.2.0/24": "for documentation only",
-    "192.31.196.0/24": "reserved for protocols",
-    "192.52.193.0/24": "reserved for protocols",
-    "192.88.99.0/24": "reserved for 6to4",
+    "192.0.0.0/24": "a network reserved for protocols",
+    "192.0.2.0/24": "a network for documentation only",
+    "192.31.196.0/24": "a network reserved for protocols",
+    "192.52.193.0/24": "a network reserved for protocols",
+    "192.88.99.0/24": "a network reserved for 6to4",
     "192.168.0.0/16": "a private network",
-    "192.175.48.0/24": "reserved for protocols",
-    "198.18.0.0/15": "for benchmarks only",
-    "198.51.100.0/24": "for documentation only",
-    "203.0.113.0/24": "for documentation only",
-    "224.0.0.0/4": "multicast",
-    "255.255.255.255/32": "broadcast",
-    "240.0.0.0/4": "reserved",
-    "::/128": "this host",
-    "::1/128": "loopback",
+    "192.175.48.0/24": "a network reserved for protocols",
+    "198.18.0.0/15": "a network for benchmarks only",
+    "198.51.100.0/24": "a network for documentation only",
+    "203.0.113.0/24": "a network for documentation only",
+    "224.0.0.0/4": "a multicast group",
+    "255.255.255.255/32": "everybody (broadcast)",
+    "240.0.0.0/4": "a reserved network",
+    "::/128": "no host in particular",
+    "::1/128": "loopback, which is this machine",
     "::/96": "an IPv4 address in an old form of IPv6",
     "::ffff:0:0/96": "an IPv4 address in the form of IPv6",
     "::ffff:0:0:0/96": "an IPv4 address in a translated form",
     "64:ff9b::/96": "an IPv4 address behind NAT64",
     "64:ff9b:1::/48": "an IPv4 address behind a local NAT64",
-    "100::/64": "where packets are discarded",
-    "100:0:0:1::/64": "reserved for protocols",
+    "100::/64": "a network that discards packets",
+    "100:0:0:1::/64": "a network reserved for protocols",
     "2001::/32": "an IPv4 address behind Teredo",
-    "2001:2::/48": "for benchmarks only",
-    "2001:db8::/32": "for documentation only",
-    "2001::/23": "reserved for protocols",
+    "2001:2::/48": "a network for benchmarks only",
+    "2001:db8::/32": "a network for documentation only",
+    "2001::/23": "a network reserved for protocols",
     "2002::/16": "an IPv4 address in the form of 6to4",
-    "2620:4f:8000::/48": "reserved for protocols",
+    "2620:4f:8000::/48": "a network reserved for protocols",
     "3ffe::/16": "a test network that is gone",
-    "3fff::/20": "for documentation only",
-    "5f00::/16": "for segment routing only",
+    "3fff::/20": "a network for documentation only",
+    "5f00::/16": "a network for segment routing only",
     "fc00::/7": "a private network",
-    "fe80::/10": "link-local",
+    "fe80::/10": "a link-local network",
     "fec0::/10": "a private network of old",
-    "ff00::/8": "multicast",
+    "ff00::/8": "a multicast group",
 }
 """The first one that holds an address names it."""
 
@@ -120,7 +120,7 @@ class Networks:
             return False
 
     def why_forbidden(self, ip: str) -> str | None:
-        """Why this address may not be connected to, as what follows "is"; None: it may be.
+        """Why this address may not be connected to, as what follows "leads to"; None: it may be.
 
         Names the network, never the address: a tenant must not learn from us how names inside resolve.
         """
@@ -166,7 +166,7 @@ def _said(error: ValueError) -> str:
 
 
 def _read(ip: str) -> Address:
-    """Raises ValueError as what follows "is"."""
+    """Raises ValueError as what follows "leads to"."""
     if "%" in ip:
         raise ValueError("an address with a zone, which belongs to one link")
     try:

@@ -39,8 +39,7 @@ def guarding(networks: Networks) -> Permit:
         if why := networks.why_forbidden(ip):
             raise TransportError(
                 "AddressDenied",
-                f"{host[:253]} leads to an address that is {why}, and is not connected to; the operator opens networks by "
-                "LONGSHORE_NETWORKS",
+                f"{host[:253]} leads to {why}, and is not connected to; the operator opens networks by LONGSHORE_NETWORKS",
             )
 
     return permit
