@@ -103,6 +103,11 @@ class Origins:
 _NO_OTHERS: Final = Origins()
 
 
+def well_formed(text: str) -> WebAddress:
+    """An address by the grammar alone, wherever it leads: what is kept is read by this. Raises ValueError that says what to write."""
+    return _read(text, _EVERYWHERE)
+
+
 def checked_endpoint(text: str, allowed: Origins, networks: Networks = _NOWHERE) -> WebAddress:
     """The endpoint of an S3-compatible storage, as `https://host[:port][/base]`, on an origin that the operator lists.
 

@@ -22,6 +22,8 @@ from pydantic_settings import SettingsError as UnreadableError
 from config.advice import endpoint, matching, no_such, one_of, strays
 from config.errors import SettingsError
 from config.limits import Limits
+from config.networks import Networks
+from config.origins import Origins
 
 _NAME: Final = AfterValidator(
     matching(
@@ -138,6 +140,28 @@ class Settings(BaseSettings):
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("endpoints")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Origins.parse(value)
+        return value
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Networks.parse(value)
+        return value
+
+    @property
+    def origins(self) -> Origins:
+        """Those of `endpoints`."""
+        return Origins.parse(self.endpoints)
+
+    @property
+    def opened(self) -> Networks:
+        """Public addresses and those of `networks`."""
+        return Networks.parse(self.networks)
 
     @property
     def region(self) -> str:

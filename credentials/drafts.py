@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from config.errors import ConnectionRuleError, ConnectionSetupError
+from config.origins import WebAddress, checked_endpoint, checked_https
 from config.settings import Settings
 from credentials import external_ids, roles, rows
 from credentials.arns import account_of
 from credentials.connection import Connection, connection_id
 from credentials.kinds import (
     SECRET_FIELDS,
+    BasicSpec,
+    BearerSpec,
     DefaultSpec,
     KeptSpec,
     KeysSpec,
@@ -138,10 +141,18 @@ class Drafts:
 
     def _check_allowed(self, spec: KeptSpec | SealedSpec) -> None:
         """What the operator must have allowed. Raises ConnectionSetupError."""
-        if isinstance(spec, KeysSpec) and spec.endpoint is not None and spec.endpoint not in self._settings.endpoints:
-            raise refusal(
-                [("endpoint", "the operator allows none of this kind: LONGSHORE_ENDPOINTS lists those allowed")]
-            )
+        origins, opened = self._settings.origins, self._settings.opened
+        problems: list[tuple[str, str]] = []
+        if isinstance(spec, KeysSpec) and spec.endpoint is not None:
+            problems += _wrong("endpoint", lambda text: checked_endpoint(text, origins, opened), spec.endpoint)
+        if isinstance(spec, BasicSpec | BearerSpec):
+            problems += _wrong("allow", lambda text: checked_https(text, origins, opened, prefix=True), *spec.allow)
+            if spec.test_location is not None:
+                problems += _wrong(
+                    "test_location", lambda text: checked_https(text, origins, opened), spec.test_location
+                )
+        if problems:
+            raise refusal(problems)
 
     def _with_role(
         self, tx: sa.Connection, fields: Mapping[str, Any], workspace: str
@@ -215,3 +226,13 @@ def notices(former: sa.Row[Any] | None, kept: KeptSpec) -> tuple[str, ...]:
         "records are still here, and the objects of both share their asset IDs where bucket and key are the same"
     )
     return (notice,)
+
+
+def _wrong(field: str, check: Callable[[str], WebAddress], *texts: str) -> list[tuple[str, str]]:
+    problems = []
+    for text in texts:
+        try:
+            check(text)
+        except ValueError as error:
+            problems.append((field, str(error)))
+    return list(dict.fromkeys(problems))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr
 
+from config.origins import well_formed
 from credentials.arns import checked_key_arn, checked_role_arn
 from credentials.grants import Grant
 from credentials.places import parse_locator, parse_place, place_text
@@ -71,14 +71,11 @@ def _key_id(value: str) -> str:
 
 
 def _https(value: str) -> str:
-    """Only what every reader of URLs takes for the same server; the registry asks the operator's rules."""
-    parts = urlsplit(value)
-    plain = re.fullmatch(r"https://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?/[!-~]{0,2000}", value)
-    if plain is None or not parts.hostname or set(value) & set("\\?#@"):
-        raise ValueError("an address is typed as https://host/path/, in plain letters, without user, query or fragment")
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise ValueError("an address has no . or .. between its slashes")
-    return value
+    """Only what every reader of addresses takes for the same server; the registry asks the operator's rules."""
+    address = well_formed(value)
+    if address.scheme != "https" or address.query:
+        raise ValueError("an address is typed as https://host/path/, without a query")
+    return str(address)
 
 
 def _folder(value: str) -> str:
@@ -88,10 +85,10 @@ def _folder(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    value = value.rstrip("/")
-    if re.fullmatch(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", value) is None:
-        raise ValueError("an endpoint is typed as https://host or https://host:port, in lower-case letters")
-    return value
+    address = well_formed(value)
+    if address.query:
+        raise ValueError("an endpoint is typed as https://host or https://host:port, without a query")
+    return str(address).rstrip("/")
 
 
 def _reference(value: str) -> str:

@@ -39,6 +39,7 @@ from ingest.cron import Cron
 from ingest.events import Event as IngestEvent
 from ingest.gate import Gates
 from ingest.job import IngestJob
+from ingest.s3.dial import guarding
 from ingest.s3.http import open_http
 from ingest.work import Worker, no_bell
 from worker.storage import Storage
@@ -231,7 +232,9 @@ async def _open_storage(
 ) -> Storage:
     """Sessions, sockets and pace, and what joins them."""
     http = await stack.enter_async_context(open_http(settings.limits, settings.transport))
-    guarded = await stack.enter_async_context(open_http(settings.limits, settings.transport))
+    guarded = await stack.enter_async_context(
+        open_http(settings.limits, settings.transport, permit=guarding(settings.opened))
+    )
 
     def observe_credentials(event: CredentialEvent) -> None:
         storage.session_asked(event)
