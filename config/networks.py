@@ -110,7 +110,7 @@ class Networks:
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Self:
         """The operator's list, as CIDRs or plain addresses. Raises ValueError that says which entry can't be, and what to write."""
-        return cls(dict.fromkeys(_entry(text.strip()) for text in texts))
+        return cls(dict.fromkeys(_entry(number, text.strip()) for number, text in enumerate(texts, 1)))
 
     def lists(self, ip: str) -> bool:
         """Whether the operator opened this address; False for what is none."""
@@ -142,22 +142,23 @@ class Networks:
         return False
 
 
-def _entry(text: str) -> Network:
+def _entry(number: int, text: str) -> Network:
+    """Its number, not its text, is told: nobody knows what was pasted there."""
     try:
         network = ip_network(text)
     except ValueError as error:
         raise ValueError(
-            f"{text[:60]!r} is no network ({_said(error)}): write 10.20.0.0/16, 192.168.7.5/32 or fd12:3456::/48"
+            f"entry {number} is no network ({_said(error)}): write 10.20.0.0/16, 192.168.7.5/32 or fd12:3456::/48"
         ) from None
     if isinstance(network, IPv6Network) and network.network_address.scope_id is not None:
-        raise ValueError(f"{text[:60]!r} has a zone, which no address of a server has: write it without %...")
+        raise ValueError(f"entry {number} has a zone, which no address of a server has: write it without %...")
     if network.prefixlen < _WIDEST[network.version]:
         raise ValueError(
-            f"{text[:60]!r} is too wide: it would open loopback and metadata services to every tenant. List the networks "
+            f"entry {number} is too wide: it would open loopback and metadata services to every tenant. List the networks "
             f"that are meant, each /{_WIDEST[network.version]} or narrower; public addresses need no entry"
         )
     if isinstance(network, IPv6Network) and network.overlaps(_LOCAL_NAT64) and network.prefixlen < 96:
-        raise ValueError(f"{text[:60]!r} holds local NAT64 addresses: list the /96 that the NAT64 uses")
+        raise ValueError(f"entry {number} holds local NAT64 addresses: list the /96 that the NAT64 uses")
     return network
 
 

@@ -17,7 +17,6 @@ from urllib.parse import unquote, urljoin
 import idna
 
 from config.networks import Networks
-from config.redaction import redact
 
 MOST_CHARACTERS: Final = 2048
 _MOST_HOST: Final = 253
@@ -90,7 +89,7 @@ class Origins:
 
         Raises ValueError that says which entry can't be, and what to write.
         """
-        return cls(tuple(dict.fromkeys(_listed(text.strip()) for text in texts)))
+        return cls(tuple(dict.fromkeys(_listed(number, text.strip()) for number, text in enumerate(texts, 1))))
 
     def permits(self, address: WebAddress) -> bool:
         return any(
@@ -262,7 +261,7 @@ def _query(query: str) -> str:
     return query
 
 
-def _listed(text: str) -> tuple[str, str, int]:
+def _listed(number: int, text: str) -> tuple[str, str, int]:
     """One entry of the operator's list."""
     if text == _ANY:
         return "https", "*", _PORTS["https"]
@@ -272,7 +271,7 @@ def _listed(text: str) -> tuple[str, str, int]:
     try:
         address = _read(f"{scheme}{mark}{plain}", _EVERYWHERE)
     except ValueError as error:
-        raise ValueError(f"{redact(text[:100])!r} is no origin: {error}") from None
+        raise ValueError(f"entry {number} is no origin: {error}") from None
     if address.target != "/":
-        raise ValueError(f"{redact(text[:100])!r} is no origin: leave out path and query, as in https://s3.example.com")
+        raise ValueError(f"entry {number} is no origin: leave out path and query, as in https://s3.example.com")
     return address.scheme, wild if wild == "*" else f"{wild}{address.host}", address.port

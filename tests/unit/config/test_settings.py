@@ -175,6 +175,8 @@ def test_awss_own_names_are_honoured(
         ("LONGSHORE_LOG_FORMAT", CANARY),
         ("LONGSHORE_TRANSPORT", CANARY),
         ("LONGSHORE_QUEUE", f"{CANARY} with a space"),
+        ("LONGSHORE_ENDPOINTS", f"https://{CANARY}:x@a"),
+        ("LONGSHORE_NETWORKS", f"10.0.0.0/8,{CANARY}"),
         ("LONGSHORE_WORKSPACE", "Main"),
         ("LONGSHORE_LIMITS", f"{{{CANARY}"),
         ("LONGSHORE_LIMITS", f'"{CANARY}"'),
@@ -208,6 +210,16 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_never_shown(
         ("AWS_ENDPOINT_URL", "foo", "settings can't be used: AWS_ENDPOINT_URL: must be the address of a server"),
         ("AWS_ENDPOINT_URL_S3", "foo:80", "settings can't be used: AWS_ENDPOINT_URL_S3: must be the address"),
         ("AWS_ENDPOINT_URL_STS", "http://h:x", "settings can't be used: AWS_ENDPOINT_URL_STS: must be the address"),
+        (
+            "LONGSHORE_ENDPOINTS",
+            "any, minio:9000",
+            "LONGSHORE_ENDPOINTS: entry 2 is no origin: it must be a full address",
+        ),
+        (
+            "LONGSHORE_NETWORKS",
+            "10.0.0.0/8, 0.0.0.0/0",
+            "LONGSHORE_NETWORKS: entry 2 is too wide: it would open loopback",
+        ),
     ],
 )
 def test_a_bad_value_is_answered_with_what_would_be_good(
