@@ -56,6 +56,8 @@ class Registry:
         Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key.
         """
 
+        self._check_can_seal(str(fields.get("kind")), fields)
+
         def create(tx: sa.Connection) -> Connection:
             alone(tx)  # of two that ask for the same name at once the second must see the first
             draft = self._drafts.new(tx, fields, workspace=workspace, actor=actor, reserved=self._built_in.name)
@@ -112,6 +114,7 @@ class Registry:
         """Change fields. Raises ConnectionRuleError for those that can't change, ConnectionSetupError for bad ones."""
         self._not_built_in(name, "changed")
         before = await self._own(name, workspace)
+        self._check_can_seal(before.kind, changes)
 
         def update(tx: sa.Connection) -> Connection:
             alone(tx)
@@ -200,6 +203,11 @@ class Registry:
     def check_vault(self) -> None:
         """Raises SecretKeyError if no secret could be stored: to be asked before anybody types one."""
         self._vault.check()
+
+    def _check_can_seal(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Before a transaction: within one, an error of the settings would be taken for one of the catalog's."""
+        if SECRET_FIELDS.get(kind) in fields:
+            self._vault.check()
 
     async def _own(self, name: str, workspace: str) -> Connection:
         found = await self.get(name, workspace=workspace)
