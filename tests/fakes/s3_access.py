@@ -16,7 +16,7 @@ from ingest.s3.client import Location, S3Client
 from ingest.s3.dial import Where
 from ingest.s3.http import Kind, open_http
 from tests.fakes.s3 import FakeS3
-from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET, Grant, Role
+from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET, Grant
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class FakeAccess:
 
 def role_access(s3: FakeS3, arn: str = "arn:aws:iam::111122223333:role/reader", **fields: Any) -> FakeAccess:
     """Sessions of a role that may read everything. `fields`: those of `FakeSts.new_session`."""
-    role = s3.sts.roles.setdefault(arn, Role(arn=arn))
+    role = s3.sts.roles.get(arn) or s3.sts.add_role(arn)
     return FakeAccess(lambda: session_of(s3.sts.new_session(role, **fields)))
 
 

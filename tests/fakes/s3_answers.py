@@ -11,6 +11,14 @@ from tests.fakes.s3_faults import Fault, error_document, spoil_listing
 from tests.fakes.s3_store import ARCHIVED, Bucket, Listed, Stored, list_bucket
 from tests.fakes.s3_wire import Answer, Request
 
+_WISHES = {
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+    "response-content-language": "Content-Language",
+    "response-content-type": "Content-Type",
+    "response-expires": "Expires",
+}
 _NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
@@ -90,7 +98,7 @@ def answer_list(
 
 
 def _list_document(listed: Listed, dialect: Dialect, *, encode: bool) -> bytes:
-    text = _encoded if encode else _plain
+    text = encoded if encode else plain
     parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
     parts.append(f"<ListBucketResult{'' if dialect.no_namespace else _NAMESPACE}>")
     if not dialect.no_echo:
@@ -124,11 +132,11 @@ def _contents(key: str, stored: Stored, dialect: Dialect) -> str:
     )
 
 
-def _encoded(key: bytes) -> str:
+def encoded(key: bytes) -> str:
     return quote_from_bytes(key, safe="/*-._").replace("%20", "+")
 
 
-def _plain(key: bytes) -> str:
+def plain(key: bytes) -> str:
     """As S3 does without encoding-type: control characters become references that XML 1.0 forbids."""
     text = key.decode("utf-8", "surrogateescape")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -137,15 +145,17 @@ def _plain(key: bytes) -> str:
 
 def answer_object(bucket: Bucket, request: Request, key: bytes, dialect: Dialect, fault: Fault | None) -> Answer:
     version = request.query.get("versionId", b"").decode("ascii", "replace")
-    stored = bucket.versions.get((key, version)) if version else bucket.objects.get(key)
-    if stored is None:
-        if version:
-            return error(404, "NoSuchVersion", "The specified version does not exist.")
-        return error(404, "NoSuchKey", "The specified key does not exist.")
+    stored = bucket.find(key, version)
+    if stored is None or stored.delete_marker:
+        return _absent(bucket, key, stored, version)
     wanted = request.header("if-match")
     if wanted is not None and wanted.strip('"') != stored.etag and not dialect.ignore_if_match:
         return error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
     headers = _object_headers(stored, checksum=request.header("x-amz-checksum-mode") == "ENABLED")
+    wishes = {name: request.query.get(name) for name in _WISHES}
+    headers |= {
+        _WISHES[name]: text.decode("utf-8", "surrogateescape") for name, text in wishes.items() if text is not None
+    }
     if request.method == "HEAD":
         return Answer(headers=headers, length=stored.size)
     if stored.storage_class in ARCHIVED:
@@ -162,6 +172,18 @@ def answer_object(bucket: Bucket, request: Request, key: bytes, dialect: Dialect
     return Answer(status=206, headers=headers, body=stored.content(first, last))
 
 
+def _absent(bucket: Bucket, key: bytes, marker: Stored | None, version: str) -> Answer:
+    if marker is not None:
+        shown = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
+        text = "The specified method is not allowed against this resource."
+        return error(405, "MethodNotAllowed", text, shown)
+    if version:
+        return error(404, "NoSuchVersion", "The specified version does not exist.")
+    hidden = bucket.deleted(key)
+    shown = {} if hidden is None else {"x-amz-delete-marker": "true", "x-amz-version-id": hidden.version_id}
+    return error(404, "NoSuchKey", "The specified key does not exist.", shown)
+
+
 def _object_headers(stored: Stored, *, checksum: bool) -> dict[str, str]:
     headers = {
         "ETag": f'"{stored.etag}"',
@@ -176,6 +198,9 @@ def _object_headers(stored: Stored, *, checksum: bool) -> dict[str, str]:
         headers["x-amz-storage-class"] = stored.storage_class
     if stored.version_id:
         headers["x-amz-version-id"] = stored.version_id
+    if stored.kms_key:
+        headers["x-amz-server-side-encryption"] = "aws:kms"
+        headers["x-amz-server-side-encryption-aws-kms-key-id"] = stored.kms_key
     if checksum and stored.checksum_algorithm:
         headers[f"x-amz-checksum-{stored.checksum_algorithm.lower()}"] = stored.checksum
         headers["x-amz-checksum-type"] = stored.checksum_type

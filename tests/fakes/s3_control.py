@@ -1,22 +1,28 @@
 """How another process tells the fake what to do: POST /_fake/<verb> with JSON; keys as text, or as hex under `key_hex`.
 
-bucket {name, region?, owner?, requester_pays?} | put {bucket, key, body?, body_hex?, and fields of new_object}
-put_many {bucket, prefix, count, size?} | delete {bucket, key} | keys {access_key_id, secret, policy?}
-role {arn, external_id?, policy?, max_session_s?} | deny {arn, denied} | expire {access_key_id?}
-fault {fields of Fault} | clear {} | release {} | clock {advance_s} | dialect {fields of Dialect}
-log {op?, since?} -> requests | calls {} -> STS calls | grants {} -> sessions | forget {} empties both
+bucket {fields of Bucket} | change_bucket {name, and fields of Bucket: policy, account, ownership, versioned, cors ...}
+put {bucket, key, body?, body_hex?, and fields of new_object: tags, owner, kms_key ...} | delete {bucket, key}
+put_many {bucket, prefix, count, size?} | tags {bucket, key, tags} | kms {arn, policy?, allowed?, disabled?}
+keys {access_key_id, secret, policy?, arn?, tags?} | caller {policy, access_key_id?}: what keys (our own) may do
+role {arn, trust?, external_id?, policy?, max_session_s?} | change_role {arn, in_s?, and fields of Role} | deny {arn, denied}
+expire {access_key_id?} | fault {fields of Fault} | release {} | clock {advance_s} | dialect {fields of Dialect}
+cloud {max_skew_s?, disabled_regions?} | clear {}: no faults, any skew, every region, our keys may do everything, no keys of KMS
+log {op?, since?} -> requests | calls {} -> STS calls without probes of trust | probes {} -> those | grants {} -> sessions
+forget {} empties log, calls and probes
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.iam_conditions import UnknownElementError
 from tests.fakes.s3_faults import Fault
 from tests.fakes.s3_store import new_object
 from tests.fakes.s3_wire import Answer, Request
+from tests.fakes.sts import OPERATOR_KEY
 
 if TYPE_CHECKING:
     from tests.fakes.s3 import FakeS3  # it imports this module
@@ -26,7 +32,10 @@ def control(s3: FakeS3, request: Request) -> Answer:
     verb = _VERBS.get(request.path.removeprefix("/_fake/"))
     if verb is None:
         return Answer(status=404, body=b'{"error": "no such verb"}')
-    result = verb(s3, json.loads(request.body or b"{}"))
+    try:
+        result = verb(s3, json.loads(request.body or b"{}"))
+    except (KeyError, TypeError, ValueError, UnknownElementError) as wrong:
+        return Answer(status=400, body=json.dumps({"error": f"{type(wrong).__name__}: {wrong}"}).encode())
     return Answer(headers={"Content-Type": "application/json"}, body=json.dumps(result).encode())
 
 
@@ -51,6 +60,32 @@ def _put_many(s3: FakeS3, fields: dict[str, Any]) -> int:
     names = (f"{prefix}{number:09d}" for number in range(count))
     s3.buckets[fields["bucket"]].put_many((name.encode(), new_object(name.encode(), size=size)) for name in names)
     return count
+
+
+def _change_bucket(s3: FakeS3, fields: dict[str, Any]) -> None:
+    bucket = s3.buckets[fields.pop("name")]
+    s3.buckets[bucket.name] = replace(bucket, **fields)
+
+
+def _tags(s3: FakeS3, fields: dict[str, Any]) -> None:
+    s3.buckets[fields["bucket"]].objects[_key(fields)].tags = fields["tags"]
+
+
+def _kms(s3: FakeS3, fields: dict[str, Any]) -> None:
+    s3.keys.add(**fields)
+
+
+def _caller(s3: FakeS3, fields: dict[str, Any]) -> None:
+    s3.sts.grants[fields.get("access_key_id", OPERATOR_KEY)].policy = fields["policy"]
+
+
+def _change_role(s3: FakeS3, fields: dict[str, Any]) -> None:
+    s3.sts.roles[fields.pop("arn")].change(**fields)
+
+
+def _cloud(s3: FakeS3, fields: dict[str, Any]) -> None:
+    s3.max_skew_s = fields.get("max_skew_s", s3.max_skew_s)
+    s3.sts.disabled_regions = set(fields.get("disabled_regions", s3.sts.disabled_regions))
 
 
 def _delete(s3: FakeS3, fields: dict[str, Any]) -> None:
@@ -79,6 +114,10 @@ def _fault(s3: FakeS3, fields: dict[str, Any]) -> None:
 
 def _clear(s3: FakeS3, _fields: dict[str, Any]) -> None:
     s3.faults.clear()
+    s3.max_skew_s = None
+    s3.sts.disabled_regions.clear()
+    s3.sts.operator.policy = None
+    s3.keys.known.clear()
 
 
 def _release(s3: FakeS3, _fields: dict[str, Any]) -> None:
@@ -113,7 +152,11 @@ def _log(s3: FakeS3, fields: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _calls(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
-    return [asdict(call) for call in s3.sts.calls]
+    return [asdict(call) for call in s3.sts.calls if not call.is_probe]
+
+
+def _probes(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
+    return [asdict(call) for call in s3.sts.probes()]
 
 
 def _grants(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
@@ -128,11 +171,17 @@ def _forget(s3: FakeS3, _fields: dict[str, Any]) -> None:
 
 _VERBS: dict[str, Callable[[FakeS3, dict[str, Any]], Any]] = {
     "bucket": _bucket,
+    "change_bucket": _change_bucket,
     "put": _put,
     "put_many": _put_many,
     "delete": _delete,
+    "tags": _tags,
+    "kms": _kms,
     "keys": _keys,
+    "caller": _caller,
     "role": _role,
+    "change_role": _change_role,
+    "cloud": _cloud,
     "deny": _deny,
     "expire": _expire,
     "fault": _fault,
@@ -142,6 +191,7 @@ _VERBS: dict[str, Callable[[FakeS3, dict[str, Any]], Any]] = {
     "dialect": _dialect,
     "log": _log,
     "calls": _calls,
+    "probes": _probes,
     "grants": _grants,
     "forget": _forget,
 }

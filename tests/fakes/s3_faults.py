@@ -12,7 +12,22 @@ from xml.sax.saxutils import escape
 from tests.fakes.s3_store import Listed, new_object
 from tests.fakes.s3_wire import Answer
 
-Op = Literal["any", "list", "head", "get", "head_bucket", "assume_role", "get_caller_identity", "other"]
+Op = Literal[
+    "any",
+    "list",
+    "list_versions",
+    "head",
+    "get",
+    "get_tags",
+    "put",
+    "delete",
+    "head_bucket",
+    "get_location",
+    "options",
+    "assume_role",
+    "get_caller_identity",
+    "other",
+]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Literal
+
+from tests.fakes.iam import check
 
 ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
@@ -30,6 +33,16 @@ class Stored:
     metadata: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     """Further headers of HEAD and GET."""
+    tags: dict[str, str] = field(default_factory=dict)
+    owner: str = ""
+    """The account that wrote it; empty: the bucket's."""
+    kms_key: str = ""
+    """The ARN of the key that it is encrypted with."""
+    delete_marker: bool = False
+
+    @property
+    def shown_version(self) -> str:
+        return self.version_id or "null"
 
     @property
     def listed_modified(self) -> str:
@@ -56,10 +69,44 @@ class Bucket:
     name: str
     region: str = "us-east-1"
     owner: str = "111122223333"
+    account: str | None = None
+    """Whose it is, and who else may only by its policy; None, with no policy either: any account may by its own policies."""
+    policy: dict[str, Any] | None = None
+    ownership: Literal["BucketOwnerEnforced", "ObjectWriter"] = "BucketOwnerEnforced"
     requester_pays: bool = False
+    versioned: bool = False
+    cors: list[dict[str, Any]] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     objects: dict[bytes, Stored] = field(default_factory=dict)
     versions: dict[tuple[bytes, str], Stored] = field(default_factory=dict)
+    """From the oldest to the newest."""
+
+    def __post_init__(self) -> None:
+        self.owner = self.account or self.owner
+        if self.policy is not None:
+            check(self.policy)
+
+    @property
+    def reckoned(self) -> str | None:
+        """The account whose principals need no bucket policy; None: nobody needs one."""
+        return self.owner if self.policy is not None else self.account
+
+    def stranger(self, stored: Stored) -> str:
+        """The other account whose object this is, over which the bucket's policy has no power."""
+        return stored.owner if self.ownership == "ObjectWriter" and stored.owner not in ("", self.owner) else ""
+
+    def find(self, key: bytes, version: str = "") -> Stored | None:
+        if version == "null":
+            found = self.objects.get(key)
+            return found if found is not None and not found.version_id else self.versions.get((key, ""))
+        return self.versions.get((key, version)) if version else self.objects.get(key)
+
+    def all_versions(self) -> list[tuple[bytes, Stored, bool]]:
+        """Key, version, and whether it is the newest: keys in order, the newest first."""
+        of_keys: dict[bytes, list[Stored]] = {key: [one] for key, one in self.objects.items() if not one.version_id}
+        for (key, _), one in self.versions.items():
+            of_keys.setdefault(key, []).insert(0, one)
+        return [(key, one, one is of_keys[key][0]) for key in sorted(of_keys) for one in of_keys[key]]
 
     def put(self, key: bytes, stored: Stored) -> None:
         if key not in self.objects:
@@ -72,13 +119,28 @@ class Bucket:
         self.keys = sorted(self.objects)
 
     def _store(self, key: bytes, stored: Stored) -> None:
+        before = self.objects.get(key)
+        if self.versioned and before is not None and not before.version_id:
+            self.versions[key, ""] = before  # from before versions were kept
+        if self.versioned and not stored.version_id:
+            stored.version_id = f"fake.version.{len(self.versions) + 1:06d}"
         self.objects[key] = stored
         if stored.version_id:
             self.versions[key, stored.version_id] = stored
 
     def delete(self, key: bytes) -> None:
+        """Where versions are kept, a marker says that it is gone."""
         if self.objects.pop(key, None) is not None:
             del self.keys[bisect_left(self.keys, key)]
+        if self.versioned:
+            marker = new_object(version_id=f"fake.version.{len(self.versions) + 1:06d}")
+            marker.delete_marker = True
+            self.versions[key, marker.version_id] = marker
+
+    def deleted(self, key: bytes) -> Stored | None:
+        """The marker that hides it."""
+        newest = next((one for (name, _), one in reversed(self.versions.items()) if name == key), None)
+        return newest if newest is not None and newest.delete_marker else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +173,9 @@ def new_object(
     checksum_type: str = "",
     metadata: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+    owner: str = "",
+    kms_key: str = "",
 ) -> Stored:
     """`size` may be larger than the body (zeros follow); the ETag is the MD5 unless given."""
     return Stored(
@@ -125,6 +190,9 @@ def new_object(
         checksum_type=checksum_type or ("FULL_OBJECT" if checksum_algorithm else ""),
         metadata=metadata or {},
         headers=headers or {},
+        tags=tags or {},
+        owner=owner,
+        kms_key=kms_key,
     )
 
 

@@ -12,42 +12,19 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from tests.fakes.iam import check
+from tests.fakes.iam_conditions import UnknownElementError
 from tests.fakes.s3_faults import Fault, Faults, instead, spoil
 from tests.fakes.s3_sign import Signed
 from tests.fakes.s3_wire import Answer, Request
+from tests.fakes.sts_roles import ACCOUNT, Grant, Role, Wish, untrusted
 
-ACCOUNT = "999988887777"
+__all__ = ["ACCOUNT", "OPERATOR_KEY", "OPERATOR_SECRET", "Call", "FakeSts", "Grant", "Role"]
+
 OPERATOR_KEY = "AKIAFAKEOPERATOR0001"
 OPERATOR_SECRET = "operator/secret+of/the+fake/cloud0000001"
+_PROBES = "longshore-probe-"
 _NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-
-
-@dataclass(slots=True, kw_only=True)
-class Role:
-    """A role in a customer's account."""
-
-    arn: str
-    external_id: str | None = None
-    """What the trust policy asks for; None: nothing."""
-    policy: dict[str, Any] | None = None
-    """What the role may do; None: everything."""
-    max_session_s: int = 3600
-    denied: bool = False
-    """The customer took it back: no new session, and those that exist are denied."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Grant:
-    """Keys that sign: long-lived ones, or a session."""
-
-    access_key_id: str
-    secret: str
-    token: str | None = None
-    expires: float | None = None
-    arn: str = f"arn:aws:iam::{ACCOUNT}:user/operator"
-    role: Role | None = None
-    policy: dict[str, Any] | None = None
-    """The session policy, or what long-lived keys may do; None: everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +39,11 @@ class Call:
     """`ok` or the error's code."""
     issued: str = ""
     """The access key ID that was handed out."""
+
+    @property
+    def is_probe(self) -> bool:
+        """It only tries whether the role lets anybody in."""
+        return self.parameters.get("RoleSessionName", "").startswith(_PROBES)
 
 
 class _RefusedError(Exception):
@@ -79,25 +61,26 @@ class FakeSts:
     roles: dict[str, Role] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    disabled_regions: set[str] = field(default_factory=set)
+    """Where the customer's account has not switched STS on."""
 
     def __post_init__(self) -> None:
         self.add_keys(OPERATOR_KEY, OPERATOR_SECRET)
 
-    def add_keys(self, access_key_id: str, secret: str, *, policy: dict[str, Any] | None = None) -> Grant:
-        """Long-lived keys."""
-        grant = Grant(access_key_id=access_key_id, secret=secret, policy=policy)
+    @property
+    def operator(self) -> Grant:
+        """Our own keys; their `policy` is our identity policy."""
+        return self.grants[OPERATOR_KEY]
+
+    def add_keys(self, access_key_id: str, secret: str, **fields: Any) -> Grant:
+        """Long-lived keys. `fields`: `policy`, `arn` (the user whose they are), `tags`."""
+        grant = Grant(access_key_id=access_key_id, secret=secret, **fields)
         self.grants[access_key_id] = grant
         return grant
 
-    def add_role(
-        self,
-        arn: str,
-        *,
-        external_id: str | None = None,
-        policy: dict[str, Any] | None = None,
-        max_session_s: int = 3600,
-    ) -> Role:
-        role = Role(arn=arn, external_id=external_id, policy=policy, max_session_s=max_session_s)
+    def add_role(self, arn: str, **fields: Any) -> Role:
+        """`fields`: external_id, trust, policy, max_session_s, denied."""
+        role = Role(arn=arn, clock=self.clock, **fields)
         self.roles[arn] = role
         return role
 
@@ -108,14 +91,19 @@ class FakeSts:
                 grant.expires = self.clock()
 
     def count(self, action: str = "AssumeRole") -> int:
-        """Calls, without those that only look at a role's trust."""
-        probes = [one for one in self.calls if one.parameters.get("RoleSessionName", "").startswith("longshore-probe-")]
-        return sum(call.action == action for call in self.calls) - sum(call.action == action for call in probes)
+        """Calls so far, without those that only probe whom a role trusts."""
+        return sum(call.action == action and not call.is_probe for call in self.calls)
 
-    def new_session(
-        self, role: Role, *, seconds: float = 3600, name: str = "test", policy: dict[str, Any] | None = None
-    ) -> Grant:
-        """A session as AssumeRole would issue it, without asking."""
+    def probes(self) -> list[Call]:
+        return [call for call in self.calls if call.is_probe]
+
+    def settle(self) -> None:
+        """Let changes of roles come into force that are due."""
+        for role in self.roles.values():
+            role.settle(self.clock())
+
+    def new_session(self, role: Role, *, seconds: float = 3600, name: str = "test", **fields: Any) -> Grant:
+        """A session as AssumeRole would issue it, without asking. `fields`: policy, tags, transitive, source_identity."""
         account = role.arn.split(":")[4]
         grant = Grant(
             access_key_id="ASIA" + secrets.token_hex(8).upper(),
@@ -124,13 +112,13 @@ class FakeSts:
             expires=self.clock() + seconds,
             arn=f"arn:aws:sts::{account}:assumed-role/{role.arn.rsplit('/', 1)[-1]}/{name}",
             role=role,
-            policy=policy,
+            **fields,
         )
         self.grants[grant.access_key_id] = grant
         return grant
 
-    def answer(self, request: Request, signed: Signed | None, grant: Grant | None) -> Answer:
-        """`grant`: whose signature was right, or None."""
+    def answer(self, request: Request, signed: Signed | None, grant: Grant | None, *, stale: str = "") -> Answer:
+        """`grant`: whose signature was right, or None. `stale`: what is wrong with the time of the signature."""
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         action = form.pop("Action", "")
         form.pop("Version", None)
@@ -141,7 +129,7 @@ class FakeSts:
             if fault is not None and (scripted := self._scripted(fault)) is not None:
                 outcome, answer = fault.code if fault.kind == "error" else fault.kind, scripted
             else:
-                outcome, (answer, issued) = "ok", self._act(action, form, grant)
+                outcome, (answer, issued) = "ok", self._act(action, form, grant, signed, stale)
         except _RefusedError as refusal:
             outcome, answer = refusal.code, _error(refusal.status, refusal.code, refusal.message)
         self.calls.append(
@@ -161,12 +149,24 @@ class FakeSts:
             return _error(fault.status, fault.code, fault.message)
         return instead(fault, self.faults)
 
-    def _act(self, action: str, form: dict[str, str], caller: Grant | None) -> tuple[Answer, str]:
+    def _act(
+        self, action: str, form: dict[str, str], caller: Grant | None, signed: Signed | None, stale: str
+    ) -> tuple[Answer, str]:
+        self.settle()
         if caller is None:
             text = "The security token included in the request is invalid."
             raise _RefusedError(403, "InvalidClientTokenId", text)
+        if stale:
+            raise _RefusedError(403, "SignatureDoesNotMatch", stale)
         if caller.expires is not None and caller.expires <= self.clock():
             raise _RefusedError(403, "ExpiredToken", "The security token included in the request is expired")
+        if signed is not None and signed.region in self.disabled_regions:
+            account = form.get("RoleArn", caller.arn).split(":")[4]
+            text = (
+                f"STS is not activated in this region for account:{account}. "
+                "Your account administrator can activate STS in this region using the IAM Console."
+            )
+            raise _RefusedError(403, "RegionDisabledException", text)
         if action == "GetCallerIdentity":
             account = caller.arn.split(":")[4]
             inside = f"<Arn>{escape(caller.arn)}</Arn><UserId>AIDAFAKE</UserId><Account>{account}</Account>"
@@ -193,14 +193,28 @@ class FakeSts:
             raise _invalid("externalId", external, r"Member must satisfy regular expression pattern: [\w+=,.@:\/-]*")
         seconds = self._duration(form, caller)
         policy = self._policy(form.get("Policy"))
+        wish = _wish(form)
         role = self.roles.get(arn)
-        if role is None or role.denied or (role.external_id is not None and role.external_id != external):
-            text = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        refused = "sts:AssumeRole" if role is None else untrusted(role, wish, caller, self.clock())
+        if role is None or refused:
+            text = f"User: {caller.arn} is not authorized to perform: {refused} on resource: {arn}"
             raise _RefusedError(403, "AccessDenied", text)
         if seconds > role.max_session_s:
             text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
             raise _RefusedError(400, "ValidationError", text)
-        return self.new_session(role, seconds=seconds, name=name, policy=policy)
+        inherited = {name: value for name, value in caller.tags.items() if name in caller.transitive}
+        if both := sorted(inherited.keys() & wish.tags.keys()):
+            text = f"One of the specified transitive tag keys can't be set because it conflicts: {', '.join(both)}"
+            raise _RefusedError(400, "InvalidParameterValue", text)
+        return self.new_session(
+            role,
+            seconds=seconds,
+            name=name,
+            policy=policy,
+            tags={**inherited, **wish.tags},
+            transitive=wish.transitive | frozenset(inherited),
+            source_identity=caller.source_identity or wish.source_identity,
+        )
 
     def _duration(self, form: dict[str, str], caller: Grant) -> int:
         seconds = int(form.get("DurationSeconds", "3600"))
@@ -226,7 +240,28 @@ class FakeSts:
             raise _RefusedError(400, "MalformedPolicyDocument", "This policy contains invalid Json") from None
         if document.get("Version") != "2012-10-17" or not document.get("Statement"):
             raise _RefusedError(400, "MalformedPolicyDocument", "Syntax errors in policy.")
+        try:
+            check(document)
+        except UnknownElementError as unknown:
+            raise _RefusedError(400, "MalformedPolicyDocument", f"Syntax errors in policy: {unknown}") from None
         return document
+
+
+def _wish(form: dict[str, str]) -> Wish:
+    wish = Wish.of(form)
+    identity = wish.source_identity
+    if identity and (not re.fullmatch(r"[\w+=,.@-]{2,64}", identity, re.ASCII) or identity.startswith("aws:")):
+        raise _invalid("sourceIdentity", identity, r"Member must satisfy regular expression pattern: [\w+=,.@-]*")
+    if len(wish.tags) > 50:
+        raise _invalid("tags", "...", "Member must have length less than or equal to 50")
+    for name, value in wish.tags.items():
+        if not re.fullmatch(r"[\w\s.:/=+@-]{1,128}", name) or not re.fullmatch(r"[\w\s.:/=+@-]{0,256}", value):
+            raise _invalid(
+                "tags",
+                f"{name}={value}",
+                r"Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+",
+            )
+    return wish
 
 
 def _invalid(name: str, value: str, rule: str) -> _RefusedError:
