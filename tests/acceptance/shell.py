@@ -60,6 +60,23 @@ class Customer:
         self.tell("role", arn=ROLE, external_id=external_id, policy=policy)
         return ROLE
 
+    def trust(self, document: Mapping[str, Any], *, in_s: float = 0.0) -> None:
+        """From then on the role's trust policy."""
+        self.tell("change_role", arn=ROLE, trust=document, in_s=in_s)
+
+    def bucket_policy(self, name: str, document: Mapping[str, Any], *, account: str | None = None) -> None:
+        """From then on only the owner's principals may without being named in it. `account`: whose the bucket is."""
+        self.tell("change_bucket", name=name, policy=document, **({"account": account} if account else {}))
+
+    def kms(self, arn: str, **fields: Any) -> None:
+        """A key; `fields`: policy, allowed (principals), disabled."""
+        self.tell("kms", arn=arn, **fields)
+
+    def probes(self) -> list[dict[str, Any]]:
+        """The AssumeRole calls that only tried whom a role trusts."""
+        found: list[dict[str, Any]] = self.tell("probes")
+        return found
+
     def tell(self, verb: str, **fields: Any) -> Any:
         return tell(self.url, verb, **fields)
 
@@ -68,9 +85,8 @@ class Customer:
         return found
 
     def assumed(self) -> list[dict[str, Any]]:
-        """The AssumeRole calls so far, but for those that only look at a role's trust."""
-        calls = [call for call in self.tell("calls") if call["action"] == "AssumeRole"]
-        return [call for call in calls if not call["parameters"]["RoleSessionName"].startswith("longshore-probe-")]
+        """The AssumeRole calls so far, without those that only tried whom a role trusts."""
+        return [call for call in self.tell("calls") if call["action"] == "AssumeRole"]
 
 
 @dataclass(slots=True)

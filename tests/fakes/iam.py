@@ -144,6 +144,11 @@ def refusal(
     `resource_must`: the resource's document must allow even in its own account, as with KMS keys and roles. If it names the
     account alone, the identity must be allowed too.
     """
+    for document in (*identity, session):
+        if document is not None:
+            check(document, principal=False)
+    if resource is not None:
+        check(resource, principal=True)
     own = [verdict(document, ask) for document in identity]
     theirs = verdict(resource, ask) if resource is not None else Verdict()
     narrowed = verdict(session, ask)
@@ -163,8 +168,11 @@ def refusal(
     return ""
 
 
-def check(document: Document) -> None:
-    """Raises UnknownElementError for whatever in it is not understood here, or not allowed by IAM."""
+def check(document: Document, *, principal: bool | None = None) -> None:
+    """Raises UnknownElementError for whatever in it is not understood here, or not allowed by IAM.
+
+    `principal`: whether each statement must name one, as resource policies do, or must not, as identity and session policies do.
+    """
     _known(document, _TOP, "document")
     if document.get("Version", "2012-10-17") != "2012-10-17":
         raise UnknownElementError(f"the version {document['Version']!r} is not supported")
@@ -176,6 +184,10 @@ def check(document: Document) -> None:
             raise UnknownElementError("a statement has either Action or NotAction")
         if "Resource" in statement and "NotResource" in statement:
             raise UnknownElementError("a statement has Resource or NotResource, not both")
+        if principal is not None and ("Principal" in statement) is not principal:
+            raise UnknownElementError(f"a statement of this document {'needs a' if principal else 'has no'} Principal")
+        if principal is False and not {"Resource", "NotResource"} & statement.keys():
+            raise UnknownElementError("a statement of an identity or session policy names its Resource")
         if "Principal" in statement:
             _check_principal(statement["Principal"])
         for operator in statement.get("Condition", {}):

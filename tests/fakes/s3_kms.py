@@ -21,7 +21,7 @@ class Key:
     disabled: bool = False
 
     def __post_init__(self) -> None:
-        check(self.document)
+        check(self.document, principal=True)
 
     @property
     def account(self) -> str:

@@ -19,6 +19,8 @@ _OF_BUCKETS = {
 _OF_OBJECTS = {"put": "PutObject", "delete": "DeleteObject", "get_tags": "GetObjectTagging"}
 _LIST_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
+_PUT_KEYS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl")
+
 
 def action_of(asked: Asked) -> str:
     if asked.op in _OF_BUCKETS:
@@ -63,6 +65,9 @@ def _ask(asked: Asked, action: str, grant: Grant, stored: Stored | None, now: fl
         arn += f"/{asked.key.decode('utf-8', 'surrogateescape')}"
         if asked.version:
             context["s3:VersionId"] = asked.version
+        for name in _PUT_KEYS if asked.op == "put" else ():
+            if value := asked.sent(name):
+                context[f"s3:{name}"] = value
         if stored is not None:
             context |= {f"s3:ExistingObjectTag/{name}": value for name, value in stored.tags.items()}
     if grant.source_identity:

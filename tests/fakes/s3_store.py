@@ -84,7 +84,7 @@ class Bucket:
     def __post_init__(self) -> None:
         self.owner = self.account or self.owner
         if self.policy is not None:
-            check(self.policy)
+            check(self.policy, principal=True)
 
     @property
     def reckoned(self) -> str | None:

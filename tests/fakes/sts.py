@@ -241,7 +241,7 @@ class FakeSts:
         if document.get("Version") != "2012-10-17" or not document.get("Statement"):
             raise _RefusedError(400, "MalformedPolicyDocument", "Syntax errors in policy.")
         try:
-            check(document)
+            check(document, principal=False)
         except UnknownElementError as unknown:
             raise _RefusedError(400, "MalformedPolicyDocument", f"Syntax errors in policy: {unknown}") from None
         return document

@@ -115,11 +115,12 @@ class Wish:
         )
 
 
-def _check(*documents: dict[str, Any] | None) -> None:
+def _check(trust: dict[str, Any] | None, policy: dict[str, Any] | None) -> None:
     """As IAM does when a document is written: what it does not know it refuses."""
-    for document in documents:
-        if document is not None:
-            check(document)
+    if trust is not None:
+        check(trust, principal=True)
+    if policy is not None:
+        check(policy, principal=False)
 
 
 def untrusted(role: Role, wish: Wish, caller: Grant, now: float) -> str:
