@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,5 +64,9 @@ def fake_s3_server() -> Iterator[str]:
 def tell(url: str, verb: str, **fields: Any) -> Any:
     """Say something to a fake in another process: the verbs stand in tests/fakes/s3_control.py. Blocks for a moment."""
     request = Request(f"{url}/_fake/{verb}", data=json.dumps(fields).encode(), method="POST")
-    with _direct.open(request, timeout=10) as answer:
-        return json.loads(answer.read())
+    try:
+        with _direct.open(request, timeout=10) as answer:
+            return json.loads(answer.read())
+    except HTTPError as refusal:
+        refusal.add_note(refusal.read().decode("utf-8", "replace"))
+        raise
