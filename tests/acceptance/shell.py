@@ -43,8 +43,9 @@ class Customer:
 
     url: str
 
-    def bucket(self, name: str, objects: Mapping[str, str]) -> None:
-        self.tell("bucket", name=name)
+    def bucket(self, name: str, objects: Mapping[str, str], **fields: Any) -> None:
+        """`fields`: account, policy, versioned, cors, ownership ... of tests/fakes/s3_store.py."""
+        self.tell("bucket", name=name, **fields)
         for key, body in objects.items():
             self.tell("put", bucket=name, key=key, body=body)
 
@@ -86,7 +87,8 @@ class Customer:
 
     def assumed(self) -> list[dict[str, Any]]:
         """The AssumeRole calls so far, without those that only tried whom a role trusts."""
-        return [call for call in self.tell("calls") if call["action"] == "AssumeRole"]
+        probes = self.probes()
+        return [call for call in self.tell("calls") if call["action"] == "AssumeRole" and call not in probes]
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ async def test_trust_is_told_changes_later_and_counts_probes_apart(cloud: str) -
         tell(cloud, "clear")
         await _assumed(stack, cloud, ExternalId="other")
     assert [call["parameters"]["RoleSessionName"] for call in tell(cloud, "probes")] == [probe["RoleSessionName"]]
-    assert len(tell(cloud, "calls")) == 7
+    assert len(tell(cloud, "calls")) == 8
 
 
 async def test_a_bucket_is_told_whose_it_is_and_what_its_policy_says(cloud: str) -> None:

@@ -7,7 +7,7 @@ keys {access_key_id, secret, policy?, arn?, tags?} | caller {policy, access_key_
 role {arn, trust?, external_id?, policy?, max_session_s?} | change_role {arn, in_s?, and fields of Role} | deny {arn, denied}
 expire {access_key_id?} | fault {fields of Fault} | release {} | clock {advance_s} | dialect {fields of Dialect}
 cloud {max_skew_s?, disabled_regions?} | clear {}: no faults, any skew, every region, our keys may do everything, no keys of KMS
-log {op?, since?} -> requests | calls {} -> STS calls without probes of trust | probes {} -> those | grants {} -> sessions
+log {op?, since?} -> requests | calls {} -> STS calls | probes {} -> those that tried a role's trust | grants {} -> sessions
 forget {} empties log, calls and probes
 """
 
@@ -152,7 +152,7 @@ def _log(s3: FakeS3, fields: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _calls(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
-    return [asdict(call) for call in s3.sts.calls if not call.is_probe]
+    return [asdict(call) for call in s3.sts.calls]
 
 
 def _probes(s3: FakeS3, _fields: dict[str, Any]) -> list[dict[str, Any]]:
