@@ -2,7 +2,8 @@
 
 LongshoreError
 ├─ SettingsError                 the operator's settings can't be used
-│  └─ SecretKeyError             a secret can't be sealed or opened with the keys that are set
+│  ├─ SecretKeyError             a secret can't be sealed or opened with the keys that are set
+│  └─ SecretReferenceError       a secret that lives elsewhere is not there, or may not be read
 ├─ JobError                      a job's payload can't be used
 │  └─ JobConflictError           a job ID is taken by another body
 ├─ ConnectionSetupError          a connection can't be used as asked
@@ -16,6 +17,7 @@ LongshoreError
 │  ├─ KeyRefusedError            the storage refuses a connection's access key
 │  ├─ SessionRefusedError        STS refuses the request itself: policy too large, bad duration, region disabled
 │  ├─ IdentityError              our own identity is missing or refused
+│  ├─ SecretUnavailableError     transient: what keeps a secret is down, slow or throttling
 │  └─ StsUnavailableError        transient: STS is down, slow or throttling
 ├─ SourceError                   the storage answered with an error, or with nonsense
 │  ├─ BucketMissingError         no such bucket
@@ -80,6 +82,10 @@ class SecretKeyError(SettingsError):
     """A secret can't be sealed or opened with the keys in LONGSHORE_SECRET_KEYS."""
 
 
+class SecretReferenceError(SettingsError):
+    """A secret that lives elsewhere is not there, or may not be read."""
+
+
 class JobError(LongshoreError):
     """The job can't be used."""
 
@@ -130,6 +136,12 @@ class SessionRefusedError(CredentialError):
 
 class IdentityError(CredentialError):
     """Our own AWS identity is missing or refused."""
+
+
+class SecretUnavailableError(CredentialError):
+    """What keeps the secret can't be reached or is throttling."""
+
+    transient = True
 
 
 class StsUnavailableError(CredentialError):

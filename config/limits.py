@@ -163,6 +163,16 @@ class Limits(BaseModel):
     )
     connections: int = Field(10_000, ge=1, description="connections of one workspace")
 
+    # secrets
+    secrets_per_commit: int = Field(100, ge=1, description="secrets that one transaction seals anew at most")
+    secret_old_days: float = Field(90.0, gt=0, description="days after which a stored access key is warned of")
+    secret_reference_s: float = Field(
+        300.0, ge=0, description="how long a secret that lives elsewhere is used before it is read again"
+    )
+    secrets_elsewhere: int = Field(1_000, ge=1, description="secrets that live elsewhere and are kept in one process")
+    secret_read_s: float = Field(15.0, gt=0, description="time for a secret that lives elsewhere to be read")
+    secret_bytes: int = Field(65_536, ge=1, description="size of what a reference to a secret leads to")
+
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")

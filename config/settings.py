@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks (CIDR) that tenants' addresses may lie in, besides public ones; comma-separated"
     )
+    secret_references: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="what references to secrets may begin with: env://ACME_, file:///run/secrets/, awssm://longshore/; empty: none",
+    )
     metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
     metrics_port: int = Field(9090, ge=0, le=65535, description="0 takes any free port")
     log_level: Annotated[str, AfterValidator(one_of("DEBUG", "INFO", "WARNING", "ERROR"))] = Field(
@@ -128,6 +132,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
         description="STS elsewhere than AWS",
     )
+    secretsmanager_endpoint: Annotated[str | None, AfterValidator(endpoint)] = Field(
+        None,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"),
+        description="Secrets Manager elsewhere than AWS",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -136,7 +145,7 @@ class Settings(BaseSettings):
         workspace = values.get("workspace", "main")
         return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
-    @field_validator("default_buckets", "endpoints", "networks", mode="before")
+    @field_validator("default_buckets", "endpoints", "networks", "secret_references", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

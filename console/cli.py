@@ -15,6 +15,7 @@ from console.commands.ingest import ingest, submit
 from console.commands.purge import purge
 from console.commands.runs import runs
 from console.commands.schedules import schedules
+from console.commands.secrets import secrets
 from console.commands.worker import whoami, worker
 from console.running import run_command
 
@@ -34,7 +35,7 @@ def longshore() -> None:
     """  # noqa: D301  \b is for click, which keeps the lines below it
 
 
-for _command in (ingest, submit, runs, schedules, assets, connections, purge, worker, whoami, demo):
+for _command in (ingest, submit, runs, schedules, assets, connections, secrets, purge, worker, whoami, demo):
     longshore.add_command(_command)
 for _command in (confirm, reject, verify):
     runs.add_command(_command)

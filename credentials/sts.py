@@ -12,7 +12,6 @@ from typing import Any, Self
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
@@ -21,6 +20,7 @@ from config.errors import CredentialError, IdentityError, RoleDeniedError, Sessi
 from config.limits import Limits
 from credentials.assume import Assumed, AssumeRole, Identity, Sts
 from credentials.session import Session
+from credentials.staying import StayingSession
 
 __all__ = ["AssumeRole", "Assumed", "AwsSts", "Identity", "Sts"]
 
@@ -215,24 +215,8 @@ def _config(limits: Limits) -> AioConfig:
         read_timeout=limits.sts_read_s,
         retries={"mode": "standard", "total_max_attempts": limits.sts_attempts},
         user_agent_extra="longshore",
-        http_session_cls=_StayingSession,
+        http_session_cls=StayingSession,
     )
-
-
-class _StayingSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore ships no types
-    """aiobotocore follows redirects to any host, with the session token on board; STS has no reason to send any."""
-
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        session = await super()._get_session(proxy_url)
-        return _Staying(session)
-
-
-class _Staying:
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def request(self, method: str, **options: Any) -> aiohttp.ClientResponse:
-        return await self._session.request(method, **options, allow_redirects=False)
 
 
 def _read(answer: dict[str, Any]) -> Assumed:

@@ -22,10 +22,7 @@ _KEY_BYTES: Final = 32
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _RECORD: Final = re.compile(r"sealed:(?P<format>\d+):(?P<key_id>[A-Za-z0-9_-]{1,32}):(?P<body>[A-Za-z0-9_-]+=*)")
 _FORMAT: Final = "1"
-_HOW_TO: Final = (
-    f"set {_VARIABLE} to id:base64 of 32 random bytes; make one with: "
-    """python3 -c "import base64, os; print('k1:' + base64.b64encode(os.urandom(32)).decode())\""""
-)
+_HOW_TO: Final = f"set {_VARIABLE} to id:base64 of 32 random bytes; `longshore secrets key` makes one"
 
 
 class Vault:
@@ -54,6 +51,11 @@ class Vault:
             keys[key_id] = key
         return cls(list(keys.items()))
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Of all keys; the first one seals."""
+        return tuple(self._ciphers)
+
     def check(self) -> None:
         """Raises SecretKeyError if nothing can be sealed."""
         if self._first is None:
@@ -66,7 +68,7 @@ class Vault:
         nonce = os.urandom(_NONCE_BYTES)
         associated = _associated(self._first, bound_to)
         body = nonce + self._ciphers[self._first].encrypt(nonce, plaintext.encode(), associated)
-        return f"sealed:{_FORMAT}:{self._first}:{base64.urlsafe_b64encode(body).decode()}"
+        return sealed_prefix(self._first) + base64.urlsafe_b64encode(body).decode()
 
     def open(self, sealed: str, *, bound_to: Sequence[str]) -> str:
         """The plaintext. Raises SecretKeyError if the key is not set, or the record is damaged or of another row."""
@@ -90,6 +92,24 @@ class Vault:
                 f"a stored secret does not open with key {key_id!r}: the record was changed, was moved from another row, "
                 f"or {_VARIABLE} holds another key under that ID; store the secret again"
             ) from None
+
+
+def key_id_of(sealed: str) -> str | None:
+    """The ID of the key that a record was sealed with; None for what is no record of this version's."""
+    record = _RECORD.fullmatch(sealed)
+    return record["key_id"] if record is not None and record["format"] == _FORMAT else None
+
+
+def sealed_prefix(key_id: str) -> str:
+    """How each record begins that is sealed with this key."""
+    return f"sealed:{_FORMAT}:{key_id}:"
+
+
+def new_key(key_id: str) -> str:
+    """A fresh entry for LONGSHORE_SECRET_KEYS: id:base64 of 32 random bytes. Raises SecretKeyError for an ID that none can have."""
+    if _KEY_ID.fullmatch(key_id) is None:
+        raise SecretKeyError("a key's ID has 1 to 32 letters, digits, - or _; leave it out for today's date")
+    return f"{key_id}:{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}"
 
 
 def _parsed(entry: str, where: str) -> tuple[str, bytes]:

@@ -23,6 +23,7 @@ from credentials.identity import OwnIdentity
 from credentials.registry import Registry
 from credentials.resolver import choose
 from credentials.roles import Roles
+from credentials.rotation import Secrets
 from credentials.sessions import SessionCache
 from credentials.sts import AwsSts
 from credentials.tombstones import Tombstones
@@ -54,6 +55,7 @@ class Service:
     settings: Settings
     catalog: Catalog
     registry: Registry
+    secrets: Secrets
     retries: Retries
     schedules: Schedules
     tombstones: Tombstones
@@ -207,6 +209,7 @@ async def open_service(
             settings=settings,
             catalog=catalog,
             registry=registry,
+            secrets=Secrets(database=watched, vault=vault, limits=settings.limits),
             retries=Retries(database=watched, workspace=settings.workspace, limits=settings.limits),
             schedules=Schedules(database=watched, workspace=settings.workspace, limits=settings.limits),
             tombstones=Tombstones(database=watched, workspace=settings.workspace),

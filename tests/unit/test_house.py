@@ -22,12 +22,18 @@ MOST_LINES = 300
 MOST_FUNCTION_LINES = 50
 
 FENCES = {
-    "aiobotocore": ("credentials/sts.py",),
-    "aiohttp": ("credentials/sts.py", "ingest/s3/*", "worker/*"),
+    "aiobotocore": ("credentials/secretsmanager.py", "credentials/staying.py", "credentials/sts.py"),
+    "aiohttp": (
+        "credentials/secretsmanager.py",
+        "credentials/staying.py",
+        "credentials/sts.py",
+        "ingest/s3/*",
+        "worker/*",
+    ),
     "alembic": ("config/migrating.py", "config/migrations/*"),
     "arq": ("worker/*",),
     "boto3": ("console/cloud.py",),
-    "botocore": ("credentials/sts.py",),
+    "botocore": ("credentials/secretsmanager.py", "credentials/sts.py"),
     "click": ("console/*",),
     "asyncpg": ("config/postgres.py", "config/refusals.py"),
     "cronsim": ("ingest/cron.py",),
@@ -53,6 +59,7 @@ FENCES = {
         "credentials/registry.py",
         "credentials/roles.py",
         "credentials/rows.py",
+        "credentials/rotation.py",
         "credentials/tables.py",
         "credentials/tombstones.py",
         "ingest/catalog/*",

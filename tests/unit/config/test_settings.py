@@ -86,6 +86,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_OPEN_ROLES": ("refuse", "refuse"),
     "LONGSHORE_ENDPOINTS": ("https://a, any", ("https://a", "any")),
     "LONGSHORE_NETWORKS": ("10.0.0.0/8", ("10.0.0.0/8",)),
+    "LONGSHORE_SECRET_REFERENCES": ("env://ACME_,", ("env://ACME_",)),
     "LONGSHORE_METRICS_HOST": ("0.0.0.0", "0.0.0.0"),
     "LONGSHORE_METRICS_PORT": ("0", 0),
     "LONGSHORE_LOG_LEVEL": ("DEBUG", "DEBUG"),
@@ -95,6 +96,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "AWS_REGION": ("eu-west-1", "eu-west-1"),
     "AWS_ENDPOINT_URL_S3": ("http://s3", "http://s3"),
     "AWS_ENDPOINT_URL_STS": ("http://sts", "http://sts"),
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER": ("http://secrets", "http://secrets"),
 }
 
 

@@ -87,7 +87,7 @@ def test_another_key_under_the_same_id_is_told_so() -> None:
 def test_without_a_key_nothing_is_sealed_and_the_error_says_how_to_make_one(keys: str | None) -> None:
     with pytest.raises(SecretKeyError, match="LONGSHORE_SECRET_KEYS") as caught:
         vault(keys).seal(CANARY, bound_to=ROW)
-    assert "python3 -c" in str(caught.value)
+    assert "`longshore secrets key`" in str(caught.value)
     assert CANARY not in str(caught.value)
 
 
