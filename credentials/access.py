@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -62,7 +64,8 @@ class Accesses:
             return self._sessions.access(self._session_spec(connection, spec, run_id))
         if not isinstance(spec, KeysSpec):
             raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} signs no requests")
-        return KeyAccess(await self._registry.keys(connection), connection=connection.name)
+        again = partial(self._registry.keys, connection, fresh=True)
+        return KeyAccess(await self._registry.keys(connection), connection=connection.name, again=again)
 
     def _warn_once(self, connection: Connection) -> None:
         """A run opens its connection for every slice; its warnings are news once, for each version."""
@@ -118,11 +121,13 @@ class Accesses:
 
 
 class KeyAccess:
-    """An access key of a user: the same session for ever, until the storage refuses it."""
+    """An access key of a user: the same session, until the storage refuses it and there is no other to be had."""
 
-    def __init__(self, keys: KeyPair, *, connection: str) -> None:
-        self._session = Session(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key)
-        self._connection, self._refused = connection, False
+    def __init__(self, keys: KeyPair, *, connection: str, again: Callable[[], Awaitable[KeyPair]]) -> None:
+        """`again` reads the key anew; it is asked no more once it had nothing new."""
+        self._session, self._connection, self._again = _signing(keys), connection, again
+        self._refused = self._futile = False
+        self._one_at_a_time = asyncio.Lock()
 
     async def session(self, *, min_remaining_s: float = 0.0) -> Session:  # noqa: ARG002 - a key does not end by itself
         """Raises KeyRefusedError once the storage has refused the key."""
@@ -136,7 +141,23 @@ class KeyAccess:
         return self._session
 
     async def reject(self, access_key_id: str) -> None:
-        self._refused = self._refused or access_key_id == self._session.access_key_id
+        """Somebody may have replaced the key meanwhile. Raises what reading it raises."""
+        async with self._one_at_a_time:
+            if access_key_id == self._session.access_key_id:
+                self._refused = not await self._renewed()
 
     async def renew(self) -> None:
-        """There is no other session to be had."""
+        """Read the key anew. Raises what that raises."""
+        async with self._one_at_a_time:
+            await self._renewed()
+
+    async def _renewed(self) -> bool:
+        """Whether there is another one now."""
+        if not self._futile:
+            before, self._session = self._session, _signing(await self._again())
+            self._futile = self._session == before
+        return not self._futile
+
+
+def _signing(keys: KeyPair) -> Session:
+    return Session(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key)

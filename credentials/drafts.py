@@ -25,6 +25,7 @@ from credentials.kinds import (
     RoleSpec,
     SealedSpec,
     SecretSpec,
+    bound_to,
     parse_kept,
     parse_spec,
     refusal,
@@ -59,8 +60,9 @@ class Draft:
 class Drafts:
     """Checks what is asked for against the rules of connections and the operator's settings."""
 
-    def __init__(self, *, vault: Vault, settings: Settings) -> None:
-        self._vault, self._settings = vault, settings
+    def __init__(self, *, vault: Vault, settings: Settings, check_reference: Callable[[str], object]) -> None:
+        """`check_reference` raises ValueError for a reference to a secret that may not be read."""
+        self._vault, self._settings, self._check_reference = vault, settings, check_reference
 
     def new(self, tx: sa.Connection, fields: Mapping[str, Any], *, workspace: str, actor: str, reserved: str) -> Draft:
         """A connection to be. Raises ConnectionSetupError, ConnectionRuleError, UnknownConnectionError or SecretKeyError."""
@@ -135,7 +137,7 @@ class Drafts:
             elsewhere = isinstance(spec, SecretSpec) and spec.secret_from is not None
             return Draft(spec=spec, role_id=role_id, sealed=None, resealed=elsewhere)
         field = SECRET_FIELDS[spec.kind]
-        sealed = self._vault.seal(getattr(spec, field).get_secret_value(), bound_to=(owner, kept_id, field))
+        sealed = self._vault.seal(getattr(spec, field).get_secret_value(), bound_to=bound_to(owner, kept_id, spec.kind))
         kept = parse_kept(spec.model_dump(mode="json", exclude={field}))
         return Draft(spec=kept, role_id=role_id, sealed=sealed, resealed=True)
 
@@ -151,6 +153,8 @@ class Drafts:
                 problems += _wrong(
                     "test_location", lambda text: checked_https(text, origins, opened), spec.test_location
                 )
+        if isinstance(spec, SecretSpec) and spec.secret_from is not None:
+            problems += _wrong("secret_from", self._check_reference, spec.secret_from)
         if problems:
             raise refusal(problems)
 

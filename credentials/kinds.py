@@ -201,6 +201,13 @@ SECRET_FIELDS: Final[Mapping[str, str]] = {
     "https_bearer": "token",
 }
 """By kind, the field that brings its secret."""
+
+
+def bound_to(workspace: str, kept_id: str, kind: str) -> tuple[str, str, str]:
+    """What a sealed secret belongs to: the workspace that owns its connection, its row, and the field that brought it."""
+    return workspace, kept_id, SECRET_FIELDS[kind]
+
+
 _KEPT: Final[TypeAdapter[KeptSpec]] = TypeAdapter(Annotated[KeptSpec, Field(discriminator="kind")])
 _NEW: Final[TypeAdapter[DefaultSpec | RoleSpec | SealedSpec]] = TypeAdapter(
     Annotated[DefaultSpec | RoleSpec | SealedSpec, Field(discriminator="kind")]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
@@ -15,7 +15,7 @@ from credentials import audit, rows
 from credentials.built_in import BuiltIn
 from credentials.connection import Connection, KeyPair, connection_id, shared_id
 from credentials.drafts import Draft, Drafts, notices
-from credentials.kinds import SECRET_FIELDS, KeysSpec, SecretSpec
+from credentials.kinds import KeysSpec, SecretSpec, bound_to
 from credentials.rows import connection_of
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -24,12 +24,35 @@ _SHOWN: Final = 20
 """How many connections an error names."""
 Users = Callable[[sa.Connection, Connection], list[str]]
 """Who uses a connection: asked in the transaction that removes it."""
-ReadReference = Callable[[str], Awaitable[str]]
 
 
-async def no_references(reference: str) -> str:
-    """For a registry that is given none."""
-    raise SettingsError(f"a secret is kept at {reference.partition('://')[0]}://, and nothing here can read that")
+class Elsewhere(Protocol):
+    """Reads secrets that live elsewhere; `credentials.references.References` does."""
+
+    def parse(self, text: str, /) -> object:
+        """Raises ValueError that says what to type instead, or that the operator does not allow it."""
+        ...
+
+    async def secret(self, text: str, /) -> str:
+        """What the reference leads to. Raises SecretReferenceError or CredentialError."""
+        ...
+
+    def forget(self, text: str, /) -> None:
+        """Read it anew the next time."""
+        ...
+
+
+class Nowhere:
+    """For a registry that is given no other: any reference is taken, and none can be read."""
+
+    def parse(self, text: str, /) -> object:
+        return text
+
+    async def secret(self, text: str, /) -> str:
+        raise SettingsError(f"a secret is kept at {text.partition('://')[0]}://, and nothing here can read that")
+
+    def forget(self, text: str, /) -> None:
+        pass
 
 
 def nobody(_tx: sa.Connection, _connection: Connection) -> list[str]:
@@ -43,11 +66,11 @@ class Registry:
     """
 
     def __init__(
-        self, *, database: Database, vault: Vault, settings: Settings, references: ReadReference = no_references
+        self, *, database: Database, vault: Vault, settings: Settings, references: Elsewhere | None = None
     ) -> None:
-        self._database, self._vault, self._references = database, vault, references
+        self._database, self._vault, self._references = database, vault, references or Nowhere()
         self._built_in = BuiltIn(settings)
-        self._drafts = Drafts(vault=vault, settings=settings)
+        self._drafts = Drafts(vault=vault, settings=settings, check_reference=self._references.parse)
 
     async def create(self, fields: Mapping[str, Any], *, workspace: str, actor: str) -> Connection:
         """Add a connection from plain fields, or revive the removed one of the same name and kind.
@@ -162,21 +185,21 @@ class Registry:
 
         await self._database.transaction(remove)
 
-    async def secret(self, connection: Connection) -> str:
-        """Open the secret of a connection that has one, or read it where it is kept.
+    async def secret(self, connection: Connection, *, fresh: bool = False) -> str:
+        """Open the secret of a connection that has one, or read it where it is kept; `fresh`: what was read before was refused.
 
         Raises SecretKeyError, what reading elsewhere raises, or UnknownConnectionError if it was removed meanwhile.
         """
-        return (await self._opened(connection))[1]
+        return (await self._opened(connection, fresh=fresh))[1]
 
-    async def keys(self, connection: Connection) -> KeyPair:
+    async def keys(self, connection: Connection, *, fresh: bool = False) -> KeyPair:
         """The access key of an aws_keys connection, as `secret` opens it."""
-        spec, secret = await self._opened(connection)
+        spec, secret = await self._opened(connection, fresh=fresh)
         if not isinstance(spec, KeysSpec):
             raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} has no access key")
         return KeyPair(access_key_id=spec.access_key_id, secret_access_key=secret)
 
-    async def _opened(self, connection: Connection) -> tuple[SecretSpec, str]:
+    async def _opened(self, connection: Connection, *, fresh: bool) -> tuple[SecretSpec, str]:
         if not isinstance(connection.spec, SecretSpec):
             raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} has no secret")
         row = await self._database.read(lambda tx: rows.get(tx, connection.workspace, connection.name))
@@ -186,9 +209,10 @@ class Registry:
                 f"connection {connection.name!r} was removed; the one of that name now is of kind {kept.kind}"
             )
         if kept.spec.secret_from is not None:
-            return kept.spec, await self._references(kept.spec.secret_from)
-        bound_to = (kept.owner, kept.kept_id, SECRET_FIELDS[kept.kind])
-        return kept.spec, self._vault.open(row.sealed, bound_to=bound_to)
+            if fresh:
+                self._references.forget(kept.spec.secret_from)
+            return kept.spec, await self._references.secret(kept.spec.secret_from)
+        return kept.spec, self._vault.open(row.sealed, bound_to=bound_to(kept.owner, kept.kept_id, kept.kind))
 
     async def trusts(self, connection: Connection, trust: str) -> None:
         """Keep what was seen of its role: safe or open. A connection that changed meanwhile is left alone."""

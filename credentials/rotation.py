@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from config.database import Database, db_now
+from config.database import Database
 from config.errors import SecretKeyError
 from config.limits import Limits
+from credentials.audit import note
+from credentials.kinds import SECRET_FIELDS, bound_to
 from credentials.tables import audit
 from credentials.tables import connections as table
 from credentials.vault import Vault, key_id_of, sealed_prefix
 
-_FIELD: Final = "secret_access_key"
-"""What the registry binds a secret to, beside its workspace and connection."""
 _SET: Final = ("created", "revived")
-_SECRETS: Final = {"secret_access_key", "secret", "secret_from"}
+_SECRETS: Final = {*SECRET_FIELDS.values(), "secret_from"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +123,9 @@ class Secrets:
         return page
 
     def _reseal(self, tx: sa.Connection, row: sa.Row[Any], page: _Page, actor: str) -> None:
-        bound_to = (row.workspace, row.id, _FIELD)
-        before = key_id_of(row.sealed)
+        its, before = bound_to(row.workspace, row.id, row.kind), key_id_of(row.sealed)
         try:
-            sealed = self._vault.seal(self._vault.open(row.sealed, bound_to=bound_to), bound_to=bound_to)
+            sealed = self._vault.seal(self._vault.open(row.sealed, bound_to=its), bound_to=its)
         except SecretKeyError as error:
             page.not_opened.append(
                 NotOpened(workspace=row.workspace, connection=row.name, key_id=before, why=error.message)
@@ -138,7 +137,14 @@ class Secrets:
             page.changed += 1
             return
         page.resealed += 1
-        tx.execute(sa.insert(audit).values(_line(row, actor, before=before, now=self.key_ids[0])))
+        note(
+            tx,
+            workspace=row.workspace,
+            actor=actor,
+            action="resealed",
+            on=f"connection:{row.name}",
+            detail={"from": before, "to": self.key_ids[0]},
+        )
 
     async def kept(self) -> list[KeptSecret]:
         """Every secret there is, by workspace and name."""
@@ -166,7 +172,7 @@ class Secrets:
 
 
 def _sealed_ones(after: str) -> sa.Select[Any]:
-    columns = (table.c.id, table.c.workspace, table.c.name, table.c.sealed)
+    columns = (table.c.id, table.c.workspace, table.c.name, table.c.kind, table.c.sealed)
     return sa.select(*columns).where(table.c.sealed.is_not(None), table.c.id > after).order_by(table.c.id)
 
 
@@ -193,14 +199,3 @@ def _set_at(tx: sa.Connection, rows: Iterable[sa.Row[Any]]) -> dict[tuple[str, s
         if at in objects and (line.action in _SET or _SECRETS & set(json.loads(line.detail).get("changed", ()))):
             found[objects[at]] = line.at
     return found
-
-
-def _line(row: sa.Row[Any], actor: str, *, before: str | None, now: str) -> dict[str, Any]:
-    return {
-        "at": db_now(),
-        "workspace": row.workspace,
-        "actor": actor,
-        "action": "resealed",
-        "object": f"connection:{row.name}",
-        "detail": json.dumps({"from": before, "to": now}, sort_keys=True),
-    }

@@ -20,10 +20,12 @@ from credentials.connection import Connection
 from credentials.events import Event as CredentialEvent
 from credentials.external_ids import ExternalIds
 from credentials.identity import OwnIdentity
+from credentials.references import References
 from credentials.registry import Registry
 from credentials.resolver import choose
 from credentials.roles import Roles
 from credentials.rotation import Secrets
+from credentials.secretsmanager import SecretsManager
 from credentials.sessions import SessionCache
 from credentials.sts import AwsSts
 from credentials.tombstones import Tombstones
@@ -189,12 +191,13 @@ async def open_service(
         patience = Patience(limits=settings.limits, observe=observe)
         catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits, patience=patience)
         watched = patience.watching(database)
-        registry = Registry(database=watched, vault=vault, settings=settings)
         retention = Retention(database=watched, workspace=settings.workspace, limits=settings.limits, observe=observe)
         sts = await stack.enter_async_context(
             AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
         )
         external_ids = ExternalIds(database=watched, workspace=settings.workspace)
+        references = _references(settings, sts)
+        registry = Registry(database=watched, vault=vault, settings=settings, references=references)
         trust = Trust(registry=registry, sts=sts, settings=settings, clock=SystemClock())
         storage = await _open_storage(stack, settings, registry, sts, trust, external_ids, observe)
         worker = Worker(
@@ -222,6 +225,14 @@ async def open_service(
             worker=worker,
             sts=sts,
         )
+
+
+def _references(settings: Settings, sts: AwsSts) -> References:
+    """What reads secrets that live elsewhere, as our own identity."""
+    limits, clock = settings.limits, SystemClock()
+    own = OwnIdentity(keys=sts, limits=limits, clock=clock)
+    manager = SecretsManager(own=own, region=settings.region, endpoint=settings.secretsmanager_endpoint, limits=limits)
+    return References(settings=settings, manager=manager, clock=clock)
 
 
 async def _open_storage(

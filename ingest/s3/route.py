@@ -31,6 +31,8 @@ class Route:
             return await self._move(call, error)
         if isinstance(error, SessionExpiredError):
             return await self._refresh(call, rejected=True)
+        if error.code == "SignatureDoesNotMatch":
+            return await self._sign_anew(call)
         # a session whose policy ends it before STS does is denied, not expired
         return isinstance(error, AccessDeniedError) and call.outlived and await self._refresh(call, rejected=False)
 
@@ -45,6 +47,15 @@ class Route:
             await self._access.renew()
             fresh = await self._access.session()
         return fresh.access_key_id != call.access_key_id
+
+    async def _sign_anew(self, call: Call) -> bool:
+        """A long-lived key may have another secret by now; a session's does not change."""
+        if call.refreshed or call.usable_until is not None:
+            return False
+        call.refreshed = True
+        if (await self._access.session()).secret_access_key in call.secrets:  # nobody has asked for another yet
+            await self._access.renew()
+        return (await self._access.session()).secret_access_key not in call.secrets
 
     async def _move(self, call: Call, error: SourceError) -> bool:
         if call.moved:

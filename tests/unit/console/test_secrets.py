@@ -11,15 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from config.database import Database, db_now, open_database
+from config.database import Database, open_database
 from config.settings import Settings
 from console.cli import run
 from credentials.registry import Registry
-from credentials.tables import audit
 from credentials.vault import Vault, new_key
-from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, CANARY
+from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, CANARY, long_ago
 
 OLD, NEW = new_key("old"), new_key("new")
 DAY_MS = 86_400_000
@@ -49,10 +47,9 @@ def stored(_catalog: None) -> None:
     async def store() -> None:
         async with _opened() as (database, registry):
             await registry.create(A_KEY | {"name": "acme"}, **BY_ALICE)
-            long_ago = sa.update(audit).values(at=db_now() - 100 * DAY_MS)
-            await database.transaction(lambda tx: tx.execute(long_ago))
+            await database.transaction(lambda tx: long_ago(tx, 100 * DAY_MS))
             await registry.create(A_KEY | {"name": "blue"}, workspace="blue", actor="alice")
-            await registry.create(A_ROLE | {"name": "role"}, **BY_ALICE)
+            await registry.create(A_ROLE | {"name": "role", "external_id": None}, **BY_ALICE)
 
     asyncio.run(store())
 

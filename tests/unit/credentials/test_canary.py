@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Awaitable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ async def test_a_secret_is_found_nowhere(tmp_path: Path, log: io.StringIO) -> No
         created = await registry.create(A_KEY, **BY_ALICE)
         pair = await registry.keys(created)
         assert pair.secret_access_key == CANARY
-        access = KeyAccess(pair, connection="keys")
+        access = KeyAccess(pair, connection="keys", again=partial(registry.keys, created, fresh=True))
         said += _shown(created, registry, database, pair, access, await access.session()) + _described(created)
         structlog.get_logger("test").info("opened", pair=pair, spec=spec, plain={"secret_access_key": CANARY})
         logging.getLogger("foreign").debug("opened %r with secret_access_key=%s", pair, CANARY)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from config.database import Database, db_now
+from config.database import Database
 from config.errors import SecretKeyError
 from config.limits import Limits
 from credentials.registry import Registry
@@ -22,7 +22,16 @@ from credentials.rotation import Rotated, Secrets
 from credentials.tables import audit, connections
 from credentials.vault import Vault, key_id_of, new_key
 from tests.postgres import Kind
-from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, CANARY, a_catalog, a_registry, settings_of
+from tests.unit.credentials.connections import (
+    A_KEY,
+    A_ROLE,
+    BY_ALICE,
+    CANARY,
+    a_catalog,
+    a_registry,
+    long_ago,
+    settings_of,
+)
 
 OLD, NEW = (f"{name}:{base64.b64encode(bytes([number]) * 32).decode()}" for name, number in (("k_1", 1), ("kx1", 2)))
 """Two names that LIKE would take for the same."""
@@ -56,7 +65,7 @@ async def _store(database: Database, names: str, keys: str = OLD, *, workspace: 
 
 async def _opened(database: Database, name: str, keys: str = NEW, *, workspace: str = "main") -> str:
     registry = _registry(database, keys)
-    return (await registry.secret(await registry.get(name, workspace=workspace))).secret_access_key
+    return await registry.secret(await registry.get(name, workspace=workspace))
 
 
 async def _rows(database: Database, table: sa.Table) -> list[dict[str, Any]]:
@@ -200,8 +209,7 @@ async def test_a_secret_that_changes_between_the_look_and_the_write_is_left_alon
 async def test_the_age_of_a_secret_is_that_of_the_secret(database: Database) -> None:
     """Other changes of its connection, and sealing it anew, make it no younger; a new secret does."""
     await _store(database, "abc")
-    long_ago = db_now() - 1_000_000
-    await database.transaction(lambda tx: tx.execute(sa.update(audit).values(at=long_ago)))
+    await database.transaction(lambda tx: long_ago(tx, 1_000_000))
     await _registry(database, OLD).update("a", {"region": "eu-west-1"}, **BY_ALICE)
     await _registry(database, OLD).update("b", {"secret_access_key": f"{CANARY}-new"}, **BY_ALICE)
     await _rotate(database)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from config.limits import Limits
 from credentials.access import KeyAccess
 from credentials.connection import Connection
+from credentials.grants import Grant
 from credentials.registry import Registry
 from credentials.rotation import Rotated, Secrets
 from credentials.session import Access
@@ -59,9 +61,12 @@ class Storage:
         self.looked.set()
         return found
 
-    async def access(self, connection: Connection, *, run_id: str, sts_asked: Callable[[], None]) -> Access:
-        del run_id, sts_asked
-        return KeyAccess(await self.registry.secret(connection), connection=connection.name)
+    async def access(
+        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+    ) -> Access:
+        del run_id, places, sts_asked
+        again = partial(self.registry.keys, connection, fresh=True)
+        return KeyAccess(await self.registry.keys(connection), connection=connection.name, again=again)
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> FakeBucket:
         del connection, access, bucket, observe
@@ -97,4 +102,4 @@ async def test_a_run_under_way_goes_on_while_secrets_are_sealed_anew(tmp_path: P
         assert set(storage.looks) == {1}
         _, totals = await catalog.run(run.id)
         assert totals.outcomes["added"] == 3
-        assert (await storage.registry.secret(connection)).secret_access_key == CANARY
+        assert await storage.registry.secret(connection) == CANARY
