@@ -22,6 +22,7 @@ from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import FakeAccess, role_access, s3_bench, session_of
 from tests.fakes.s3_cases import KEYS, ask, keys_of, small_limits, ten_objects
 from tests.fakes.s3_faults import Fault
+from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -70,6 +71,42 @@ async def test_when_a_fresh_session_is_refused_too_the_error_is_raised(op: Any, 
         with pytest.raises(kind):
             await ask(bench, op)
         assert len(s3.requests(op)) == 2
+
+
+@pytest.mark.parametrize("op", ["list", "get"])
+async def test_a_long_lived_key_whose_signature_is_refused_is_read_anew_once(op: str) -> None:
+    """Its secret may have been replaced where it lives."""
+    s3, read = ten_objects(), iter(["replaced", OPERATOR_SECRET])
+    access = FakeAccess(lambda: Session(access_key_id=OPERATOR_KEY, secret_access_key=next(read)))
+    async with s3, s3_bench(s3, access=access, limits=small_limits(attempts=1)) as bench:
+        await ask(bench, op)
+        assert (bench.access.issued, bench.access.rejected, bench.pauses) == (2, [], [])
+
+
+async def test_many_requests_whose_signature_is_refused_read_the_key_once() -> None:
+    s3, read = ten_objects(), iter(["replaced", OPERATOR_SECRET])
+    access = FakeAccess(lambda: Session(access_key_id=OPERATOR_KEY, secret_access_key=next(read)))
+    async with s3, s3_bench(s3, access=access) as bench:
+        await asyncio.gather(*[ask(bench, "list") for _ in range(20)])
+        assert bench.access.issued == 2
+
+
+async def test_a_signature_that_is_refused_again_is_a_denial() -> None:
+    s3 = ten_objects()
+    access = FakeAccess(lambda: Session(access_key_id=OPERATOR_KEY, secret_access_key="replaced"))
+    async with s3, s3_bench(s3, access=access) as bench:
+        with pytest.raises(AccessDeniedError):
+            await ask(bench, "list")
+        assert len(s3.requests("list")) == 1
+
+
+async def test_a_session_of_a_role_whose_signature_is_refused_is_not_asked_for_anew() -> None:
+    s3 = ten_objects()
+    async with s3, s3_bench(s3, access=role_access(s3)) as bench:
+        s3.faults.add(Fault(kind="error", op="list", status=403, code="SignatureDoesNotMatch", times=0))
+        with pytest.raises(AccessDeniedError):
+            await ask(bench, "list")
+        assert bench.access.issued == 1
 
 
 REFUSED = "The object was stored using a form of Server Side Encryption."
