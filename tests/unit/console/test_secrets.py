@@ -18,6 +18,7 @@ from console.cli import run
 from credentials.registry import Registry
 from credentials.vault import Vault, new_key
 from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, CANARY, long_ago
+from worker.service import open_service
 
 OLD, NEW = new_key("old"), new_key("new")
 DAY_MS = 86_400_000
@@ -131,3 +132,26 @@ def test_without_a_key_there_is_nothing_to_seal_with(
     code, out, err = _said(capsys, "rotate")
     assert (code, out) == (1, "")
     assert "`longshore secrets key` makes one" in err
+
+
+def test_a_secret_that_lives_elsewhere_is_listed_by_its_reference(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_SECRET_REFERENCES", "env://ACME_")
+    monkeypatch.setenv("ACME_SECRET", CANARY)
+
+    async def store() -> str:
+        elsewhere = {name: value for name, value in A_KEY.items() if name != "secret_access_key"}
+        async with open_service(Settings.load(), observe=lambda _event: None) as service:
+            made = await service.registry.create(elsewhere | {"secret_from": "env://ACME_SECRET"}, **BY_ALICE)
+            return await service.registry.secret(made)
+
+    assert asyncio.run(store()) == CANARY
+    _, out, err = _said(capsys, "list")
+    assert out.splitlines()[1] == "main       keys        aws_keys  env://ACME_SECRET  lives elsewhere"
+    assert err == ""
+    assert _said(capsys, "rotate")[1] == "key old: 0 sealed anew, 0 already fine, 0 could not be opened\n"
+    monkeypatch.setenv("LONGSHORE_SECRET_REFERENCES", "ACME_")
+    code, _, err = _said(capsys, "list")
+    assert code == 1
+    assert "LONGSHORE_SECRET_REFERENCES: 'ACME_' is not the beginning of a reference" in err
