@@ -96,6 +96,7 @@ def test_a_list_tells_keys_and_ages(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("stored")
+@pytest.mark.acceptance("CR-10", "CR-11")
 def test_keys_are_replaced_step_by_step(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LONGSHORE_SECRET_KEYS", NEW)
     code, out, err = _said(capsys, "list")

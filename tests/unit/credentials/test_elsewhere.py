@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from config.database import Database
 from config.errors import (
+    ConnectionRuleError,
     ConnectionSetupError,
     KeyRefusedError,
     LongshoreError,
@@ -23,8 +25,10 @@ from credentials.references import References
 from credentials.registry import Registry
 from credentials.rotation import Rotated, Secrets
 from credentials.session import Session
+from credentials.tables import connections
 from credentials.vault import Vault
 from tests.fakes.clock import ManualClock
+from tests.postgres import Kind
 from tests.unit.credentials.connections import BY_ALICE, CANARY, KEY_ID, a_catalog, settings_of
 
 A_KEY = {"kind": "aws_keys", "name": "keys", "access_key_id": KEY_ID, "allow": ["s3://acme"]}
@@ -103,6 +107,36 @@ async def test_a_rotation_has_nothing_to_do_with_secrets_elsewhere(bench: Bench)
     await bench.registry.create(A_KEY | {"secret_from": "env://ACME_SECRET"}, **BY_ALICE)
     secrets = Secrets(database=bench.database, vault=Vault([("k", bytes(32))]), limits=Limits())
     assert await secrets.rotate(actor="bob", progress=lambda _done: None) == Rotated()
+
+
+@pytest.mark.acceptance("IN-16")
+async def test_an_access_key_can_be_changed_in_place_and_moved_elsewhere_and_back(tmp_path: Path, kind: Kind) -> None:
+    async with a_catalog(tmp_path, kind) as database:
+        bench = Bench(database, "env://ACME_")
+        settings = settings_of()
+        vault = Vault.from_settings(settings)
+        registry = Registry(database=database, vault=vault, settings=settings, references=bench.references)
+        made = await registry.create(A_KEY | {"secret_access_key": f"{CANARY}-0"}, **BY_ALICE)
+        secrets = Secrets(database=database, vault=vault, limits=Limits())
+        for number, (change, expected, key_id) in enumerate(
+            [
+                ({"secret_access_key": f"{CANARY}-1"}, f"{CANARY}-1", "k1"),
+                ({"access_key_id": "AKIAANOTHERKEY000002", "secret_access_key": f"{CANARY}-2"}, f"{CANARY}-2", "k1"),
+                ({"secret_from": "env://ACME_SECRET"}, CANARY, None),
+                ({"access_key_id": KEY_ID, "secret_from": "env://ACME_SECRET"}, CANARY, None),
+                ({"secret_access_key": f"{CANARY}-3"}, f"{CANARY}-3", "k1"),
+            ],
+            start=2,
+        ):
+            changed = await registry.update("keys", change, **BY_ALICE)
+            assert (changed.id, changed.version) == (made.id, number)
+            assert await registry.secret(changed) == expected
+            assert [one.key_id for one in await secrets.kept()] == [key_id]
+        sealed = await database.read(lambda tx: tx.execute(sa.select(connections.c.sealed)).scalars().all())
+        assert [one is not None for one in sealed] == [True]
+        for fixed in ({"kind": "https_basic"}, {"name": "other"}, {"role_arn": "arn"}):
+            with pytest.raises(ConnectionRuleError, match="can't be changed"):
+                await registry.update("keys", fixed, **BY_ALICE)
 
 
 # -- an access key that was refused
