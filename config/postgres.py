@@ -113,8 +113,6 @@ class PostgresDatabase:
                 if number == _ATTEMPTS or not again:
                     raise self._told(translated(error, place=self._where)) from error
             except SettingsError as error:
-                if attempt.begun:
-                    raise  # the work's own
                 raise self._told(error) from error
             await asyncio.sleep(random.uniform(0.5, 1.5) * _PAUSE_S * number)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
@@ -124,14 +122,11 @@ class _Attempt:
     """One transaction, from its first statement to its end."""
 
     def __init__(self) -> None:
-        self.begun = False
-        """Whether there is a session to work in."""
         self.undone = True
         """Whether nothing of it can be in the database, since no COMMIT was sent. After that, its caller must look."""
 
     async def run(self, engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
         async with engine.begin() as connection:
-            self.begun = True
             result = await connection.run_sync(work)
             self.undone = False
             return result

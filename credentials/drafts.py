@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from config.errors import ConnectionRuleError, ConnectionSetupError
-from config.origins import WebAddress, checked_endpoint, checked_https
+from config.origins import checked_endpoint, checked_https
 from config.settings import Settings
 from credentials import external_ids, roles, rows
 from credentials.arns import account_of
@@ -232,7 +232,7 @@ def notices(former: sa.Row[Any] | None, kept: KeptSpec) -> tuple[str, ...]:
     return (notice,)
 
 
-def _wrong(field: str, check: Callable[[str], WebAddress], *texts: str) -> list[tuple[str, str]]:
+def _wrong(field: str, check: Callable[[str], object], *texts: str) -> list[tuple[str, str]]:
     problems = []
     for text in texts:
         try:

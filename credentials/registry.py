@@ -15,7 +15,7 @@ from credentials import audit, rows
 from credentials.built_in import BuiltIn
 from credentials.connection import Connection, KeyPair, connection_id, shared_id
 from credentials.drafts import Draft, Drafts, notices
-from credentials.kinds import KeysSpec, SecretSpec, bound_to
+from credentials.kinds import SECRET_FIELDS, KeysSpec, SecretSpec, bound_to
 from credentials.rows import connection_of
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -78,7 +78,6 @@ class Registry:
         An aws_role without `external_id` gets the one that was issued for its name; with None it has none.
         Raises ConnectionSetupError for bad fields, ConnectionRuleError for a name that is taken, SecretKeyError without a key.
         """
-
         self._check_can_seal(str(fields.get("kind")), fields)
 
         def create(tx: sa.Connection) -> Connection:

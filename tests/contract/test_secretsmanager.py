@@ -26,7 +26,7 @@ from credentials.sts import AwsSts
 from tests.servers import moto_server
 from tests.unit.credentials.connections import CANARY, settings_of
 
-LIMITS = Limits(sts_attempts=1, sts_read_s=0.5, sts_connect_s=1)
+LIMITS = Limits(sts_attempts=1, sts_read_s=30)
 PATIENT = Limits(sts_attempts=2, sts_read_s=30)
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOURSOURSOURSOURS", "AWS_SECRET_ACCESS_KEY": "ours"}
 
