@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from config.errors import ConnectionSetupError
 from credentials.policies.access import access_policy
-from credentials.policies.document import pretty
 from credentials.policies.names import description, policy_name, role_name, stack_name
 from credentials.policies.parameters import Filled, parameterised
 from credentials.policies.setup import Setup
@@ -55,7 +55,9 @@ def template(setup: Setup) -> dict[str, Any]:
 
 def render(setup: Setup, *, form: str) -> str:
     """The template's text, `yaml` or `json`. Raises ConnectionSetupError when CloudFormation takes none of its size."""
-    text = as_yaml(template(setup)) if form == "yaml" else pretty(template(setup)) + "\n"
+    # some read JSON as YAML, which takes a letter beyond U+FFFF as itself, never as two escapes
+    plain = template(setup)
+    text = as_yaml(plain) if form == "yaml" else json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
     if len(text) > TEMPLATE_CHARACTERS:
         raise ConnectionSetupError(
             f"the template has {len(text):,} characters, and CloudFormation takes {TEMPLATE_CHARACTERS:,}: permit whole buckets "

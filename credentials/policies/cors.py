@@ -62,6 +62,9 @@ def _problem(text: str) -> str | None:
             f"a browser leaves the usual port out; type {own.rpartition(':')[0]}",
         ),
         (text != own, f"an origin is scheme, host and port, in lower case and without a path; type {own}"),
-        (_HOST.fullmatch(own.partition("://")[2].removesuffix(f":{port}")) is None, "its host can't be read"),
+        (
+            _HOST.fullmatch(own.partition("://")[2].removesuffix(f":{port}")) is None,
+            "its host can't be read; type it like https://app.example.com",
+        ),
     )
     return next((problem for wrong, problem in checks if wrong), None)

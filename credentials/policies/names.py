@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 from credentials.places import place_text
@@ -28,7 +29,7 @@ def stack_name(setup: Setup) -> str:
 
 
 def description(setup: Setup) -> str:
-    """One sentence for the description of a role or a policy: 1,000 characters at most, in the characters that IAM takes."""
+    """One sentence for the description of a role or a policy: 1,000 characters at most, none of which a shell or a template reads."""
     if setup.scope == "bedrock":
         return f"Lets longshore ({setup.connection}) invoke Bedrock models; no bucket"
     places = sorted(dict.fromkeys(place_text(grant) for grant in setup.grants))
@@ -36,7 +37,7 @@ def description(setup: Setup) -> str:
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     doing = "read, and write results of," if setup.writes else "list and read, never change,"
     said = f"Lets longshore ({setup.connection}) {doing} {shown}{more}"
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in said)
+    return re.sub(r"[^\w ,.:;/()*+=@-]", "?", said, flags=re.ASCII)
 
 
 def _does(setup: Setup) -> str:

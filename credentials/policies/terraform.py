@@ -111,5 +111,5 @@ def _text(value: str | Filled) -> str:
 
 
 def _literally(text: str) -> str:
-    """Terraform reads ${ and %{ as the beginnings of its own expressions."""
-    return quoted(text)[1:-1].replace("${", "$${").replace("%{", "%%{")
+    """Terraform reads ${ and %{ as the beginnings of its own expressions; a brace written by its number begins none."""
+    return quoted(text)[1:-1].replace("${", "$${").replace("%{", "%\\u007b")
