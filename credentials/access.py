@@ -18,6 +18,7 @@ from credentials.grants import Grant
 from credentials.identity import OwnIdentity
 from credentials.kinds import KeysSpec, RoleSpec
 from credentials.policies.session import SessionPolicy
+from credentials.policies.setup import WORKSPACE_TAG
 from credentials.registry import Registry
 from credentials.session import Access, Session
 from credentials.sessions import SessionCache, SessionSpec, session_name
@@ -25,8 +26,6 @@ from credentials.trust import Trust
 
 log = structlog.get_logger(__name__)
 
-WORKSPACE_TAG = "longshore-workspace"
-"""The session tag by which bucket policies tell workspaces apart; its value is the external ID issued for the connection."""
 CONNECTION_TAG = "longshore-connection"
 
 

@@ -1,4 +1,4 @@
-"""The bucket policy: lets our own role read one bucket, for one workspace only where our sessions carry its tag."""
+"""The bucket policy: lets whoever reads into one bucket, and our own role for one workspace only where its sessions carry a tag."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from config.errors import ConnectionSetupError
 from credentials.places import place_text
 from credentials.policies.access import read_statements
 from credentials.policies.document import Condition, Document, document, fitting
-from credentials.policies.setup import Setup
+from credentials.policies.names import reader
+from credentials.policies.setup import WORKSPACE_TAG, Setup
 
 BUCKET_CHARACTERS: Final = 20_480
 """The policy of a bucket, 20 KB (S3 User Guide, "Bucket policies")."""
-TAG: Final = "longshore-workspace"
-"""What our sessions carry, so that AWS itself refuses one workspace the bucket of another."""
 
 
 def bucket_policies(setup: Setup) -> dict[str, Document]:
@@ -36,7 +35,7 @@ def bucket_policy(setup: Setup) -> Document:
 def _of_one(setup: Setup, bucket: str) -> Document:
     own = replace(setup, grants=tuple(grant for grant in setup.grants if grant.bucket == bucket))
     return fitting(
-        document(read_statements(own, principal=setup.principal_arn, condition=tag_condition(setup))),
+        document(read_statements(own, principal=reader(setup), condition=tag_condition(setup))),
         most=BUCKET_CHARACTERS,
         what=f"policy of bucket {bucket}",
         remedy="permit the whole bucket, or shared prefixes, instead of many places",
@@ -45,4 +44,7 @@ def _of_one(setup: Setup, bucket: str) -> Document:
 
 
 def tag_condition(setup: Setup) -> Condition:
-    return {"StringEquals": {f"aws:PrincipalTag/{TAG}": setup.workspace_tag}} if setup.workspace_tag is not None else {}
+    """Our own sessions carry their workspace, so that AWS itself refuses one workspace the bucket of another."""
+    if setup.method == "role" or setup.workspace_tag is None:
+        return {}
+    return {"StringEquals": {f"aws:PrincipalTag/{WORKSPACE_TAG}": setup.workspace_tag}}

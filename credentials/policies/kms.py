@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from config.errors import ConnectionSetupError
 from credentials.policies.access import ACTIONS, via_s3
 from credentials.policies.bucket import tag_condition
 from credentials.policies.document import Statement, allow
-from credentials.policies.names import role_name
+from credentials.policies.names import reader
 from credentials.policies.setup import Setup, key_region
-
-UNKNOWN_ACCOUNT: Final = "111122223333"
-"""AWS's own example account: stands for the customer's where the role does not exist yet."""
 
 
 def key_statement(setup: Setup) -> Statement:
@@ -27,13 +22,5 @@ def key_statement(setup: Setup) -> Statement:
         )
     actions = [*ACTIONS["decrypt"], *(ACTIONS["generate_data_key"] if setup.output_kms_key else ())]
     condition = via_s3(setup.partition, [key_region(keys[0])])
-    if setup.method == "bucket":
-        condition["StringEquals"] |= tag_condition(setup).get("StringEquals", {})
+    condition["StringEquals"] |= tag_condition(setup).get("StringEquals", {})
     return allow("LongshoreReads", actions, ["*"], principal=reader(setup), condition=condition)
-
-
-def reader(setup: Setup) -> str:
-    """Who reads: the customer's role, or our own where the bucket's policy lets it in."""
-    if setup.method == "bucket":
-        return setup.principal_arn
-    return setup.role_arn or f"arn:{setup.partition}:iam::{UNKNOWN_ACCOUNT}:role/{role_name(setup)}"

@@ -18,6 +18,16 @@ def role_name(setup: Setup) -> str:
     return setup.role_name or _short(f"longshore-{setup.connection}")
 
 
+def reader(setup: Setup) -> str:
+    """Who reads: the customer's role, or we ourselves where the bucket's policy lets us in.
+
+    A role that does not exist yet has words in capitals where its account belongs: AWS takes no policy until they are replaced.
+    """
+    if setup.method == "bucket":
+        return setup.principal
+    return setup.role_arn or f"arn:{setup.partition}:iam::ACCOUNT-ID:role/{role_name(setup)}"
+
+
 def policy_name(setup: Setup) -> str:
     """A valid name of a policy (1 to 128 characters), and of what it does."""
     return f"longshore-{setup.connection}-{_does(setup)}"

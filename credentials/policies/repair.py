@@ -7,7 +7,7 @@ from typing import Final
 from credentials.grants import Grant
 from credentials.policies.access import ACTIONS, Need, prefix_condition, through_s3, via_s3
 from credentials.policies.bucket import tag_condition
-from credentials.policies.document import Condition, Statement, allow, bucket_arn, objects_arn
+from credentials.policies.document import Statement, allow, bucket_arn, objects_arn
 from credentials.policies.setup import Setup
 
 _ON_BUCKETS: Final = ("list", "list_versions")
@@ -22,8 +22,8 @@ def statement_for(need: Need, setup: Setup, place: Grant, *, key_arn: str | None
     sid = "Longshore" + need.title().replace("_", "")
     if need in _ON_KEYS:
         return _on_key(sid, need, setup, key_arn)
-    principal = setup.principal_arn if setup.method == "bucket" else None
-    condition: Condition = tag_condition(setup) if principal is not None else {}
+    principal = setup.principal if setup.method == "bucket" else None
+    condition = tag_condition(setup)
     if need not in _ON_BUCKETS:
         resource = objects_arn(setup.partition, place.bucket, place.prefix)
         return allow(sid, ACTIONS[need], [resource], principal=principal, condition=condition)

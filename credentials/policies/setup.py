@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from config.errors import ConnectionSetupError
+from credentials.arns import checked_key_arn, partition_of
 from credentials.grants import Grant
 
-_PRINCIPAL: Final = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):(?:role|user)/[\x21-\x7e]+", re.ASCII
-)
-_KEY: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+", re.ASCII)
+_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(?:role|user)/[\x21-\x7e]+", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _TAG_VALUE: Final = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
+WORKSPACE_TAG: Final = "longshore-workspace"
+"""The session tag by which bucket policies tell workspaces apart; its value is the external ID issued for the connection."""
 Scope = dict[str, tuple[str, ...]]
 """By bucket, the prefixes that it permits: sorted, none covering another; `("",)` is the whole bucket."""
 
@@ -27,8 +27,8 @@ class Setup:
 
     connection: str
     workspace: str
-    principal_arn: str
-    """Our own role (or user): whom the customer lets in."""
+    principal_arn: str | None = None
+    """Our own role (or user): whom the customer lets in. None: unknown, for documents that don't name us."""
     external_id: str | None = None
     grants: tuple[Grant, ...] = ()
     partition: str = "aws"
@@ -57,20 +57,15 @@ class Setup:
 
     def __post_init__(self) -> None:
         for key in (*self.kms_keys, *((self.output_kms_key,) if self.output_kms_key else ())):
-            _check_partition(
-                self,
-                "KMS key",
-                key,
-                _KEY,
-                "a key's ARN looks like arn:aws:kms:eu-west-1:123456789012:key/1234abcd-...; an alias is none",
-            )
-        _check_partition(
-            self,
-            "principal",
-            self.principal_arn,
-            _PRINCIPAL,
-            "it is the ARN of a role or a user, as `longshore whoami` prints it",
-        )
+            _check_key(key)
+            _check_partition(self, "KMS key", key)
+        if self.principal_arn is not None:
+            if _PRINCIPAL.fullmatch(self.principal_arn) is None:
+                raise ConnectionSetupError(
+                    f"policies can't name {self.principal_arn}: they name a role or a user, as `longshore whoami` prints it; "
+                    "LONGSHORE_PRINCIPAL_ARN says which role"
+                )
+            _check_partition(self, "principal", self.principal_arn)
         if self.external_id is not None and _EXTERNAL_ID.fullmatch(self.external_id) is None:
             raise ConnectionSetupError("an external ID has 2 to 1224 letters, digits and _+=,.@:/- (STS's own rule)")
         if self.role_name is not None and _ROLE_NAME.fullmatch(self.role_name) is None:
@@ -83,8 +78,13 @@ class Setup:
             raise ConnectionSetupError("a connection of scope bedrock reads no bucket: give it no place")
 
     @property
-    def principal_account(self) -> str:
-        return self.principal_arn.split(":", 5)[4]
+    def principal(self) -> str:
+        """Us. Raises ConnectionSetupError where that is unknown."""
+        if self.principal_arn is None:
+            raise ConnectionSetupError(
+                "this document names the role that reads, and none is known: set LONGSHORE_PRINCIPAL_ARN"
+            )
+        return self.principal_arn
 
     @property
     def writes(self) -> bool:
@@ -123,12 +123,17 @@ def _uncovered(prefixes: list[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _check_partition(setup: Setup, what: str, arn: str, pattern: re.Pattern[str], looks: str) -> None:
-    found = pattern.fullmatch(arn)
-    if found is None:
-        raise ConnectionSetupError(f"the {what} {arn!r} can't be used in a policy: {looks}")
-    if found["partition"] != setup.partition:
+def _check_key(arn: str) -> None:
+    try:
+        checked_key_arn(arn)
+    except ValueError as error:
+        raise ConnectionSetupError(f"the KMS key {arn!r} can't be used in a policy: {error}") from None
+
+
+def _check_partition(setup: Setup, what: str, arn: str) -> None:
+    partition = partition_of(arn)
+    if partition != setup.partition:
         raise ConnectionSetupError(
-            f"the {what} {arn} is in the partition {found['partition']}, and the connection in {setup.partition}; "
-            "AWS lets nobody in from one into another, so use an identity of that partition"
+            f"the {what} {arn} is in the partition {partition}, and the connection in {setup.partition}; AWS lets nobody in from "
+            "one into another, so use an identity of that partition"
         )

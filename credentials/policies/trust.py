@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from credentials.arns import account_of
 from credentials.policies.document import Condition, Document, allow, document, fitting
 from credentials.policies.setup import Setup
 
@@ -37,6 +38,6 @@ def trust_policy(setup: Setup) -> Document:
 def _principal(setup: Setup) -> tuple[str, Condition]:
     """A role that is named itself is meant by its hidden unique ID; one that is named in a condition may be made anew."""
     if setup.trust == "role":
-        return setup.principal_arn, {}
-    account = f"arn:{setup.partition}:iam::{setup.principal_account}:root"
-    return account, {"ArnEquals": {"aws:PrincipalArn": setup.principal_arn}}
+        return setup.principal, {}
+    account = f"arn:{setup.partition}:iam::{account_of(setup.principal)}:root"
+    return account, {"ArnEquals": {"aws:PrincipalArn": setup.principal}}

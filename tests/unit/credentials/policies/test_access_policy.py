@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from credentials.grants import Grant
 from credentials.policies.access import access_policy
-from credentials.policies.bucket import TAG, bucket_policies
+from credentials.policies.bucket import bucket_policies
 from credentials.policies.document import Document
 from credentials.policies.kms import key_statement
 from credentials.policies.repair import statement_for
-from credentials.policies.setup import Setup
+from credentials.policies.setup import WORKSPACE_TAG, Setup
 from credentials.policies.trust import trust_policy
 from tests.fakes.iam import Ask, Principal, allows, decide
 from tests.unit.credentials.policies.setups import (
@@ -110,7 +110,7 @@ def test_each_request_of_ours_is_permitted_in_each_place_and_nothing_else_is(
 @given(asked=setups(method="bucket", workspace_tag="ours"), tail=segments)
 @settings(deadline=None, max_examples=75)
 def test_a_bucket_policy_lets_us_in_for_one_workspace_to_one_bucket(asked: Setup, tail: str) -> None:
-    ours, theirs = ({TAG: value} for value in ("ours", "theirs"))
+    ours, theirs = ({WORKSPACE_TAG: value} for value in ("ours", "theirs"))
     for name, policy in bucket_policies(asked).items():
         for grant in asked.grants:
             where, bucket = objects(grant, tail), f"arn:aws:s3:::{grant.bucket}"
@@ -214,7 +214,7 @@ def test_bedrock_invokes_models_and_touches_no_bucket() -> None:
     [
         ("role", None, Principal(arn=CUSTOMER), WE),
         ("bucket", None, WE, STRANGER),
-        ("bucket", "ours", Principal(arn=WE.arn, role_arn=US, tags={TAG: "ours"}), WE),
+        ("bucket", "ours", Principal(arn=WE.arn, role_arn=US, tags={WORKSPACE_TAG: "ours"}), WE),
     ],
 )
 def test_a_key_opens_for_whoever_reads_and_through_s3_alone(
@@ -264,7 +264,7 @@ def test_the_statement_for_what_is_missing_permits_that_and_nothing_else(wanted:
 def test_by_the_bucket_method_the_missing_statement_belongs_to_the_bucket() -> None:
     asked = setup(method="bucket", workspace_tag="ours")
     policy: Document = {"Statement": [statement_for("list", asked, PHOTOS), statement_for("get", asked, PHOTOS)]}
-    me = Principal(arn=WE.arn, role_arn=US, tags={TAG: "ours"})
+    me = Principal(arn=WE.arn, role_arn=US, tags={WORKSPACE_TAG: "ours"})
     assert may(policy, "s3:ListBucket", "arn:aws:s3:::acme-photos", {"s3:prefix": "2026/"}, me)
     assert may(policy, "s3:GetObject", objects(PHOTOS, "a"), who=me)
     assert not may(policy, "s3:GetObject", objects(PHOTOS, "a"), who=WE)
