@@ -56,16 +56,20 @@ def chosen(
         if settings.open_roles == "refuse":
             raise ConnectionRuleError(
                 "a role without an external ID can be used through us by whoever knows its ARN, and LONGSHORE_OPEN_ROLES=refuse "
-                f"forbids that; `longshore policy trust {owner.partition(':')[2]}` issues one"
+                f"forbids that; {_how_to_see(owner)} issues one"
             )
         return None
     if settings.external_ids == "any" or asked == issued(tx, workspace, owner):
         return asked
     raise ConnectionRuleError(
-        f"external IDs are issued here, so that no two customers have the same: leave it out, and `longshore policy trust "
-        f"{owner.partition(':')[2]}` shows the one of this {owner.partition(':')[0]}; a customer's own is possible where the "
-        "operator sets LONGSHORE_EXTERNAL_IDS=any"
+        f"external IDs are issued here, so that no two customers have the same: leave it out, and {_how_to_see(owner)} shows the one "
+        f"of this {owner.partition(':')[0]}; a customer's own is possible where the operator sets LONGSHORE_EXTERNAL_IDS=any"
     )
+
+
+def _how_to_see(owner: str) -> str:
+    what, _, name = owner.partition(":")
+    return f"`longshore policy trust {name}{' --kept-role' if what == 'role' else ''}`"
 
 
 ReadIds = Callable[[str], Awaitable[str]]
