@@ -104,7 +104,7 @@ def test_all_that_is_printed_exists(name: str) -> None:
 
 @given(asked=setups())
 @settings(deadline=None, max_examples=50)
-@pytest.mark.acceptance("CO-02")
+@pytest.mark.acceptance("CO-02", "CR-02")
 def test_whatever_is_asked_for_it_exists_and_reading_holds_no_write(asked: Setup) -> None:
     _all_exist(asked)
     for statements in _statements(asked):
