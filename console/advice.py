@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
+from console.show import shown
 from credentials.places import place_text
 from credentials.policies.names import description, policy_name, role_name
 
@@ -19,6 +21,13 @@ def suggest(found: Asked) -> None:
         click.echo(f"suggested description  {description(found.setup)}", err=True)
     if found.setup.method == "role":
         click.echo(f"suggested role name    {role_name(found.setup)}", err=True)
+
+    if found.setup.kms_keys:
+        click.echo(
+            f"note: a KMS key whose policy does not leave it to IAM needs a statement: longshore policy kms "
+            f"{found.setup.connection}",
+            err=True,
+        )
 
 
 def placeholder(principal: str) -> None:
@@ -43,7 +52,9 @@ def then_add(found: Asked, *, kept_role: bool = False) -> str:
         return f"longshore connections test {setup.connection}"
     if kept_role:
         return f"longshore roles add {setup.connection} --role-arn ARN-OF-THE-ROLE"
-    places = " ".join(f"--allow {place_text(grant)}" for grant in setup.grants) or "--allow s3://bucket"
+    places = (
+        " ".join(f"--allow {shown(shlex.quote(place_text(grant)))}" for grant in setup.grants) or "--allow s3://bucket"
+    )
     what = "--scope bedrock" if setup.scope == "bedrock" else places
     open_role = " --no-external-id" if setup.external_id is None else ""
     return f"longshore connections add {setup.connection} --role-arn ARN-OF-THE-ROLE {what}{open_role}"

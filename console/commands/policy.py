@@ -272,6 +272,7 @@ async def commands_(name: str, **typed: Any) -> None:
 
     found = await _asked(name, "commands", typed)
     click.echo(commands(found.setup), nl=False)
+    advice.suggest(found)
     advice.say(
         found,
         "run it in a shell in which aws works for the customer's account (CloudShell does)",

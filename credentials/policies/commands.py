@@ -55,10 +55,10 @@ def _cors(setup: Setup) -> Iterator[str]:
 
 def _where_none_is(what: str, code: str, bucket: str, command: str) -> str:
     """Putting one replaces the one that is there, so that is left to the owner. A look that is denied counts as one that is there."""
-    shown = what.removeprefix("bucket-")
+    shown = {"bucket-policy": "a policy", "bucket-cors": "CORS rules"}[what]
+    said = f"bucket {bucket} has {shown} already, or can not be looked at: nothing was replaced; add to it by hand"
     return (
-        f"if aws s3api get-{what} --bucket {bucket} 2>&1 | grep -q {code}; then\n{command}"
-        f"else\necho 'bucket {bucket} has a {shown} already, which would be replaced: add to it by hand' >&2\nfi\n"
+        f"if aws s3api get-{what} --bucket {bucket} 2>&1 | grep -q {code}; then\n{command}else\necho '{said}' >&2\nfi\n"
     )
 
 

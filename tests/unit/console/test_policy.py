@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from config.settings import Settings
 from tests.acceptance.shell import Done, Shell
 from tests.unit.credentials.policies import templates
 from tests.unit.credentials.policies.setups import CUSTOMER, KEY, US
+from worker.service import open_service
 
 READER = "arn:aws:iam::111122223333:role/longshore-reader"
 Say = Callable[..., Done]
@@ -190,7 +194,49 @@ def test_what_names_nobody_needs_no_identity_and_what_does_says_how(shell: Shell
     assert "set LONGSHORE_PRINCIPAL_ARN" in done.err
 
 
+def create(shell: Shell, **fields: Any) -> None:
+    """A connection of whatever kind, as the registry makes it."""
+
+    async def made() -> None:
+        url = shell.environment["LONGSHORE_CATALOG_URL"]
+        settings = Settings(catalog_url=url, secret_keys=SecretStr("a:" + "A" * 43 + "="))
+        async with open_service(settings, observe=lambda _event: None) as service:
+            await service.registry.create(fields, workspace="main", actor="test")
+
+    asyncio.run(made())
+
+
 def test_another_workspaces_connection_is_its_own_affair(shell: Shell) -> None:
+    """One that it may use, and one of which it knows nothing."""
     add(shell)
+    create(shell, kind="aws_role", name="ours", role_arn=CUSTOMER, allow=["s3://acme-photos"], audience="organisation")
     shell.environment |= {"LONGSHORE_WORKSPACE": "beta"}
-    assert json.loads(shell.ok("policy", "access", "acme", "--allow", "s3://b-photos").out), "there it does not exist"
+    done = shell.longshore("policy", "access", "ours")
+    assert (done.code, done.out) == (1, "")
+    assert "belongs to workspace 'main'" in done.err
+    assert shell.ok("policy", "access", "acme", "--allow", "s3://b-photos").json, "there it is a name like any other"
+
+
+def test_an_https_server_has_no_policies(shell: Shell) -> None:
+    create(shell, kind="https_bearer", name="web", token="t" * 20, allow=["https://files.example.com/a/"])
+    done = shell.longshore("policy", "access", "web")
+    assert (done.code, done.out) == (1, "")
+    assert "AWS has no part in it" in done.err
+
+
+def test_what_a_connection_wants_is_what_its_policy_asks_for(shell: Shell) -> None:
+    wants = {"versions": True, "tags": True, "kms_keys": [KEY], "session_tags": True, "output": "s3://acme-out/"}
+    create(shell, kind="aws_role", name="acme", role_arn=CUSTOMER, allow=["s3://acme-photos"], **wants)
+    done = shell.ok("policy", "access", "acme")
+    actions = json.dumps([statement["Action"] for statement in done.json["Statement"]])
+    for action in ("s3:GetObjectVersionTagging", "s3:ListBucketVersions", "kms:Decrypt", "s3:PutObject"):
+        assert action in actions
+    assert "longshore policy kms acme" in done.err
+    assert len(shell.ok("policy", "trust", "acme").json["Statement"]) == 2
+    create(shell, kind="aws_role", name="mind", role_arn=CUSTOMER, scope="bedrock")
+    assert shell.ok("policy", "access", "mind").json["Statement"][0]["Sid"] == "InvokeModels"
+
+
+def test_a_command_to_type_next_is_quoted_for_a_shell(shell: Shell) -> None:
+    said = shell.ok("policy", "terraform", "acme", "--allow", "s3://acme-photos/it's $here/").err
+    assert """--allow 's3://acme-photos/it'"'"'s $here/'""" in said
