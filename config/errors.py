@@ -22,6 +22,7 @@ LongshoreError
 ├─ SourceError                   the storage answered with an error, or with nonsense
 │  ├─ BucketMissingError         no such bucket
 │  ├─ AccessDeniedError          the storage refuses the request
+│  │  └─ ListConditionError      a policy's condition on s3:prefix or s3:delimiter forbids this listing
 │  ├─ ObjectMissingError         no such object (gone between list and probe)
 │  ├─ ObjectChangedError         the object is no longer the one that was listed (If-Match failed)
 │  ├─ ObjectArchivedError        the object must be restored before it can be read
@@ -160,6 +161,10 @@ class BucketMissingError(SourceError):
 
 class AccessDeniedError(SourceError):
     """The storage refuses access."""
+
+
+class ListConditionError(AccessDeniedError):
+    """A policy's condition on s3:prefix or s3:delimiter forbids this listing."""
 
 
 class ObjectMissingError(SourceError):

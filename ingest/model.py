@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import chain, compress
 from types import MappingProxyType
 from typing import NamedTuple, Self, overload
 
@@ -79,6 +79,14 @@ class Entries(Sequence[Entry]):
     def of(cls, entries: Iterable[Entry]) -> Self:
         keys, sizes, *texts = [list(column) for column in zip(*entries, strict=True)] or [[]] * 7
         return cls((keys, [str(size) for size in sizes], *texts))  # type: ignore[arg-type]  # the columns of an Entry, in its order
+
+    @classmethod
+    def joined(cls, parts: Sequence[Entries]) -> Entries:
+        """What several hold, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = zip(*(part.columns for part in parts), strict=True)
+        return cls(tuple(list(chain.from_iterable(column)) for column in columns) if parts else None)  # type: ignore[arg-type]  # as they were
 
     @classmethod
     def recalled(cls, seen: Seen, read: Callable[[], Columns]) -> Self:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import structlog
@@ -18,12 +19,14 @@ from config.errors import (
     FencedError,
     JobError,
     LongshoreError,
+    OutOfScopeError,
     RunStoppedError,
 )
 from config.limits import Limits
 from credentials.connection import Connection
 from credentials.grants import Grant
 from credentials.session import Access
+from ingest.adapting import Adaptive
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
@@ -32,6 +35,7 @@ from ingest.denials import Denials
 from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.walking import FolderSource
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +61,7 @@ class Storage(Protocol):
         """Raises CredentialError. `places`: all that it is for. `sts_asked` is called for every session that STS is asked for."""
         ...
 
-    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> BucketSource: ...
+    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> FolderSource: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,12 @@ class Worker:
 
         def open_bucket(name: str) -> BucketSource:
             if name not in buckets:
-                buckets[name] = self.storage.bucket(connection, access, name, observe=meter)
+                buckets[name] = Adaptive(
+                    self.storage.bucket(connection, access, name, observe=meter),
+                    bucket=name,
+                    permits=partial(_permits, connection, name),
+                    page_keys=self.limits.page_keys,
+                )
             return buckets[name]
 
         tools = Tools(
@@ -255,3 +264,11 @@ class Worker:
         """Take back what silent workers hold. Returns how many shards wait to be claimed."""
         await self.catalog.sweep()
         return (await self.catalog.waiting())[0]
+
+
+def _permits(connection: Connection, bucket: str, prefix: bytes) -> bool:
+    try:
+        connection.permits(bucket, prefix)
+    except OutOfScopeError:
+        return False
+    return True

@@ -80,6 +80,13 @@ async def head(source: ObjectSource, change: Change) -> Probed:
     If it changed since, it is listed again by its key, so that a record never mixes two versions. Raises only what concerns
     more than this object: CredentialError, and SourceError of the kinds that speak of bucket, region or clock.
     """
+    try:
+        return await _looked_at(source, change)
+    except AccessDeniedError as denied:  # to list a single key is what a condition on s3:prefix may have no room for
+        return failed(change, denied)
+
+
+async def _looked_at(source: ObjectSource, change: Change) -> Probed:
     entry: Entry | None = change.entry
     error: SourceError | None = None
     for _ in range(_RELISTED_MOST):

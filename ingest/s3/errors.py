@@ -133,11 +133,7 @@ class Subject:
     """The prefix, of a LIST."""
 
     def __str__(self) -> str:
-        text = self.key.decode("utf-8", "backslashreplace")
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-        if len(shown) > 120:
-            shown = f"{shown[:80]}...{shown[-30:]}"
-        return f"{self.request.upper()} s3://{self.bucket}/{shown}"
+        return f"{self.request.upper()} {uri(self.bucket, self.key)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +146,18 @@ class Refusal:
     body: bytes
     region: str
     """Where the request was signed for."""
+
+
+def uri(bucket: str, key: bytes) -> str:
+    """A key or prefix for people: printable, and not too long."""
+    return f"s3://{bucket}/{shown(key)}"
+
+
+def shown(key: bytes) -> str:
+    """As in `uri`."""
+    text = key.decode("utf-8", "backslashreplace")
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= 120 else f"{text[:80]}...{text[-30:]}"
 
 
 def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:

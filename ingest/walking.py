@@ -1,0 +1,169 @@
+"""Lists folder by folder where a policy allows no other way: hides a walk with a delimiter behind pages like those of a flat listing.
+
+Policies with conditions on s3:prefix and s3:delimiter (StringEquals) allow `prefix=videos/&delimiter=/` and refuse `prefix=videos/`
+alone. Every request of a walk has the delimiter `/` and a prefix that is empty or ends with it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from config.errors import AccessDeniedError
+from ingest.listable import DELIMITER, folder_of, no_such_folder
+from ingest.model import Entries, Page, Range, Recall
+from ingest.pipeline import BucketSource
+
+_LISTS_MOST = 16
+"""So many requests of a walk make one page, if they bring fewer keys than a page holds: at first one, then ever more, so that a
+short range is not read far beyond its end and a long one is not cut into crumbs."""
+_MORE = "walk"
+"""Stands where a page would have a token: what has none is the last one."""
+
+
+class FolderSource(BucketSource, Protocol):
+    """A bucket that can be listed with a delimiter. `ingest.s3.client.S3Client` is one."""
+
+    def pages(
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
+    ) -> AsyncGenerator[Page]: ...
+
+
+class _Folder:
+    """One folder on the way down: the page of it that is at hand, and what of that was not looked at yet."""
+
+    __slots__ = ("_common", "_entries", "_folder_at", "_key_at", "last", "pages", "prefix")
+
+    def __init__(self, prefix: bytes, pages: AsyncGenerator[Page]) -> None:
+        self.prefix, self.pages = prefix, pages
+        self.last = False
+        """Whether no further page is wanted."""
+        self._entries, self._common = Entries(), [b""][:0]
+        self._key_at = self._folder_at = 0
+
+    def turn(self, page: Page, *, prefix: bytes, within: Range) -> None:
+        """Go on to the next page; of it counts what begins with `prefix` and lies within."""
+        keys, lo, hi = page.entries.keys, within.lo, within.hi
+        start = bisect_left(keys, prefix) if lo is None else max(bisect_left(keys, prefix), bisect_right(keys, lo))
+        stop = len(keys) if hi is None else bisect_right(keys, hi)
+        stop = bisect_left(keys, 1, start, max(start, stop), key=lambda key: not key.startswith(prefix))
+        self._entries, self._key_at = page.entries[start:stop], 0
+        behind = self._common[-1:]
+        self._common = [
+            folder
+            for folder in page.common_prefixes
+            if folder.startswith(prefix)
+            and (lo is None or folder > lo or lo.startswith(folder))
+            and (hi is None or folder <= hi)
+            and not (behind and folder <= behind[0])
+        ]
+        self._folder_at = 0
+        ends = [*keys[-1:], *page.common_prefixes[-1:]]
+        left_behind = any(end > prefix and not end.startswith(prefix) for end in ends)
+        reached = hi is not None and any(end >= hi or hi.startswith(end) for end in page.common_prefixes[-1:])
+        self.last = page.next_token is None or left_behind or reached
+
+    def step(self) -> Entries | bytes | None:
+        """The entries up to the next folder, or else that folder; None if the page has no more."""
+        folder = self._common[self._folder_at] if self._folder_at < len(self._common) else None
+        stop = len(self._entries) if folder is None else bisect_left(self._entries.keys, folder, self._key_at)
+        if stop > self._key_at:
+            found, self._key_at = self._entries[self._key_at : stop], stop
+            return found
+        self._folder_at += 1
+        return folder
+
+
+class _Walk:
+    """Depth first, in key order. Holds one page for each folder between the root and where it is."""
+
+    def __init__(self, source: FolderSource, *, bucket: str, prefix: bytes, within: Range) -> None:
+        self._source, self._bucket, self._prefix, self._within = source, bucket, prefix, within
+        self._open: list[_Folder] = []
+        self._whole: bytes | None = None
+        """The last folder that was listed to its end."""
+        self._enter(folder_of(prefix))
+
+    async def at_hand(self) -> Entries | None:
+        """The next entries that are had without a request; None if it takes one, or nothing is left."""
+        while self._open:
+            folder = self._open[-1]
+            found = folder.step()
+            if isinstance(found, Entries):
+                return found
+            if found is not None:
+                self._enter(found)
+            elif not folder.last:
+                return None
+            else:
+                await self._open.pop().pages.aclose()
+                self._whole = folder.prefix
+        return None
+
+    @property
+    def over(self) -> bool:
+        return not self._open
+
+    async def aclose(self) -> None:
+        while self._open:
+            await self._open.pop().pages.aclose()
+
+    def _enter(self, folder: bytes) -> None:
+        within = Range(_start(folder, self._within.lo, self._prefix), self._within.hi)
+        self._open.append(_Folder(folder, self._source.pages(prefix=folder, within=within, delimiter=DELIMITER)))
+
+    async def more(self) -> None:
+        """Make the request that it takes."""
+        folder = self._open[-1]
+        try:
+            page = await anext(folder.pages)
+        except AccessDeniedError as error:
+            if len(self._open) == 1:
+                raise
+            walked = self._open[0].prefix
+            raise no_such_folder(
+                error, bucket=self._bucket, walked=walked, folder=folder.prefix, whole=self._whole
+            ) from error
+        folder.turn(page, prefix=self._prefix, within=self._within)
+
+
+async def walk(
+    source: FolderSource, *, bucket: str, prefix: bytes, within: Range | None = None, page_keys: int = 1000
+) -> AsyncGenerator[Page]:
+    """The pages of a flat listing of `prefix` inside `within`, brought by a walk: ordered, complete, none empty but the last.
+
+    Where `prefix` does not end with `/`, the folder that it lies in is walked, and what begins otherwise is left out.
+    Raises SourceError, CredentialError; ListConditionError for a folder that may not be listed. Use it under `aclosing`.
+    """
+    async with aclosing(_Walk(source, bucket=bucket, prefix=prefix, within=within or Range())) as walked:
+        held: list[Entries] = []
+        count, lists, patience = 0, 0, 1
+        while not walked.over:
+            found = await walked.at_hand()
+            full = lists >= patience if found is None else count + len(found) > page_keys
+            if held and full and not walked.over:
+                yield Page(entries=Entries.joined(held), next_token=_MORE)
+                held, count, lists, patience = [], 0, 0, min(patience + 1, _LISTS_MOST)
+            if found is not None:
+                held.append(found)
+                count += len(found)
+            elif not walked.over:
+                await walked.more()
+                lists += 1
+        yield Page(entries=Entries.joined(held))
+
+
+def _start(folder: bytes, lo: bytes | None, prefix: bytes) -> bytes | None:
+    """Behind which name to begin in a folder, so that all counts that lies behind `lo` and begins with `prefix`.
+
+    If `lo` lies deeper, that is just before the folder which holds it: this is named then if it exists, whatever a server makes
+    of a start in the midst of a folder, and what may not exist is never asked for.
+    """
+    starts = []
+    if lo is not None and lo.startswith(folder):
+        starts.append(folder + lo[len(folder) :].split(DELIMITER, 1)[0])
+    if len(prefix) > len(folder):
+        starts.append(prefix.decode(errors="surrogateescape")[:-1].encode(errors="surrogateescape"))
+    return max(starts, default=b"") or None

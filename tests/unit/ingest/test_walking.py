@@ -1,0 +1,138 @@
+"""The walk: its pages are those of a flat listing, and it asks for nothing that a condition on the delimiter forbids."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from config.errors import AccessDeniedError, ListConditionError
+from ingest.model import Entry, Page, Range
+from ingest.walking import walk
+from tests.fakes.folders import FolderBucket
+
+keys = st.sets(st.text(alphabet="ab/.0é\0", min_size=1, max_size=7).map(str.encode), max_size=40)
+ends = st.none() | st.text(alphabet="ab/.0é", min_size=1, max_size=7).map(str.encode)
+AWKWARD = {b"a", b"a.", b"a/", b"a/b", b"a//", b"a//b", b"a/b/", b"a/b/c", b"a0", b"/", b"//", b"//x", b"/x", b"b"}
+
+
+async def walked(
+    bucket: FolderBucket, prefix: bytes = b"", within: Range | None = None, page_keys: int = 1000
+) -> list[Page]:
+    async with aclosing(
+        walk(bucket, bucket="bkt", prefix=prefix, within=within or Range(), page_keys=page_keys)
+    ) as pages:
+        found = [page async for page in pages]
+    assert bucket.open == 0
+    return found
+
+
+def entries(pages: list[Page]) -> list[Entry]:
+    return [entry for page in pages for entry in page.entries]
+
+
+async def flat(bucket: FolderBucket, prefix: bytes, within: Range) -> list[Entry]:
+    async with aclosing(bucket.pages(prefix=prefix, within=within)) as pages:
+        return [entry async for page in pages for entry in page.entries]
+
+
+def folders_below(found: set[bytes], prefix: bytes) -> set[bytes]:
+    """Those that hold something which begins with the prefix; the one that the prefix lies in, too."""
+    top = prefix[: prefix.rfind(b"/") + 1]
+    return {top} | {
+        key[: at + 1]
+        for key in found
+        if key.startswith(prefix)
+        for at in range(len(top), len(key))
+        if key[at] == ord("/")
+    }
+
+
+@given(keys, st.text(alphabet="ab/é", max_size=3).map(str.encode), ends, ends, st.integers(1, 5), st.integers(1, 7))
+@example(AWKWARD, b"", None, None, 2, 3)
+@example(AWKWARD, b"a", b"a//", b"a/b/c", 1, 1)
+@example(AWKWARD, b"a/", b"a//b", None, 1, 1)
+@settings(max_examples=1500, deadline=None)
+async def test_a_walk_brings_what_a_flat_listing_brings(
+    found: set[bytes], prefix: bytes, lo: bytes | None, hi: bytes | None, page_keys: int, together: int
+) -> None:
+    bucket, within = FolderBucket(found, page_keys=page_keys), Range(lo, hi)
+    expected = await flat(bucket, prefix, within)
+    bucket.asked.clear()
+    pages = await walked(bucket, prefix, within, together)
+    assert entries(pages) == expected
+    assert [page.next_token is None for page in pages] == [False] * (len(pages) - 1) + [True]
+    assert all(0 < len(page.entries) <= max(together, page_keys) for page in pages[:-1])
+    assert not any(page.common_prefixes for page in pages)
+    assert {delimiter for _, delimiter, _ in bucket.asked} == {b"/"}
+    asked = {name for name, _, _ in bucket.asked}
+    assert asked <= folders_below(found, prefix)
+    # each page but the last of a folder is full of names, of which each is a key or a folder
+    assert len(bucket.asked) <= len(asked) + 2 * (len(found) + len(asked)) // page_keys
+    for name in asked - {prefix[: prefix.rfind(b"/") + 1]}:
+        assert lo is None or name > lo or lo.startswith(name), "a folder before the range was listed"
+        assert hi is None or name <= hi, "a folder behind the range was listed"
+
+
+async def test_each_folder_costs_one_request_and_each_full_page_one_more() -> None:
+    found = {f"{folder:02d}/{number:03d}".encode() for folder in range(10) for number in range(25)}
+    bucket = FolderBucket(found, page_keys=10)
+    assert len(entries(await walked(bucket))) == 250
+    assert len(bucket.asked) == 1 + 10 * 3
+
+
+async def test_small_folders_are_put_together_ever_more_of_them() -> None:
+    bucket = FolderBucket({f"{folder:04d}/k".encode() for folder in range(1000)})
+    sizes = [len(page.entries) for page in await walked(bucket)]
+    assert sizes[:4] == [1, 2, 3, 4]
+    assert max(sizes) == 16
+    assert sum(sizes) == 1000
+
+
+async def test_a_walk_goes_as_deep_as_a_key_can_be_long() -> None:
+    deepest = b"/" * 1024
+    found = {deepest, b"/" * 600 + b"x", b"a/" * 512}
+    assert [entry.key for entry in entries(await walked(FolderBucket(found)))] == sorted(found)
+
+
+async def test_a_prefix_in_the_midst_of_a_name_begins_and_ends_there() -> None:
+    found = {f"v/{year}-{number}".encode() for year in range(2020, 2030) for number in range(10, 30)} | {b"v/2024-/x"}
+    bucket = FolderBucket(found, page_keys=10)
+    assert len(entries(await walked(bucket, b"v/2024-"))) == 21
+    assert [(prefix, start) for prefix, _, start in bucket.asked] == [
+        (b"v/", b"v/2024"),
+        (b"v/2024-/", None),
+        (b"v/", None),
+        (b"v/", None),
+    ]
+
+
+async def test_a_walk_that_is_left_early_leaves_nothing_open() -> None:
+    bucket = FolderBucket({b"a/b/c", b"a/b/d", b"x"}, page_keys=1)
+    async with aclosing(walk(bucket, bucket="bkt", prefix=b"")) as pages:
+        assert [entry.key for entry in (await anext(pages)).entries] == [b"a/b/c"]
+        assert bucket.open == 3
+    assert bucket.open == 0
+
+
+async def test_a_folder_that_may_not_be_listed_is_an_error_that_names_it() -> None:
+    bucket = FolderBucket({b"good/a", b"hidden/b"}, allows=lambda prefix, _: prefix in {b"", b"good/"})
+    with pytest.raises(ListConditionError) as refused:
+        await walked(bucket)
+    said = refused.value.message
+    for words in ("LIST s3://bkt/hidden/:", "s3:prefix lacks 'hidden/'", "'hidden/*'", "such as s3://bkt/good/"):
+        assert words in said
+    assert (refused.value.code, refused.value.fields["status"]) == ("ListCondition", 403)
+    assert bucket.open == 0
+    with pytest.raises(ListConditionError, match=r"as sources\.$"):
+        await walked(FolderBucket({b"hidden/b"}, allows=lambda prefix, _: not prefix))
+
+
+async def test_an_access_that_ends_in_the_folder_it_began_with_is_that_and_no_condition() -> None:
+    bucket = FolderBucket({b"a", b"b"}, page_keys=1)
+    bucket.allows = lambda _prefix, _delimiter: len(bucket.asked) < 2
+    with pytest.raises(AccessDeniedError) as refused:
+        await walked(bucket)
+    assert refused.type is AccessDeniedError
