@@ -17,7 +17,7 @@ from config.errors import AccessDeniedError
 from ingest.listable import Shape, folder_of, listing_shape
 from ingest.model import ObjectHead, Page, Range, Recall
 from ingest.s3.errors import uri
-from ingest.walking import FolderSource, walk
+from ingest.walking import Flight, FolderSource, walk
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +26,17 @@ class Adaptive:
     """Wraps one bucket of one slice, and is one to the pipeline. What was found out lasts as long as this object."""
 
     def __init__(
-        self, source: FolderSource, *, bucket: str, permits: Callable[[bytes], bool], page_keys: int = 1000
+        self,
+        source: FolderSource,
+        *,
+        bucket: str,
+        permits: Callable[[bytes], bool],
+        page_keys: int = 1000,
+        streams: int = 32,
     ) -> None:
-        """`permits`: see `listing_shape`. `page_keys`: what a page holds at most."""
+        """`permits`: see `listing_shape`. `page_keys`: what a page holds at most. `streams`: folders that are listed at once."""
         self._source, self._bucket, self._permits, self._page_keys = source, bucket, permits, page_keys
+        self._flight = Flight(streams)
         self._shapes: dict[bytes, Shape] = {}
         """Of the sources whose plain LIST was denied."""
         self._finding: defaultdict[bytes, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -85,7 +92,14 @@ class Adaptive:
         return await self._source.head(key, if_match=if_match)
 
     def _walk(self, prefix: bytes, within: Range | None) -> AsyncGenerator[Page]:
-        return walk(self._source, bucket=self._bucket, prefix=prefix, within=within, page_keys=self._page_keys)
+        return walk(
+            self._source,
+            bucket=self._bucket,
+            prefix=prefix,
+            within=within,
+            page_keys=self._page_keys,
+            flight=self._flight,
+        )
 
     async def _find_out(self, prefix: bytes, denied: AccessDeniedError) -> None:
         """Return if a walk works. Many streams may be denied at once, and one of them tries; a refusal ends all."""

@@ -6,9 +6,11 @@ alone. Every request of a walk has the delimiter `/` and a prefix that is empty 
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol
 
 from config.errors import AccessDeniedError
@@ -17,8 +19,10 @@ from ingest.model import Entries, Page, Range, Recall
 from ingest.pipeline import BucketSource
 
 _LISTS_MOST = 16
-"""So many requests of a walk make one page, if they bring fewer keys than a page holds: at first one, then ever more, so that a
-short range is not read far beyond its end and a long one is not cut into crumbs."""
+"""So many requests of a walk make one page, if they bring fewer keys than a page holds, and so many folders of a level are listed
+ahead: at first one, then ever more, so that a short range is not read far beyond its end and a long one is not cut into crumbs."""
+_AHEAD_KEYS = 8_000
+"""When as many keys wait to be walked into, over all walks, no further folder is listed ahead."""
 _MORE = "walk"
 """Stands where a page would have a token: what has none is the last one."""
 
@@ -31,17 +35,102 @@ class FolderSource(BucketSource, Protocol):
     ) -> AsyncGenerator[Page]: ...
 
 
+@dataclass(slots=True)
+class Flight:
+    """The requests of all walks over one bucket: a walk lists ahead only as long as others leave room."""
+
+    most: int
+    now: int = 0
+    keys: int = 0
+    """That were listed ahead, and wait."""
+
+    @property
+    def room(self) -> bool:
+        """Whether there is any beside a request that has to be made now."""
+        return self.now + 1 < self.most and self.keys < _AHEAD_KEYS
+
+    async def page(self, pages: AsyncGenerator[Page]) -> Page:
+        self.now += 1
+        try:
+            return await anext(pages)
+        finally:
+            self.now -= 1
+
+    def ahead(self, pages: AsyncGenerator[Page]) -> asyncio.Task[Page]:
+        """Takes its room at once. Whoever has the task calls `taken` or `dropped`."""
+        self.now += 1
+        task: asyncio.Task[Page] = asyncio.ensure_future(anext(pages))
+        task.add_done_callback(self._landed)
+        return task
+
+    async def taken(self, task: asyncio.Task[Page]) -> Page:
+        try:
+            return await task
+        finally:
+            self.keys -= _keys(task)
+
+    async def dropped(self, task: asyncio.Task[Page]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.keys -= _keys(task)
+
+    def _landed(self, task: asyncio.Task[Page]) -> None:
+        self.now -= 1
+        self.keys += _keys(task)
+
+
+def _keys(task: asyncio.Task[Page]) -> int:
+    """That an ended task has brought."""
+    return 0 if task.cancelled() or task.exception() else len(task.result().entries)
+
+
 class _Folder:
     """One folder on the way down: the page of it that is at hand, and what of that was not looked at yet."""
 
-    __slots__ = ("_common", "_entries", "_folder_at", "_key_at", "last", "pages", "prefix")
+    __slots__ = (
+        "_common",
+        "_entries",
+        "_first",
+        "_flight",
+        "_folder_at",
+        "_key_at",
+        "_pages",
+        "begun",
+        "last",
+        "prefix",
+    )
 
-    def __init__(self, prefix: bytes, pages: AsyncGenerator[Page]) -> None:
-        self.prefix, self.pages = prefix, pages
+    def __init__(self, prefix: bytes, pages: AsyncGenerator[Page], flight: Flight) -> None:
+        self.prefix, self._pages, self._flight = prefix, pages, flight
         self.last = False
         """Whether no further page is wanted."""
+        self.begun: dict[bytes, _Folder] = {}
+        """The folders in it that are listed ahead."""
+        self._first: asyncio.Task[Page] | None = None
         self._entries, self._common = Entries(), [b""][:0]
         self._key_at = self._folder_at = 0
+
+    def begin(self) -> None:
+        """List it ahead."""
+        self._first = self._flight.ahead(self._pages)
+
+    async def page(self) -> Page:
+        """The next one."""
+        if self._first is None:
+            return await self._flight.page(self._pages)
+        first, self._first = self._first, None
+        return await self._flight.taken(first)
+
+    def coming(self, most: int) -> list[bytes]:
+        """The next folders in it."""
+        return self._common[self._folder_at : self._folder_at + most]
+
+    async def aclose(self) -> None:
+        for folder in self.begun.values():
+            await folder.aclose()
+        if self._first is not None:
+            await self._flight.dropped(self._first)
+        await self._pages.aclose()
 
     def turn(self, page: Page, *, prefix: bytes, within: Range) -> None:
         """Go on to the next page; of it counts what begins with `prefix` and lies within."""
@@ -79,12 +168,13 @@ class _Folder:
 class _Walk:
     """Depth first, in key order. Holds one page for each folder between the root and where it is."""
 
-    def __init__(self, source: FolderSource, *, bucket: str, prefix: bytes, within: Range) -> None:
+    def __init__(self, source: FolderSource, *, bucket: str, prefix: bytes, within: Range, flight: Flight) -> None:
         self._source, self._bucket, self._prefix, self._within = source, bucket, prefix, within
+        self._flight = flight
         self._open: list[_Folder] = []
         self._whole: bytes | None = None
         """The last folder that was listed to its end."""
-        self._enter(folder_of(prefix))
+        self._open.append(self._folder(folder_of(prefix)))
 
     async def at_hand(self) -> Entries | None:
         """The next entries that are had without a request; None if it takes one, or nothing is left."""
@@ -94,11 +184,11 @@ class _Walk:
             if isinstance(found, Entries):
                 return found
             if found is not None:
-                self._enter(found)
+                self._open.append(folder.begun.pop(found) if found in folder.begun else self._folder(found))
             elif not folder.last:
                 return None
             else:
-                await self._open.pop().pages.aclose()
+                await self._open.pop().aclose()
                 self._whole = folder.prefix
         return None
 
@@ -108,17 +198,28 @@ class _Walk:
 
     async def aclose(self) -> None:
         while self._open:
-            await self._open.pop().pages.aclose()
+            await self._open.pop().aclose()
 
-    def _enter(self, folder: bytes) -> None:
-        within = Range(_start(folder, self._within.lo, self._prefix), self._within.hi)
-        self._open.append(_Folder(folder, self._source.pages(prefix=folder, within=within, delimiter=DELIMITER)))
+    def _folder(self, prefix: bytes) -> _Folder:
+        within = Range(_start(prefix, self._within.lo, self._prefix), self._within.hi)
+        return _Folder(prefix, self._source.pages(prefix=prefix, within=within, delimiter=DELIMITER), self._flight)
 
-    async def more(self) -> None:
-        """Make the request that it takes."""
+    def _look_ahead(self, most: int) -> None:
+        """Begin the next folders of each level, the nearest first."""
+        for one in reversed(self._open):
+            for prefix in one.coming(most):
+                if not self._flight.room:
+                    return
+                if prefix not in one.begun:
+                    one.begun[prefix] = self._folder(prefix)
+                    one.begun[prefix].begin()
+
+    async def more(self, ahead: int) -> None:
+        """Make the request that it takes, and those for so many folders ahead on each level."""
         folder = self._open[-1]
+        self._look_ahead(ahead)
         try:
-            page = await anext(folder.pages)
+            page = await folder.page()
         except AccessDeniedError as error:
             if len(self._open) == 1:
                 raise
@@ -130,14 +231,22 @@ class _Walk:
 
 
 async def walk(
-    source: FolderSource, *, bucket: str, prefix: bytes, within: Range | None = None, page_keys: int = 1000
+    source: FolderSource,
+    *,
+    bucket: str,
+    prefix: bytes,
+    within: Range | None = None,
+    page_keys: int = 1000,
+    flight: Flight | None = None,
 ) -> AsyncGenerator[Page]:
     """The pages of a flat listing of `prefix` inside `within`, brought by a walk: ordered, complete, none empty but the last.
 
-    Where `prefix` does not end with `/`, the folder that it lies in is walked, and what begins otherwise is left out.
+    Where `prefix` does not end with `/`, the folder that it lies in is walked, and what begins otherwise is left out. `flight`: what
+    all walks over this bucket share; None: this one lists one folder at a time.
     Raises SourceError, CredentialError; ListConditionError for a folder that may not be listed. Use it under `aclosing`.
     """
-    async with aclosing(_Walk(source, bucket=bucket, prefix=prefix, within=within or Range())) as walked:
+    flight = flight or Flight(1)
+    async with aclosing(_Walk(source, bucket=bucket, prefix=prefix, within=within or Range(), flight=flight)) as walked:
         held: list[Entries] = []
         count, lists, patience = 0, 0, 1
         while not walked.over:
@@ -150,7 +259,7 @@ async def walk(
                 held.append(found)
                 count += len(found)
             elif not walked.over:
-                await walked.more()
+                await walked.more(patience - 1)
                 lists += 1
         yield Page(entries=Entries.joined(held))
 

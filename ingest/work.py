@@ -184,6 +184,7 @@ class Worker:
                     bucket=name,
                     permits=partial(_permits, connection, name),
                     page_keys=self.limits.page_keys,
+                    streams=self.limits.list_streams,
                 )
             return buckets[name]
 

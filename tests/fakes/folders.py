@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -21,7 +22,11 @@ class FolderBucket:
     """By prefix and delimiter."""
     asked: list[tuple[bytes, bytes, bytes | None]] = field(default_factory=list)
     """Prefix, delimiter and start-after of each LIST; a token stands for no start."""
+    turns: Callable[[], int] = lambda: 0
+    """Of the loop, before an answer comes."""
     open: int = 0
+    flying: int = 0
+    most_flying: int = 0
 
     def __post_init__(self) -> None:
         self._bucket = Bucket(name="bkt")
@@ -39,6 +44,13 @@ class FolderBucket:
     ) -> Page:
         self.asked.append((prefix, delimiter, start_after))
         assert start_after != b""
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        try:
+            for _ in range(self.turns()):
+                await asyncio.sleep(0)
+        finally:
+            self.flying -= 1
         if not self.allows(prefix, delimiter):
             raise AccessDeniedError("AccessDenied (403)", code="AccessDenied", status=403)
         listed = Listed(

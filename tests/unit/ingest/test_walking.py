@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from contextlib import aclosing
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from config.errors import AccessDeniedError, ListConditionError
 from ingest.model import Entry, Page, Range
-from ingest.walking import walk
+from ingest.walking import Flight, walk
 from tests.fakes.folders import FolderBucket
 
 keys = st.sets(st.text(alphabet="ab/.0é\0", min_size=1, max_size=7).map(str.encode), max_size=40)
@@ -19,13 +21,18 @@ AWKWARD = {b"a", b"a.", b"a/", b"a/b", b"a//", b"a//b", b"a/b/", b"a/b/c", b"a0"
 
 
 async def walked(
-    bucket: FolderBucket, prefix: bytes = b"", within: Range | None = None, page_keys: int = 1000
+    bucket: FolderBucket,
+    prefix: bytes = b"",
+    within: Range | None = None,
+    page_keys: int = 1000,
+    flight: Flight | None = None,
 ) -> list[Page]:
     async with aclosing(
-        walk(bucket, bucket="bkt", prefix=prefix, within=within or Range(), page_keys=page_keys)
+        walk(bucket, bucket="bkt", prefix=prefix, within=within, page_keys=page_keys, flight=flight)
     ) as pages:
         found = [page async for page in pages]
     assert bucket.open == 0
+    await asyncio.sleep(0)  # what landed is told a turn later
     return found
 
 
@@ -50,19 +57,38 @@ def folders_below(found: set[bytes], prefix: bytes) -> set[bytes]:
     }
 
 
-@given(keys, st.text(alphabet="ab/é", max_size=3).map(str.encode), ends, ends, st.integers(1, 5), st.integers(1, 7))
-@example(AWKWARD, b"", None, None, 2, 3)
-@example(AWKWARD, b"a", b"a//", b"a/b/c", 1, 1)
-@example(AWKWARD, b"a/", b"a//b", None, 1, 1)
+@given(
+    keys,
+    st.text(alphabet="ab/é", max_size=3).map(str.encode),
+    ends,
+    ends,
+    st.integers(1, 5),
+    st.integers(1, 7),
+    st.integers(1, 9),
+    st.integers(),
+)
+@example(AWKWARD, b"", None, None, 2, 3, 4, 0)
+@example(AWKWARD, b"a", b"a//", b"a/b/c", 1, 1, 1, 0)
+@example(AWKWARD, b"a/", b"a//b", None, 1, 1, 9, 0)
 @settings(max_examples=1500, deadline=None)
 async def test_a_walk_brings_what_a_flat_listing_brings(
-    found: set[bytes], prefix: bytes, lo: bytes | None, hi: bytes | None, page_keys: int, together: int
+    found: set[bytes],
+    prefix: bytes,
+    lo: bytes | None,
+    hi: bytes | None,
+    page_keys: int,
+    together: int,
+    most: int,
+    seed: int,
 ) -> None:
-    bucket, within = FolderBucket(found, page_keys=page_keys), Range(lo, hi)
+    turns = random.Random(seed)
+    bucket, within = FolderBucket(found, page_keys=page_keys, turns=lambda: turns.choice((0, 1, 3))), Range(lo, hi)
     expected = await flat(bucket, prefix, within)
     bucket.asked.clear()
-    pages = await walked(bucket, prefix, within, together)
+    flight = Flight(most)
+    pages = await walked(bucket, prefix, within, together, flight)
     assert entries(pages) == expected
+    assert (bucket.most_flying <= most, flight.now, flight.keys) == (True, 0, 0)
     assert [page.next_token is None for page in pages] == [False] * (len(pages) - 1) + [True]
     assert all(0 < len(page.entries) <= max(together, page_keys) for page in pages[:-1])
     assert not any(page.common_prefixes for page in pages)
@@ -115,6 +141,40 @@ async def test_a_walk_that_is_left_early_leaves_nothing_open() -> None:
         assert [entry.key for entry in (await anext(pages)).entries] == [b"a/b/c"]
         assert bucket.open == 3
     assert bucket.open == 0
+
+
+async def test_folders_are_listed_ahead_ever_more_of_them_as_far_as_there_is_room() -> None:
+    found = {f"{folder:04d}/k".encode() for folder in range(200)}
+    bucket, flight = FolderBucket(found, turns=lambda: 50), Flight(8)
+    assert len(entries(await walked(bucket, flight=flight))) == 200
+    assert (len(bucket.asked), flight.now) == (201, 0)
+    assert 4 < bucket.most_flying <= 8
+    few = FolderBucket(found, turns=lambda: 50)
+    assert entries(await walked(few, within=Range(b"0100", b"0102"), flight=flight))
+    assert len(few.asked) == 3
+
+
+async def test_what_was_listed_ahead_is_let_go_of_when_a_walk_is_left_or_breaks() -> None:
+    found = {f"{folder:04d}/{key}".encode() for folder in range(100) for key in range(3)}
+    bucket, flight = FolderBucket(found, turns=lambda: 50), Flight(8)
+    async with aclosing(walk(bucket, bucket="bkt", prefix=b"", page_keys=3, flight=flight)) as pages:
+        for _ in range(6):
+            await anext(pages)
+        assert bucket.open > 2
+    assert (bucket.open, flight.now, flight.keys, len(asyncio.all_tasks())) == (0, 0, 0, 1)
+    bucket.allows = lambda prefix, _: prefix < b"005"
+    with pytest.raises(ListConditionError, match="s3://bkt/0050/:"):
+        await walked(bucket, flight=flight)
+    await asyncio.sleep(0)
+    assert (bucket.open, flight.now, flight.keys, len(asyncio.all_tasks())) == (0, 0, 0, 1)
+
+
+async def test_full_folders_are_not_listed_far_ahead() -> None:
+    found = {f"{folder:02d}/{key:03d}".encode() for folder in range(60) for key in range(900)}
+    bucket, flight = FolderBucket(found, turns=lambda: 50), Flight(64)
+    async with aclosing(walk(bucket, bucket="bkt", prefix=b"", flight=flight)) as pages:
+        async for _ in pages:
+            assert flight.keys <= 8_000 + 15_000
 
 
 async def test_a_folder_that_may_not_be_listed_is_an_error_that_names_it() -> None:
