@@ -20,6 +20,7 @@ from ingest.gate import Gates
 from ingest.model import Entry, Range
 from ingest.s3.client import Location, S3Client
 from ingest.s3.http import open_http
+from ingest.walking import Flight, walk
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import FakeAccess, chosen, s3_bench
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET
@@ -148,6 +149,11 @@ async def _listed(client: S3Client, prefix: bytes = b"", within: Range | None = 
         return [entry async for page in pages for entry in page.entries]
 
 
+async def _walked(client: S3Client, prefix: bytes = b"", within: Range | None = None) -> list[Entry]:
+    async with aclosing(walk(client, bucket=BUCKET, prefix=prefix, within=within, flight=Flight(8))) as pages:
+        return [entry async for page in pages for entry in page.entries]
+
+
 async def test_both_list_head_and_read_the_same(place: Place) -> None:
     entries = await _listed(place.ours)
     oracle: dict[str, Any] = {}
@@ -209,6 +215,19 @@ async def test_folders_are_the_same_for_both(place: Place) -> None:
     assert {entry.key.decode() for entry in page.entries} == {item["Key"] for item in theirs["Contents"]}
 
 
+async def test_a_walk_folder_by_folder_brings_what_a_plain_listing_does(place: Place) -> None:
+    keys = sorted(key.encode() for key in ODD)
+    assert await _walked(place.ours) == await _listed(place.ours)
+    for prefix in (b"a", b"a/", b"/", b".", "\u00fc".encode()):
+        assert await _walked(place.ours, prefix) == await _listed(place.ours, prefix)
+    for number in range(0, len(keys), 3):
+        lo, hi = keys[number], keys[min(number + 7, len(keys) - 1)]
+        if not (place.echoes_raw and not lo.decode().isprintable()):
+            assert [entry.key for entry in await _walked(place.ours, within=Range(lo, hi))] == keys[
+                number + 1 : number + 8
+            ]
+
+
 async def test_keys_that_no_library_could_say_go_through_as_bytes() -> None:
     """NUL, line ends, dots alone, bytes that are no UTF-8: listed in byte order, headed, read, listed behind."""
     async with FakeS3() as s3:
@@ -218,6 +237,7 @@ async def test_keys_that_no_library_could_say_go_through_as_bytes() -> None:
         async with s3_bench(s3) as bench:
             keys = [entry.key for entry in await _listed(bench.client)]
             assert keys == sorted(ONLY_FAKE)
+            assert [entry.key for entry in await _walked(bench.client)] == keys
             for number, key in enumerate(keys):
                 assert (await bench.client.head(key)).size == 8 + len(key)
                 async with bench.client.get(key) as body:
@@ -237,6 +257,7 @@ async def test_whatever_the_bytes_are_they_arrive_as_they_were(keys: set[bytes])
             s3.put("bkt", key, b"<" + key)
         async with s3_bench(s3, limits=Limits(page_keys=3)) as bench:
             assert [entry.key for entry in await _listed(bench.client)] == sorted(keys)
+            assert [entry.key for entry in await _walked(bench.client)] == sorted(keys)
             for key in keys:
                 async with bench.client.get(key) as body:
                     assert await body.read() == b"<" + key
