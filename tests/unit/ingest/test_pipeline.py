@@ -234,6 +234,32 @@ async def test_a_denial_of_what_is_gone_is_vanished(here: tuple[Catalog, Databas
     assert (run.state, await counts(catalog, run)) == ("complete", {"listed": 1, "vanished": 1})
 
 
+@pytest.mark.parametrize("gone", [True, False])
+async def test_what_became_of_an_object_whose_key_may_not_be_listed_can_not_be_told(
+    here: tuple[Catalog, Database], gone: bool
+) -> None:
+    """A condition on s3:prefix may allow folders and no key in them."""
+    catalog, _ = here
+    bucket = FakeBucket()
+    bucket.put(b"d/a")
+    bucket.put(b"d/b")
+
+    def change(request: str, key: bytes) -> None:
+        if (request, key) == ("head", b"d/a"):
+            if gone:
+                bucket.objects.pop(b"d/a", None)
+            else:
+                bucket.put(b"d/a", etag="new")
+        if (request, key) == ("list", b"d/a"):
+            raise AccessDeniedError("no", code="AccessDenied")
+
+    bucket.before = change
+    run = await ingest(catalog, bucket)
+    assert (run.state, await counts(catalog, run)) == ("partial", {"listed": 2, "added": 1, "failed": 1})
+    row = (await rows(catalog))[b"d/a"]
+    assert (row["state"], row["error_code"]) == ("failed", "AccessDenied")
+
+
 @pytest.mark.parametrize("objects", [12, 1000])
 @pytest.mark.acceptance("CG-17")
 async def test_a_storm_of_denials_ends_the_run_after_one_fresh_session(
