@@ -56,8 +56,9 @@ class FakeBucket:
         )
 
     async def pages(
-        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
     ) -> AsyncGenerator[Page]:
+        assert not delimiter, "tests/fakes/folders.py has a bucket that can be walked"
         within = within or Range()
         while True:
             self._asked("list", within.lo or prefix)

@@ -201,9 +201,9 @@ class Reluctant(FakeBucket):
         return await super().head(key, if_match=if_match)
 
     async def pages(
-        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
     ) -> AsyncGenerator[Page]:
-        async with aclosing(super().pages(prefix=prefix, within=within, recall=recall)) as pages:
+        async with aclosing(super().pages(prefix=prefix, within=within, delimiter=delimiter, recall=recall)) as pages:
             async for page in pages:
                 if sum(kind == "list" for kind, _ in self.requests) > 12:
                     await self._handed_over.wait()

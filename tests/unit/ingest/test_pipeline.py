@@ -511,9 +511,9 @@ class Hangs(FakeBucket):
     """Answers with one page and no other."""
 
     async def pages(
-        self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
     ) -> AsyncGenerator[Page]:
-        async for page in super().pages(prefix=prefix, within=within, recall=recall):
+        async for page in super().pages(prefix=prefix, within=within, delimiter=delimiter, recall=recall):
             yield page
             await asyncio.Event().wait()
 
@@ -599,7 +599,7 @@ async def test_a_lease_that_is_lost_ends_the_slice(here: tuple[Catalog, Database
 
     class Stuck(FakeBucket):
         async def pages(
-            self, *, prefix: bytes, within: Range | None = None, recall: Recall | None = None
+            self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
         ) -> AsyncGenerator[Page]:
             waiting.set()
             await asyncio.Event().wait()
