@@ -37,6 +37,7 @@ LongshoreError
 │  ├─ FencedError                another worker owns the shard now; nothing was written
 │  ├─ UnknownRunError            no such run in this workspace
 │  └─ CatalogUnavailableError    transient: the database is busy, full or down
+├─ PresignError                  a URL can't be signed as asked
 ├─ RetryRefusedError             a run can't be tried again as asked
 ├─ ScheduleError                 a schedule can't be made, or used as asked
 ├─ QueueUnavailableError         transient: Redis can't be reached; what the catalog knows is not lost
@@ -231,6 +232,10 @@ class CatalogUnavailableError(CatalogError):
     """The catalog is busy, full or down."""
 
     transient = True
+
+
+class PresignError(LongshoreError):
+    """The URL can't be signed as asked."""
 
 
 class RetryRefusedError(LongshoreError):

@@ -173,6 +173,14 @@ class Limits(BaseModel):
     secret_read_s: float = Field(15.0, gt=0, description="time for a secret that lives elsewhere to be read")
     secret_bytes: int = Field(65_536, ge=1, description="size of what a reference to a secret leads to")
 
+    # signed URLs
+    presign_batch: int = Field(1_000, ge=1, description="URLs that are signed in one go, with one session")
+    bucket_regions: int = Field(10_000, ge=1, description="buckets whose region one process remembers for signed URLs")
+    bucket_region_s: float = Field(3600.0, gt=0, description="how long a bucket's region is remembered")
+    bucket_region_unknown_s: float = Field(
+        30.0, gt=0, description="how long it is remembered that a bucket's region could not be found"
+    )
+
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")

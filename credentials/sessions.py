@@ -268,9 +268,10 @@ def _how(slot: _Slot, held: Held, now: float) -> How:
 def _check_promise(spec: SessionSpec, min_remaining_s: float) -> None:
     most = longest_promise_s(spec.ttl_s)
     if min_remaining_s > most:
+        longer = ", or raise the TTL (3600 s at most)" if spec.ttl_s < 3600 else ""
         raise SessionRefusedError(
             f"connection {spec.connection!r}: a session that stays usable for {min_remaining_s:.0f} s was asked for, but its "
-            f"session TTL of {spec.ttl_s} s allows {most:.0f} s at most; ask for less, or raise the TTL (3600 s at most)",
+            f"session TTL of {spec.ttl_s} s allows {most:.0f} s at most; ask for less{longer}",
             code="SessionTooShort",
         )
 

@@ -44,7 +44,9 @@ from ingest.gate import Gates
 from ingest.job import IngestJob
 from ingest.s3.dial import guarding
 from ingest.s3.http import open_http
+from ingest.s3.regions import Regions
 from ingest.work import Worker, no_bell
+from worker.presigning import Presigning
 from worker.storage import Storage
 
 ObserveAll = Callable[[IngestEvent | CredentialEvent], None]
@@ -67,6 +69,7 @@ class Service:
     audit: Audit
     trust: Trust
     storage: Storage
+    presigning: Presigning
     worker: Worker
     sts: AwsSts
 
@@ -208,6 +211,7 @@ async def open_service(
             observe=observe,
             ring=ring,
         )
+        audit = Audit(database=watched, workspace=settings.workspace)
         yield Service(
             settings=settings,
             catalog=catalog,
@@ -219,9 +223,10 @@ async def open_service(
             retention=retention,
             roles=Roles(database=watched, settings=settings, workspace=settings.workspace),
             external_ids=external_ids,
-            audit=Audit(database=watched, workspace=settings.workspace),
+            audit=audit,
             trust=trust,
             storage=storage,
+            presigning=Presigning(storage=storage, audit=audit, limits=settings.limits),
             worker=worker,
             sts=sts,
         )
@@ -265,7 +270,15 @@ async def _open_storage(
         settings=settings,
     )
     gates = Gates(settings.limits, observe=observe)
-    storage = Storage(settings=settings, registry=registry, accesses=accesses, http=http, guarded=guarded, gates=gates)
+    storage = Storage(
+        settings=settings,
+        registry=registry,
+        accesses=accesses,
+        http=http,
+        guarded=guarded,
+        gates=gates,
+        regions=Regions(gates=gates, limits=settings.limits, observe=observe),
+    )
     return storage
 
 

@@ -19,7 +19,9 @@ from credentials.session import Access
 from credentials.sessions import session_name
 from ingest.events import Observe
 from ingest.gate import Gates
+from ingest.s3.address import Address
 from ingest.s3.client import Location, S3Client
+from ingest.s3.regions import Regions
 from ingest.s3.transport import Transport
 
 
@@ -35,16 +37,26 @@ class Storage:
         http: Transport,
         guarded: Transport,
         gates: Gates,
+        regions: Regions,
     ) -> None:
         """`http` goes where the operator sends it; `guarded` to public addresses only, and goes where a tenant says."""
         self._settings, self._registry, self._accesses = settings, registry, accesses
         self._http, self._guarded, self._gates = http, guarded, gates
+        self._regions = regions
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """By connection, as long as somebody reads through it."""
 
+    @property
+    def workspace(self) -> str:
+        return self._settings.workspace
+
     async def connection(self, name: str) -> Connection:
         return await self._registry.get(name, workspace=self._settings.workspace)
+
+    async def connections(self) -> list[Connection]:
+        """All that the workspace sees."""
+        return await self._registry.list(workspace=self._settings.workspace)
 
     async def access(
         self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
@@ -54,6 +66,15 @@ class Storage:
         if len(self._sts_asked) > self._settings.limits.sessions:
             self._sts_asked.popitem(last=False)
         return await self._accesses.open(connection, run_id=run_id, places=places)
+
+    async def signing(self, connection: Connection, buckets: Sequence[str]) -> Access:
+        """The access that signs URLs of objects in these buckets. Raises what `Accesses.open` raises."""
+        places = [Grant(bucket=bucket, prefix="") for bucket in buckets]
+        return await self._accesses.open(connection, run_id="presign", places=places)
+
+    async def address(self, connection: Connection, bucket: str) -> Address:
+        """Where URLs of this bucket lead. Raises OutOfScopeError, RequestRefusedError, RegionError."""
+        return await self._regions.address(*self.location(connection, bucket))
 
     def location(self, connection: Connection, bucket: str) -> tuple[Location, Transport]:
         """Where a bucket is asked, and over what. Raises OutOfScopeError for a connection that reads no buckets."""

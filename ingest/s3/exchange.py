@@ -135,12 +135,13 @@ class Exchange:
         *,
         http: Transport,
         gates: Gates,
-        access: Access,
+        access: Access | None,
         share: asyncio.Semaphore,
         limits: Limits,
         observe: Observe,
         clock: Callable[[], float],
     ) -> None:
+        """`access`: None if nothing is to be signed."""
         self._http = http
         self._share = share
         self._gates = gates
@@ -224,6 +225,7 @@ class Exchange:
         call.region = address.region
         if not call.signed:
             return {"host": address.host}
+        assert self._access is not None, "an exchange without an access signs nothing"
         session = await self._access.session()
         call.access_key_id = session.access_key_id
         call.usable_until = session.usable_until

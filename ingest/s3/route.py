@@ -9,7 +9,7 @@ from config.errors import (
     SourceError,
 )
 from credentials.session import Access
-from ingest.s3.address import Location, address_of, same_partition
+from ingest.s3.address import Address, Location, address_of, same_partition
 from ingest.s3.errors import Subject, explained
 from ingest.s3.exchange import Call, Exchange
 
@@ -63,24 +63,33 @@ class Route:
         call.moved = True
         if self.address.region != call.region:
             return True  # another task has found it meanwhile
-        region = error.fields.get("region") or await self._look_up()
-        if not region or region == call.region:
-            return False
-        if self._location.endpoint is None and not same_partition(region, call.region):
-            return False
-        # only the name of a region is taken from the answer; the address is built here
-        self.address = address_of(self._location, region)
-        return True
+        region = error.fields.get("region")
+        region = region or await look_up(self._exchange, self.address, self._location.bucket)
+        found = moved(self._location, self.address, region)
+        self.address = found or self.address
+        return found is not None
 
-    async def _look_up(self) -> str:
-        """Ask for the bucket without signing: S3 names its region whatever else it answers. Empty if it does not."""
-        subject = Subject(request="head", bucket=self._location.bucket, key=b"")
-        call = Call(subject=subject, method="HEAD", good=_ANY_STATUS, signed=False)
-        try:
-            with await self._exchange.attempt(call, self.address) as answered:
-                return answered.headers.get("x-amz-bucket-region", "")
-        except SourceError:
-            return ""
+
+async def look_up(exchange: Exchange, address: Address, bucket: str) -> str:
+    """Ask for the bucket without signing: S3 names its region whatever else it answers. Empty if it does not."""
+    call = Call(subject=Subject(request="head", bucket=bucket, key=b""), method="HEAD", good=_ANY_STATUS, signed=False)
+    try:
+        with await exchange.attempt(call, address) as answered:
+            return answered.headers.get("x-amz-bucket-region", "")
+    except SourceError:
+        return ""
+
+
+def moved(location: Location, here: Address, region: str) -> Address | None:
+    """Where the bucket is, if the storage says this region; None if that leads nowhere else. Raises RegionError.
+
+    Only the name of a region is taken from an answer; the address is built here.
+    """
+    if not region or region == here.region:
+        return None
+    if location.endpoint is None and not same_partition(region, here.region):
+        return None
+    return address_of(location, region)
 
 
 def still_refused(call: Call, error: SessionExpiredError) -> SourceError:

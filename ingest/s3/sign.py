@@ -31,12 +31,37 @@ def encode_query(pairs: Iterable[tuple[str, bytes]]) -> str:
     )
 
 
-class Signer:
-    """Signs for one client. Keeps derived keys, not sessions, and how the second at hand is written."""
+class Macs:
+    """Derived keys that were used lately, and how the second at hand is written."""
 
     def __init__(self) -> None:
         self._macs: OrderedDict[tuple[str, str, str], hmac.HMAC] = OrderedDict()
         self._second, self._text = -1, ""
+
+    def stamp(self, second: int) -> str:
+        """Unix time as X-Amz-Date has it."""
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        return self._text
+
+    def of(self, secret: str, date: str, region: str) -> hmac.HMAC:
+        """One that has the derived key. A copy, since `hmac.digest` gives up the interpreter's lock each time, and waits for it."""
+        kept = self._macs.get((secret, date, region))
+        if kept is None:
+            key = f"AWS4{secret}".encode()
+            for part in (date, region, "s3", "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            kept = self._macs[secret, date, region] = hmac.new(key, digestmod="sha256")
+            if len(self._macs) > _KEYS_KEPT:
+                self._macs.popitem(last=False)
+        return kept.copy()
+
+
+class Signer:
+    """Signs for one client, in the headers. Keeps derived keys, not sessions."""
+
+    def __init__(self) -> None:
+        self._macs = Macs()
 
     def sign(
         self,
@@ -54,7 +79,7 @@ class Signer:
 
         `path` and `query` are percent-encoded as sent; `headers` have lower-case names; `now` is Unix time in seconds.
         """
-        stamp = self._stamp(int(now))
+        stamp = self._macs.stamp(int(now))
         signed = {name: " ".join(value.split()) for name, value in headers.items()}
         signed["host"] = host
         signed["x-amz-content-sha256"] = EMPTY_BODY_SHA256
@@ -67,26 +92,9 @@ class Signer:
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{EMPTY_BODY_SHA256}"
         scope = f"{stamp[:8]}/{region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        mac = self._mac(session.secret_access_key, stamp[:8], region)
+        mac = self._macs.of(session.secret_access_key, stamp[:8], region)
         mac.update(f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode())
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={session.access_key_id}/{scope}, SignedHeaders={listed}, Signature={mac.hexdigest()}"
         )
         return signed
-
-    def _stamp(self, second: int) -> str:
-        if second != self._second:
-            self._second, self._text = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        return self._text
-
-    def _mac(self, secret: str, date: str, region: str) -> hmac.HMAC:
-        """One that has the derived key. A copy, since `hmac.digest` gives up the interpreter's lock each time, and waits for it."""
-        kept = self._macs.get((secret, date, region))
-        if kept is None:
-            key = f"AWS4{secret}".encode()
-            for part in (date, region, "s3", "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            kept = self._macs[secret, date, region] = hmac.new(key, digestmod="sha256")
-            if len(self._macs) > _KEYS_KEPT:
-                self._macs.popitem(last=False)
-        return kept.copy()
