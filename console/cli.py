@@ -13,6 +13,7 @@ from console.commands.decisions import confirm, reject, verify
 from console.commands.demo import demo
 from console.commands.ingest import ingest, submit
 from console.commands.policy import policy
+from console.commands.presign import presign
 from console.commands.purge import purge
 from console.commands.runs import runs
 from console.commands.schedules import schedules
@@ -36,7 +37,9 @@ def longshore() -> None:
     """  # noqa: D301  \b is for click, which keeps the lines below it
 
 
-for _command in (ingest, submit, runs, schedules, assets, connections, policy, secrets, purge, worker, whoami, demo):
+for _command in (ingest, submit, runs, schedules, assets, connections, policy, secrets):
+    longshore.add_command(_command)
+for _command in (presign, purge, worker, whoami, demo):
     longshore.add_command(_command)
 for _command in (confirm, reject, verify):
     runs.add_command(_command)
