@@ -13,6 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from tests.acceptance.shell import ROLE, Customer, Shell
+from tests.fakes.sts import ACCOUNT
 
 _direct = build_opener(ProxyHandler({}))
 _KEYS = {"a/1.txt": "one", "a//2": "two", "c+d é%2F": "four", "🦭": "five"}
@@ -89,6 +90,24 @@ def test_without_a_connections_name_the_most_specific_one_signs(customer: Custom
         "connection:default",
         "connection:folder",
     ]
+
+
+@pytest.mark.acceptance("KO-04")
+def test_our_reader_role_signs_with_a_session_that_reaches_one_bucket(customer: Customer, shell: Shell) -> None:
+    reader = f"arn:aws:iam::{ACCOUNT}:role/longshore-bucket-reader"
+    allowed = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}
+    customer.tell("role", arn=reader, policy={"Version": "2012-10-17", "Statement": [allowed]})
+    shell.environment["LONGSHORE_READER_ROLE"] = reader
+    for name in ("one", "two"):
+        customer.bucket(name, {"a": name})
+    done = shell.ok("presign", "s3://one/a", "s3://two/a", "s3://one/b")
+    assert [_opened(url)[:2] for url in done.out.splitlines()[:2]] == [(200, "one"), (200, "two")]
+    policies = [call["parameters"]["Policy"] for call in customer.assumed()]
+    assert [("arn:aws:s3:::one/*" in one, "arn:aws:s3:::two/*" in one) for one in policies] == [
+        (True, False),
+        (False, True),
+    ]
+    assert {call["parameters"]["RoleSessionName"] for call in customer.assumed()} == {"longshore-presign"}
 
 
 @pytest.mark.acceptance("KO-03")
