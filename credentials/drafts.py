@@ -101,8 +101,8 @@ class Drafts:
         for field in _FIXED.keys() & changes.keys():
             raise ConnectionRuleError(f"{_FIXED[field]}; {_ANEW}")
         secret_field = SECRET_FIELDS.get(before.kind, "")
-        if "access_key_id" in changes and not {secret_field, "secret_from"} & changes.keys():
-            raise ConnectionRuleError("another access key has another secret: give both")
+        if isinstance(before.spec, SecretSpec):
+            _check_secret(before.spec, changes, secret_field)
         if before.spec.audience == "organisation" and changes.get("audience", "organisation") != "organisation":
             raise ConnectionRuleError(
                 f"connection {before.name!r} serves the organisation, and other workspaces have records through it; {_ANEW}"
@@ -201,6 +201,30 @@ class Drafts:
             raise ConnectionRuleError(
                 f"the organisation has a connection {name!r} already, of workspace {owner!r}; choose another name"
             )
+
+
+def _check_secret(before: SecretSpec, changes: Mapping[str, Any], secret_field: str) -> None:
+    """A secret is given anew with whatever it belongs to: whoever may change a connection could send it elsewhere otherwise."""
+    if secret_field in changes and changes.get("secret_from") is not None:
+        raise ConnectionRuleError("a secret is kept here or elsewhere: give one of the two")
+    if secret_field in changes or changes.get("secret_from") is not None:
+        return
+    if before.secret_from is not None and "secret_from" in changes:
+        raise ConnectionRuleError("a secret that is not kept elsewhere any more is kept here: give it")
+    if "access_key_id" in changes:
+        raise ConnectionRuleError("another access key has another secret: give both")
+    if isinstance(before, KeysSpec):
+        moved = "endpoint" in changes and changes["endpoint"] != before.endpoint
+    else:
+        places = changes.get("allow", before.allow)
+        places = [places] if isinstance(places, str) else places
+        moved = {_server(str(place)) for place in places} != {_server(place) for place in before.allow}
+    if moved:
+        raise ConnectionRuleError("another server is another access: give the secret for it, too")
+
+
+def _server(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3]).lower()
 
 
 def _reserved(name: str) -> str:

@@ -20,7 +20,7 @@ from config.errors import (
     UnknownConnectionError,
 )
 from credentials.grants import Grant
-from credentials.kinds import KeysSpec, RoleSpec
+from credentials.kinds import SECRET_FIELDS, KeysSpec, RoleSpec
 from credentials.registry import Registry
 from credentials.tables import audit, connections
 from tests.postgres import Kind
@@ -330,3 +330,39 @@ async def test_every_change_leaves_a_line_in_the_audit_and_no_refusal_does(
     ]
     assert json.loads(lines[1]["detail"])["changed"] == ["region"]
     assert CANARY not in str(lines)
+
+
+A_SERVER = {
+    "kind": "https_basic",
+    "name": "server",
+    "username": "reader",
+    "password": CANARY,
+    "allow": ["https://files.example.com/in/"],
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        (A_SERVER, {"allow": ["https://evil.example.com/in/"]}),
+        (A_SERVER, {"allow": "https://files.example.com.evil.example/in/"}),
+        (A_KEY, {"endpoint": "https://evil.example.com"}),
+    ],
+)
+async def test_a_stored_secret_is_never_sent_to_another_server(
+    database: Database, fields: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """Whoever may change a connection need not know its secret, and must not learn it by a server of his own."""
+    registry = a_registry(database, settings_of(endpoints=("any",)))
+    before = await registry.create(fields, **BY_ALICE)
+    with pytest.raises(ConnectionRuleError, match="give the secret for it"):
+        await registry.update(before.name, changes, **BY_ALICE)
+    assert await registry.get(before.name, **MAIN) == before
+    secret = {SECRET_FIELDS[before.kind]: "the-secret-of-that-server"}
+    await registry.update(before.name, changes | secret, **BY_ALICE)
+
+
+async def test_places_on_the_same_server_may_change_without_its_secret(registry: Registry) -> None:
+    await registry.create(A_SERVER, **BY_ALICE)
+    changed = await registry.update("server", {"allow": ["https://files.example.com/out/"]}, **BY_ALICE)
+    assert await registry.secret(changed) == CANARY
