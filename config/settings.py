@@ -36,8 +36,8 @@ _ROLE_ARN: Final = matching(
     "must be the ARN of a role, as arn:aws:iam::123456789012:role/Name",
 )
 _QUEUE_NAME: Final = AfterValidator(matching(r"[\w:.-]{1,100}", "must have 1 to 100 letters, digits, _, :, . and -"))
-_OTHERS: Final = ("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_LIMITS")
-"""Variables of ours that are no settings: `longshore connections` reads a secret from the first one."""
+_OTHERS: Final = ("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_PASSWORD", "LONGSHORE_TOKEN", "LONGSHORE_LIMITS")
+"""Variables of ours that are no settings: `longshore connections` reads a secret from the first three."""
 
 
 class Settings(BaseSettings):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from console.commands.assets import assets
+from console.commands.audit import audit
 from console.commands.connections import connections
 from console.commands.decisions import confirm, reject, verify
 from console.commands.demo import demo
@@ -15,6 +16,7 @@ from console.commands.ingest import ingest, submit
 from console.commands.policy import policy
 from console.commands.presign import presign
 from console.commands.purge import purge
+from console.commands.roles import roles
 from console.commands.runs import runs
 from console.commands.schedules import schedules
 from console.commands.secrets import secrets
@@ -37,7 +39,7 @@ def longshore() -> None:
     """  # noqa: D301  \b is for click, which keeps the lines below it
 
 
-for _command in (ingest, submit, runs, schedules, assets, connections, policy, secrets):
+for _command in (ingest, submit, runs, schedules, assets, connections, roles, policy, secrets, audit):
     longshore.add_command(_command)
 for _command in (presign, purge, worker, whoami, demo):
     longshore.add_command(_command)

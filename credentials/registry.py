@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -155,6 +155,10 @@ class Registry:
             return connection_of(rows.get(tx, workspace, name), workspace=workspace)
 
         return await self._database.transaction(update)
+
+    async def users(self, connection: Connection, users: Users) -> Sequence[str]:
+        """Who uses it, as `remove` would say."""
+        return await self._database.read(lambda tx: users(tx, connection))
 
     async def remove(self, name: str, users: Users = nobody, /, *, workspace: str, actor: str) -> None:
         """Leave a tombstone: the secret is gone, the records stay.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -121,6 +121,10 @@ class Service:
             return self.settings.principal_arn
         identity = await self.sts.identity()
         return identity.role_arn or identity.arn
+
+    async def users(self, connection: Connection) -> Sequence[str]:
+        """What uses a connection, a clause for each kind of use; names of other workspaces are not told."""
+        return await self.registry.users(connection, users_in(self.settings.workspace))
 
     async def remove_connection(self, name: str, *, actor: str) -> None:
         """Remove a connection that nothing uses. Raises what `Registry.remove` raises."""
