@@ -1,4 +1,4 @@
-"""A cloud on one machine, in a process of its own: moto's S3, STS and IAM, a Valkey, two accounts, a bucket and a role.
+"""A cloud on one machine, in a process of its own: moto's S3, STS and IAM, a Valkey, two accounts and a bucket.
 
 `python -m console.cloud DIRECTORY` prints one line of JSON that tells where everything is, then obeys lines of JSON on its
 input, each answered by a line. When its input ends, so does everything it started: nothing outlives whoever holds the pipe.
@@ -28,10 +28,9 @@ from console.media import media
 OPERATOR: Final = "111122223333"
 """Our account, where the service's user lives."""
 CUSTOMER: Final = "444455556666"
-"""The customer's, where the bucket and the role live."""
+"""The customer's, where the bucket lives, and the role once it is made."""
 BUCKET: Final = "acme-media"
 ROLE: Final = "longshore-reader"
-EXTERNAL_ID: Final = "demo-7f3c"
 _REGION: Final = "us-east-1"
 _FOLDERS: Final = ("2026/01/", "2026/02/", "raw footage/", "export/été/", "scans//double/")
 _ODD_KEYS: Final = (
@@ -70,26 +69,30 @@ class Cloud:
         self._url = f"http://127.0.0.1:{self._server.server_port}"
         self._valkey = ValkeyServer(data_dir=directory / "valkey", config={"appendonly": "yes"})
         self._keys: list[str] = []
+        self._iam: Any = None
 
     def start(self) -> dict[str, str]:
         """Start Valkey, make the accounts; from then on every request is checked against IAM's policies."""
         self._valkey.start()
-        operator, customer = self._account(OPERATOR), self._account(CUSTOMER)
-        user = operator.client("iam").create_user(UserName="longshore")["User"]["Arn"]
-        key = operator.client("iam").create_access_key(UserName="longshore")["AccessKey"]
-        role = self._role(customer, trusted=user)
-        operator.client("iam").put_user_policy(
-            UserName="longshore", PolicyName="assume", PolicyDocument=_policy(_allow("sts:AssumeRole", role))
-        )
+        customer = self._account(CUSTOMER)
         customer.client("s3").create_bucket(Bucket=BUCKET)
+        admin = _user(customer.client("iam"), "admin", may="*")
+        self._iam = boto3.client(
+            "iam",
+            endpoint_url=self._url,
+            region_name=_REGION,
+            aws_access_key_id=admin["AccessKeyId"],
+            aws_secret_access_key=admin["SecretAccessKey"],
+        )
+        key = _user(self._account(OPERATOR).client("iam"), "longshore", may="sts:AssumeRole")
         self._tell("reset-auth", b"0")
         return {
             "endpoint": self._url,
             "redis": f"{self._valkey.connection_url}/0",
             "access_key_id": key["AccessKeyId"],
             "secret_access_key": key["SecretAccessKey"],
-            "role": role,
-            "external_id": EXTERNAL_ID,
+            "operator": OPERATOR,
+            "customer": CUSTOMER,
             "bucket": BUCKET,
         }
 
@@ -107,16 +110,11 @@ class Cloud:
             aws_session_token=session["SessionToken"],
         )
 
-    def _role(self, customer: Any, *, trusted: str) -> str:
-        """What a customer makes for us: read access to one bucket, for whoever names the external ID."""
-        trust = {**_allow("sts:AssumeRole"), "Principal": {"AWS": trusted}}
-        trust["Condition"] = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
-        iam = customer.client("iam")
-        role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
-        bucket = f"arn:aws:s3:::{BUCKET}"
-        reads = _policy(_allow("s3:ListBucket", bucket), _allow("s3:GetObject", f"{bucket}/*"))
-        iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=reads)
-        return str(role)
+    def role(self, trust: str, access: str) -> dict[str, str]:
+        """What the customer makes of the two documents that it was given."""
+        role = self._iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        self._iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=access)
+        return {"arn": role}
 
     def seed(self, objects: int) -> dict[str, int]:
         """Fill the bucket: a tenth real media, odd keys, and small text for the rest."""
@@ -181,13 +179,13 @@ class _Account:
         return boto3.client(service, **self._session)
 
 
-def _allow(action: str, *resources: str) -> dict[str, Any]:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": action}
-    return statement | ({"Resource": list(resources)} if resources else {})
-
-
-def _policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+def _user(iam: Any, name: str, *, may: str) -> Any:
+    """An access key of a new user who may do this."""
+    iam.create_user(UserName=name)
+    statement = {"Effect": "Allow", "Action": may, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
+    return iam.create_access_key(UserName=name)["AccessKey"]
 
 
 def main() -> None:
@@ -198,7 +196,8 @@ def main() -> None:
     cloud = Cloud(Path(sys.argv[1]))
     try:
         _answer(cloud.start())
-        verbs: dict[str, Callable[..., dict[str, int]]] = {
+        verbs: dict[str, Callable[..., dict[str, Any]]] = {
+            "role": cloud.role,
             "seed": cloud.seed,
             "change": cloud.change,
             "requests": cloud.requests,

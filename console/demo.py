@@ -55,13 +55,19 @@ def play(run: Run, *, objects: int, keep: bool) -> None:
 
 
 def _connect(on: Stage) -> None:
-    _say("we are a user in account 111122223333; the customer's role in 444455556666 trusts us, with an external ID")
-    on.longshore("whoami")
-    facts = on.facts
-    on.longshore(
-        *("connections", "add", "acme", "--role-arn", facts["role"], "--external-id", facts["external_id"]),
-        *("--allow", f"s3://{facts['bucket']}"),
+    bucket = f"s3://{on.facts['bucket']}"
+    _say(
+        f"we are a user in account {on.facts['operator']}; the bucket is a customer's, in account {on.facts['customer']}"
     )
+    on.longshore("whoami")
+    _say(
+        "before the customer makes a role, we issue an external ID and print what to paste: who may assume it, and what it may do"
+    )
+    trust = on.longshore("policy", "trust", "acme")
+    access = on.longshore("policy", "access", "acme", "--allow", bucket)
+    role = on.ask("role", trust, access)["arn"]
+    _say(f"the customer has made the role from these two, and tells us its ARN: {role}")
+    on.longshore("connections", "add", "acme", "--role-arn", role, "--allow", bucket)
 
 
 def _ingest(on: Stage) -> dict[str, Any]:

@@ -46,12 +46,12 @@ class Stage:
     environment: dict[str, str]
     """What a command needs in its environment to work with them."""
     facts: dict[str, str]
-    """What the cloud says of itself: bucket, role, external_id, ..."""
+    """What the cloud says of itself: bucket, accounts, ..."""
     metrics_url: str
     _cloud: subprocess.Popen[str]
     _run: Run
 
-    def ask(self, verb: str, *arguments: int) -> Any:
+    def ask(self, verb: str, *arguments: int | str) -> Any:
         """Let the cloud do something; see console/cloud.py."""
         return _ask(self._cloud, verb, *arguments)
 
@@ -118,7 +118,6 @@ def _environment(facts: Mapping[str, str], directory: Path, *, metrics_port: int
         "LONGSHORE_CATALOG_URL": f"sqlite:///{directory / 'longshore.db'}",
         "LONGSHORE_METRICS_PORT": str(metrics_port),
         "LONGSHORE_LIMITS__DRAIN_S": "3",
-        "LONGSHORE_EXTERNAL_IDS": "any",
         "LONGSHORE_OPEN_ROLES": "allow",  # moto gives sessions without an external ID too, which AWS does not
         "NO_PROXY": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
@@ -205,7 +204,7 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _ask(cloud: subprocess.Popen[str], verb: str, *arguments: int) -> Any:
+def _ask(cloud: subprocess.Popen[str], verb: str, *arguments: int | str) -> Any:
     assert cloud.stdin is not None
     try:
         cloud.stdin.write(json.dumps([verb, *arguments]) + "\n")
