@@ -81,13 +81,13 @@ async def add(name: str, secret_stdin: bool, **typed: Any) -> None:  # noqa: FBT
 
 
 def _next_steps(connection: Connection) -> list[str]:
-    name, spec = connection.name, connection.describe()
+    name, external_id = connection.name, connection.describe().get("external_id")
     said = [f"connection {name} added"]
-    if spec.get("external_id") is not None:
-        said.append(f"the role's trust policy asks for the external ID {spec['external_id']}")
-        said.append(f"next, the trust policy:  longshore policy trust {name}")
-    said.append(f"{'then' if len(said) > 1 else 'next'}, see whether it works:  longshore connections test {name}")
-    return said
+    if external_id is not None:
+        said.append(
+            f"the role's trust policy must ask for the external ID {external_id}:  longshore policy trust {name}"
+        )
+    return [*said, f"next, see whether it works:  longshore connections test {name}"]
 
 
 @connections.command("list")
