@@ -211,7 +211,7 @@ def _check_secret(before: SecretSpec, changes: Mapping[str, Any], secret_field: 
         return
     if before.secret_from is not None and "secret_from" in changes:
         raise ConnectionRuleError("a secret that is not kept elsewhere any more is kept here: give it")
-    if "access_key_id" in changes:
+    if isinstance(before, KeysSpec) and "access_key_id" in changes:
         raise ConnectionRuleError("another access key has another secret: give both")
     if isinstance(before, KeysSpec):
         moved = "endpoint" in changes and changes["endpoint"] != before.endpoint

@@ -52,6 +52,10 @@ def _audit_only_grows() -> None:
                 f"CREATE TRIGGER audit_no_{event.lower()} BEFORE {event} ON audit "
                 "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
             )
+        op.execute(  # INSERT OR REPLACE deletes without a trigger for that
+            "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
