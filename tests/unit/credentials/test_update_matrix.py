@@ -75,6 +75,35 @@ CHANGEABLE: Final = {
 WITH: Final = {"access_key_id": {"secret_access_key": "another/secret/of/the/same/user/here/002"}}
 """What must come with it."""
 
+ROWS: Final = {
+    "name, kind": ("name", "kind"),
+    "role, scope": ("role_arn", "role", "scope"),
+    "user": ("username",),
+    "places, test location": ("allow", "test_location"),
+    "audience": ("audience",),
+    "external ID, session TTL, session tags": ("external_id", "session_ttl_s", "session_tags"),
+    "access key, with its secret": ("access_key_id",),
+    "secret: kept here or elsewhere": ("secret_from",),
+    "endpoint, path style": ("endpoint", "path_style"),
+    "region, expected owner, requester pays, versions, tags, keys, output, encryption": (
+        *("region", "expected_owner", "requester_pays", "versions", "tags", "kms_keys", "output", "sse"),
+    ),
+}
+"""What stands in the first column of the page, field by field."""
+
+
+def test_the_page_says_the_same() -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "connections.md").read_text().splitlines()
+    titles = next(line for line in lines if line.startswith("| | `aws_role`"))
+    kinds = [cell.strip(" `") for cell in titles.split("|")[2:-1]]
+    found = [line for line in lines if line[2:].split(" |")[0] in ROWS]
+    assert len(found) == len(ROWS)
+    for line in found:
+        label, *cells = (cell.strip() for cell in line.split("|")[1:-1])
+        for kind, cell in zip(kinds, cells, strict=True):
+            changes = {field in CHANGEABLE.get(kind, set()) for field in ROWS[label]}
+            assert changes == {cell not in ("no", "-")}, (label, kind)
+
 
 @pytest.fixture
 async def registry(tmp_path: Path) -> AsyncGenerator[Registry]:
