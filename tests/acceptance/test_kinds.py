@@ -20,6 +20,7 @@ AS_ROLE: Final = ("--role-arn", ROLE, "--external-id", "ext-1")
 @pytest.fixture(autouse=True)
 def _seals(shell: Shell) -> None:
     shell.environment["LONGSHORE_SECRET_KEYS"] = f"k1:{base64.b64encode(os.urandom(32)).decode()}"
+    shell.environment["LONGSHORE_SECRET_REFERENCES"] = "env://ACME_"
 
 
 def _refused(shell: Shell, *arguments: str, code: int = 1, stdin: str = "") -> str:
@@ -92,15 +93,27 @@ def test_the_login_of_an_https_server_is_kept_and_reads_no_buckets(
             1,
             "--secret-from: a secret that",
         ),
-        (("--bearer", "--secret-from", "env://X", "--secret-stdin"), 2, "give either --secret-stdin or --secret-from"),
-        (("--bearer", "--secret-from", "env://X"), 1, "--allow: is needed"),
         (
-            ("--bearer", "--secret-from", "env://X", "--allow", "http://a.example/"),
+            ("--bearer", "--secret-from", "env://ACME_X", "--secret-stdin"),
+            2,
+            "give either --secret-stdin or --secret-from",
+        ),
+        (("--bearer", "--secret-from", "env://ACME_X"), 1, "--allow: is needed"),
+        (
+            ("--bearer", "--secret-from", "env://ACME_X", "--allow", "http://a.example/"),
             1,
             "--allow: an address is typed as",
         ),
-        (("--bearer", "--secret-from", "env://X", "--allow", "https://a.example/x"), 1, "type https://a.example/x/"),
-        (("--username", "a:b", "--secret-from", "env://X", "--allow", "https://a.example/"), 1, "--username: a user's"),
+        (
+            ("--bearer", "--secret-from", "env://ACME_X", "--allow", "https://a.example/x"),
+            1,
+            "type https://a.example/x/",
+        ),
+        (
+            ("--username", "a:b", "--secret-from", "env://ACME_X", "--allow", "https://a.example/"),
+            1,
+            "--username: a user's",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_told_by_what_was_typed(
@@ -214,7 +227,7 @@ def test_a_key_for_output_is_asked_for_with_sse_kms_only(shell: Shell) -> None:
 
 
 def test_endpoints_are_for_access_keys_and_the_operator_to_allow(shell: Shell) -> None:
-    key = ("--access-key-id", KEY_ID, "--secret-from", "env://SECRET", "--allow", "s3://acme")
+    key = ("--access-key-id", KEY_ID, "--secret-from", "env://ACME_SECRET", "--allow", "s3://acme")
     elsewhere = ("--endpoint", "https://minio.acme.example", "--path-style")
     assert "--endpoint: " in _refused(shell, "add", "mini", *key, *elsewhere)
     assert "--path-style: is for an endpoint of its own" in _refused(shell, "add", "mini", *key, "--path-style")
