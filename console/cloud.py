@@ -30,7 +30,7 @@ OPERATOR: Final = "111122223333"
 CUSTOMER: Final = "444455556666"
 """The customer's, where the bucket lives, and the role once it is made."""
 BUCKET: Final = "acme-media"
-ROLE: Final = "longshore-reader"
+ROLE: Final = "longshore-acme"
 _REGION: Final = "us-east-1"
 _FOLDERS: Final = ("2026/01/", "2026/02/", "raw footage/", "export/été/", "scans//double/")
 _ODD_KEYS: Final = (

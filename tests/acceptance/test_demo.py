@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,8 @@ def test_the_demo_ends_by_itself_with_every_number_as_it_must_be(tmp_path: Path)
     ):
         assert text in out
     assert "arn:aws:iam::111122223333:user/longshore" in out
+    (issued,) = set(re.findall(r'"sts:ExternalId": "([A-Za-z0-9]{32})"', out))
+    assert f"must ask for the external ID {issued}:" in out
     assert _nothing_is_left(tmp_path)
 
 

@@ -161,6 +161,13 @@ async def test_a_job_that_comes_twice_at_once_is_one_run(catalog: Catalog, other
     assert sum(new for _, new in made) == 1
 
 
+async def test_what_a_job_says_for_downstream_is_kept_as_it_came(catalog: Catalog, other: Catalog) -> None:
+    said = {"nested": {"list": [1, 2.5, None, True, "é \u0000 \U0001f600"], "": {}}, "n": 2**53}
+    run, _ = await other.run(await new_run(catalog, options=said))
+    assert run.job is not None
+    assert run.job.options == said
+
+
 def spans_of(shard: Shard, first: int, count: int, *, page: int = 50) -> list[Span]:
     """The next spans of a shard that has one range: pages of generated keys, all new."""
     found = []

@@ -247,7 +247,7 @@ def test_a_variable_that_nothing_reads_is_told_with_the_nearest_that_is_read() -
         "LONGSHORE_COLOUR": "blue",
         **{_variable(field): CANARY for field in Settings.model_fields},
         "LONGSHORE_LIMITS__LEASE_S": "1",
-        "LONGSHORE_SECRET_ACCESS_KEY": CANARY,
+        **dict.fromkeys(("LONGSHORE_SECRET_ACCESS_KEY", "LONGSHORE_PASSWORD", "LONGSHORE_TOKEN"), CANARY),
         "LONGSHORE_SERVICE_HOST": "10.0.0.1",  # as Kubernetes sets it
         "LONGSHORE_METRICS_PORT_9090_TCP_ADDR": "10.0.0.1",
         "LONGSHORE_WORKER_PORT": "tcp://10.0.0.1:9090",
