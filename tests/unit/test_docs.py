@@ -65,9 +65,9 @@ def test_the_readme_can_be_read_in_one_sitting() -> None:
 
 def _code(document: Path) -> list[str]:
     """What is typed: fenced blocks and inline code, line by line, without comments."""
-    text = document.read_text()
-    fenced = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    text, fence = document.read_text(), re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+    fenced = [block for language, block in fence.findall(text) if not language]
+    inline = re.findall(r"`([^`\n]+)`", fence.sub("", text))
     return [line.split(" #")[0] for block in [*fenced, *inline] for line in block.splitlines()]
 
 
