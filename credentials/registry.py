@@ -269,6 +269,5 @@ def _values(draft: Draft) -> dict[str, Any]:
         "audience": draft.spec.audience,
         "role_id": draft.role_id,
         "updated_at": db_now(),
-        "trust": None,
-        "trust_at": None,
+        **dict.fromkeys(("trust", "trust_at", "tested", "tested_at")),  # of what it was before
     }

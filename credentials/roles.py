@@ -153,7 +153,8 @@ class Roles:
                 )
             values = {"external_id": external_id, "audience": after.audience, "updated_at": db_now()}
             tx.execute(sa.update(table).where(table.c.id == before.id).values(values))
-            renewed = {"version": connections.c.version + 1, "trust": None, "trust_at": None}
+            seen = dict.fromkeys(("trust", "trust_at", "tested", "tested_at"))
+            renewed = {"version": connections.c.version + 1, **seen}
             tx.execute(sa.update(connections).where(connections.c.role_id == before.id).values(renewed))
             detail = {"changed": sorted(changes)}
             audit.note(tx, workspace=self._workspace, actor=actor, action="updated", on=f"role:{name}", detail=detail)

@@ -124,7 +124,7 @@ def _row(connection: Connection) -> tuple[str, ...]:
         "-" if connection.kind == "default" else audience,
         _permits(connection, described),
         trust,
-        "-" if tested is None else (iso(tested.get("at")) or "-")[:10],
+        "-" if tested is None else f"{tested.get('verdict', '')} {(iso(tested.get('at')) or '')[:10]}".strip(),
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
+from config.database import open_database
 from tests.acceptance.shell import ROLE, Customer, Shell
+from tests.unit.credentials.connections import a_registry
 
 OBJECTS: Final = {"a/1.txt": "one", "a/2.txt": "two", "b/3.txt": "three"}
 AS_ROLE: Final = ("--role-arn", ROLE, "--external-id", "ext-1")
@@ -277,3 +281,20 @@ def test_the_audit_tells_who_did_what(shell: Shell) -> None:
     assert "region, versions" in table
     assert "cli:" in table
     assert shell.longshore("audit", "--since", "yesterday").code == 2
+
+
+async def _was_tested(shell: Shell, summary: dict[str, Any]) -> None:
+    async with open_database(shell.environment["LONGSHORE_CATALOG_URL"]) as database:
+        registry = a_registry(database)
+        await registry.was_tested(await registry.get("acme", workspace="main"), json.dumps(summary))
+
+
+def test_the_last_test_of_a_connection_is_shown_until_it_changes(shell: Shell) -> None:
+    shell.add_role()
+    asyncio.run(_was_tested(shell, {"verdict": "failed", "steps": 9, "not_passed": ["list s3://acme"]}))
+    today = datetime.now(UTC).date().isoformat()
+    assert f"failed {today}" in shell.ok("connections", "list").out
+    shown = shell.ok("connections", "show", "acme").out
+    assert "verdict failed, steps 9, not_passed list s3://acme, at " in shown
+    shell.ok("connections", "update", "acme", "--region", "eu-west-1")
+    assert shell.ok("connections", "show", "acme", "--json").json.get("tested") is None
