@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from config.limits import Limits
-from credentials.access import WORKSPACE_TAG, Accesses
+from credentials.access import Accesses
 from credentials.external_ids import ExternalIds
 from credentials.grants import Grant
 from credentials.identity import OwnIdentity
 from credentials.policies.session import SessionPolicy
+from credentials.policies.setup import WORKSPACE_TAG
 from credentials.registry import Registry
 from credentials.session import Session
 from credentials.sessions import SessionCache
