@@ -51,7 +51,8 @@ async def add(name: str, **typed: Any) -> None:
     if role.external_id is None:
         _warn_of(role)
     else:
-        click.echo(f"its trust policy asks for the external ID {role.external_id}")
+        asks = f"its trust policy must ask for the external ID {role.external_id}"
+        click.echo(f"{asks}:  longshore policy trust {role.name} --kept-role")
     click.echo(f"next:  longshore connections add NAME --role {role.name} --allow s3://bucket")
 
 

@@ -129,7 +129,7 @@ def test_a_role_is_added_once_used_by_many_and_not_removed_before_them(customer:
     customer.role("ext-1")
     assert "no roles yet" in shell.ok("roles", "list").out
     said = shell.ok("roles", "add", "reader", *AS_ROLE).out
-    assert "its trust policy asks for the external ID ext-1" in said
+    assert "its trust policy must ask for the external ID ext-1:  longshore policy trust reader --kept-role" in said
     for folder in ("a", "b"):
         shell.ok("connections", "add", folder, "--role", "reader", "--allow", f"s3://acme/{folder}/")
     assert shell.ok("ingest", "s3://acme/a/", "--json").json["added"] == 2
