@@ -21,6 +21,7 @@ from console.show import as_json, iso, shown, table, told
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
+    from worker.service import Service
 
 _ORDER: Final = (
     *("name", "kind", "scope", "audience", "workspace", "owner", "role", "role_arn", "external_id"),
@@ -54,16 +55,20 @@ async def add(name: str, secret_stdin: bool, **typed: Any) -> None:  # noqa: FBT
 
     \b
     A role, by its ARN; or one that `longshore roles add` has kept:
-      longshore connections add acme --role-arn arn:aws:iam::444455556666:role/longshore-reader --allow s3://acme-photos
-      longshore connections add video --role acme-reader --allow s3://acme-video/raw/ --test-location s3://acme-video/raw/a.mp4
+      longshore connections add acme --role-arn arn:aws:iam::444455556666:role/longshore-reader \\
+          --allow s3://acme-photos
+      longshore connections add video --role acme-reader --allow s3://acme-video/raw/
     A user's access key, on AWS or elsewhere; its secret is asked for:
       longshore connections add old --access-key-id AKIA... --allow s3://old-photos --secret-stdin < secret
-      longshore connections add mini --access-key-id minio --endpoint https://minio.acme.example --allow s3://photos
+      longshore connections add mini --access-key-id minio --endpoint https://minio.acme.example \\
+          --allow s3://photos
     An HTTPS server, with a password or a token:
       longshore connections add files --username longshore --allow https://files.acme.example/media/
-      longshore connections add api --bearer --secret-from env://ACME_TOKEN --allow https://api.acme.example/v1/
+      longshore connections add api --bearer --secret-from env://ACME_TOKEN \\
+          --allow https://api.acme.example/v1/
 
-    The external ID of a role is issued here, before the connection exists, so that the customer can make the role first.
+    The external ID of a role is issued here, before the connection exists, so that the customer can make the role first:
+    `longshore policy trust NAME` prints its trust policy, `longshore policy access NAME` what it may do.
     """  # noqa: D301  \b is for click, which keeps the lines below it
     kind = kind_of(typed)
     fields = fields_of(typed) | {"kind": kind, "name": name}
@@ -71,8 +76,7 @@ async def add(name: str, secret_stdin: bool, **typed: Any) -> None:  # noqa: FBT
         raise click.UsageError("give either --secret-stdin or --secret-from")
     async with opened() as service:
         if secret_stdin or (kind in SECRETS and "secret_from" not in fields):
-            service.registry.check_vault()
-            fields |= secret_of(kind, from_stdin=secret_stdin)
+            fields |= _secret(service, kind, from_stdin=secret_stdin)
         with problems_as_typed():
             connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=actor())
     _warn(connection)
@@ -198,8 +202,7 @@ async def update(
     async with opened() as service:
         before = await service.registry.get(name, workspace=service.settings.workspace)
         if asks and before.own:
-            service.registry.check_vault()
-            changes |= secret_of(before.kind, from_stdin=secret_stdin)
+            changes |= _secret(service, before.kind, from_stdin=secret_stdin)
         with problems_as_typed():
             connection = await service.registry.update(
                 name, changes, workspace=service.settings.workspace, actor=actor()
@@ -229,6 +232,13 @@ async def remove(name: str, typed: str | None) -> None:
             raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
         await service.remove_connection(name, actor=actor())
     click.echo(f"connection {name} removed; its asset records stay; `longshore purge --connection {name}` deletes them")
+
+
+def _secret(service: Service, kind: str, *, from_stdin: bool) -> dict[str, str]:
+    """Nobody is asked for a secret that could not be kept. Raises SecretKeyError then, and what `secret_of` raises."""
+    if kind in SECRETS:
+        service.registry.check_vault()
+    return secret_of(kind, from_stdin=from_stdin)
 
 
 def _warn(connection: Connection) -> None:
