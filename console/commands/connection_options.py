@@ -140,7 +140,7 @@ OF_A_CHANGE: Final = (
     _ttl(""),
     audience_option(what="connection", default=""),
     *_SHARED,
-    click.option("--new-secret", is_flag=True, help="Ask for another secret access key, password or token."),
+    click.option("--new-secret", is_flag=True, help="Ask for another secret; with another server, too."),
     *_OF_SECRETS,
     *_OF_BUCKETS,
 )

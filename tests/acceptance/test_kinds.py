@@ -235,6 +235,8 @@ def test_endpoints_are_for_access_keys_and_the_operator_to_allow(shell: Shell) -
     shell.ok("connections", "add", "mini", *key, *elsewhere)
     shown = shell.ok("connections", "show", "mini", "--json").json
     assert (shown["endpoint"], shown["path_style"]) == ("https://minio.acme.example", True)
-    shell.ok("connections", "update", "mini", "--endpoint", "")
+    alone = _refused(shell, "update", "mini", "--endpoint", "")
+    assert "another server is another access: give the secret for it, too" in alone
+    shell.ok("connections", "update", "mini", "--endpoint", "", "--secret-from", "env://ACME_SECRET")
     shown = shell.ok("connections", "show", "mini", "--json").json
     assert (shown["endpoint"], shown["path_style"]) == (None, None)

@@ -72,7 +72,8 @@ CHANGEABLE: Final = {
     "https_bearer": {"audience", "allow", "test_location", "token", "secret_from"},
 }
 """The table of docs/connections.md."""
-WITH: Final = {"access_key_id": {"secret_access_key": "another/secret/of/the/same/user/here/002"}}
+_ANOTHER: Final = {"secret_access_key": "another/secret/of/the/same/user/here/002"}
+WITH: Final = {"access_key_id": _ANOTHER, "endpoint": _ANOTHER}
 """What must come with it."""
 
 ROWS: Final = {
@@ -84,7 +85,7 @@ ROWS: Final = {
     "external ID, session TTL, session tags": ("external_id", "session_ttl_s", "session_tags"),
     "access key, with its secret": ("access_key_id",),
     "secret: kept here or elsewhere": ("secret_from",),
-    "endpoint, path style": ("endpoint", "path_style"),
+    "endpoint (with the secret), path style": ("endpoint", "path_style"),
     "region, expected owner, requester pays, versions, tags, keys, output, encryption": (
         *("region", "expected_owner", "requester_pays", "versions", "tags", "kms_keys", "output", "sse"),
     ),
