@@ -161,7 +161,7 @@ class Limits(BaseModel):
     trust_s: float = Field(
         86_400.0, gt=0, description="a role's trust is looked at again by the first run after this long"
     )
-    connections: int = Field(10_000, ge=1, description="connections of one workspace")
+    connections: int = Field(10_000, ge=1, description="connections of one workspace, and roles")
 
     # secrets
     secrets_per_commit: int = Field(100, ge=1, description="secrets that one transaction seals anew at most")

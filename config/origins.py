@@ -249,7 +249,8 @@ def _path(path: str) -> str:
         )
     plain = path
     for _ in range(3):  # servers that decode more than once are known
-        if {".", ".."} & set(re.split(r"[/\\]", plain)):
+        # some servers take away what stands behind a semicolon, and read the dots then
+        if {".", ".."} & {part.partition(";")[0] for part in re.split(r"[/\\]", plain)}:
             raise ValueError("its path holds . or .. as a part: write the path that is meant")
         plain = unquote(plain)
     return path or "/"

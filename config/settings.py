@@ -92,6 +92,9 @@ class Settings(BaseSettings):
         description="roles that can be assumed without the right external ID: refuse all; use those declared to have none; "
         "allow all, unchecked",
     )
+    organisation_workspaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("main",), description="workspaces that may give connections and roles to the organisation, comma-separated"
+    )
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="S3-compatible endpoints that connections may name, comma-separated: https://host, https://*.host, any",
@@ -145,7 +148,9 @@ class Settings(BaseSettings):
         workspace = values.get("workspace", "main")
         return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
-    @field_validator("default_buckets", "endpoints", "networks", "secret_references", mode="before")
+    @field_validator(
+        "default_buckets", "organisation_workspaces", "endpoints", "networks", "secret_references", mode="before"
+    )
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

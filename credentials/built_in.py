@@ -38,9 +38,12 @@ class BuiltIn:
             anywhere=not buckets and (workspace == HOME or self._settings.reader_role is not None),
         )
 
-    def check_alone(self, row: Any) -> None:
-        """It must not stand before a kept one: jobs of that would read with our own identity instead. Raises SettingsError."""
-        if row is not None and row.name == self.name:
+    def check_alone(self, row: Any, *, workspace: str) -> None:
+        """It must not stand before one of the workspace's own: jobs of that would read with our own identity instead.
+
+        Raises SettingsError.
+        """
+        if row is not None and row.name == self.name and row.workspace == workspace:
             raise SettingsError(
                 f"LONGSHORE_DEFAULT_CONNECTION names the built-in connection {row.name!r}, but workspace {row.workspace!r} has a "
                 f"connection of that name (kind {row.kind}): choose another LONGSHORE_DEFAULT_CONNECTION"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from config.errors import ConnectionRuleError, ConnectionSetupError
 from config.origins import checked_endpoint, checked_https
 from config.settings import Settings
-from credentials import external_ids, roles, rows
+from credentials import external_ids, ownership, roles, rows
 from credentials.arns import account_of
 from credentials.connection import Connection, connection_id
 from credentials.kinds import (
@@ -29,6 +29,7 @@ from credentials.kinds import (
     parse_kept,
     parse_spec,
     refusal,
+    servers_of,
 )
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -81,6 +82,7 @@ class Drafts:
         if taken is not None:
             raise ConnectionRuleError(taken)
         self._check_room(tx, workspace)
+        self._check_former(tx, spec, workspace)
         if isinstance(spec, RoleSpec) and role is None:
             owner = external_ids.owner_of("connection", spec.name)
             external_id = external_ids.chosen(
@@ -94,7 +96,7 @@ class Drafts:
             )
             spec = spec.model_copy(update={"external_id": external_id})
         new_id = connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
-        return self._draft(spec, role, workspace, new_id)
+        return self._draft(tx, spec, role, workspace, new_id)
 
     def changed(self, tx: sa.Connection, before: Connection, changes: Mapping[str, Any], *, actor: str) -> Draft:
         """What a connection becomes. Raises as `new` does."""
@@ -107,20 +109,17 @@ class Drafts:
             raise ConnectionRuleError(
                 f"connection {before.name!r} serves the organisation, and other workspaces have records through it; {_ANEW}"
             )
-        role = None
-        if isinstance(before.spec, RoleSpec) and before.spec.role is not None:
-            role = roles.visible(tx, before.spec.role, before.workspace)
-            if "external_id" in changes:
-                raise ConnectionRuleError(
-                    f"the external ID is that of role {role.name!r}; `longshore roles update {role.name}` changes it for all its "
-                    "connections"
-                )
-        fields = before.spec.model_dump(mode="json") | dict(changes)
+        role = _kept_role(tx, before, changes)
+        brought = {} if role is None else {"role_arn": role.role_arn, "external_id": role.external_id}
+        fields = before.spec.model_dump(mode="json") | dict(changes) | brought
         if secret_field in changes:
             fields.pop("secret_from", None)
         spec = parse_spec(fields) if secret_field in changes else parse_kept(fields)
         if role is not None:
             _check_audience(role, spec.audience)
+        secret_given = secret_field in changes or changes.get("secret_from") is not None
+        if servers_of(spec) != servers_of(before.spec) and not secret_given:
+            raise ConnectionRuleError("another server is another access: give the secret for it, too")
         if spec.audience != before.spec.audience:
             self._check_shared_name(tx, spec.name)
         if isinstance(spec, RoleSpec) and role is None and "external_id" in changes:
@@ -128,10 +127,14 @@ class Drafts:
             external_ids.chosen(
                 tx, before.workspace, owner, spec.external_id, given=True, settings=self._settings, actor=actor
             )
-        return self._draft(spec, role, before.owner, before.kept_id)
+        return self._draft(tx, spec, role, before.owner, before.kept_id)
 
-    def _draft(self, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str) -> Draft:
-        self._check_allowed(spec)
+    def _draft(
+        self, tx: sa.Connection, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str
+    ) -> Draft:
+        self._check_allowed(spec, owner)
+        if isinstance(spec, RoleSpec):
+            ownership.check_role(tx, spec.role_arn, spec.external_id, workspace=owner, settings=self._settings)
         role_id = None if role is None else role.id
         if not isinstance(spec, SealedSpec):
             elsewhere = isinstance(spec, SecretSpec) and spec.secret_from is not None
@@ -141,10 +144,15 @@ class Drafts:
         kept = parse_kept(spec.model_dump(mode="json", exclude={field}))
         return Draft(spec=kept, role_id=role_id, sealed=sealed, resealed=True)
 
-    def _check_allowed(self, spec: KeptSpec | SealedSpec) -> None:
-        """What the operator must have allowed. Raises ConnectionSetupError."""
+    def _check_allowed(self, spec: KeptSpec | SealedSpec, workspace: str) -> None:
+        """What the operator must have allowed. Raises ConnectionSetupError, or ConnectionRuleError."""
         origins, opened = self._settings.origins, self._settings.opened
         problems: list[tuple[str, str]] = []
+        ownership.check_audience(spec.audience, workspace=workspace, settings=self._settings)
+        if isinstance(spec, SecretSpec) and spec.secret_from is not None and spec.audience == "organisation":
+            problems.append(
+                ("secret_from", "is read by the process that uses it, and other workspaces' have other secrets there")
+            )
         if isinstance(spec, KeysSpec) and spec.endpoint is not None:
             problems += _wrong("endpoint", lambda text: checked_endpoint(text, origins, opened), spec.endpoint)
         if isinstance(spec, BasicSpec | BearerSpec):
@@ -192,6 +200,17 @@ class Drafts:
                 "LONGSHORE_LIMITS__CONNECTIONS"
             )
 
+    def _check_former(self, tx: sa.Connection, spec: KeptSpec | SealedSpec, workspace: str) -> None:
+        """A removed connection that served the organisation comes back as one that does: other workspaces have records through it."""
+        former = sa.select(table.c.audience).where(
+            table.c.id == connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
+        )
+        if tx.execute(former).scalar() == "organisation" != spec.audience:
+            raise ConnectionRuleError(
+                f"a removed connection {spec.name!r} served the organisation, and other workspaces have records through it: add it with "
+                "the audience organisation, or choose another name"
+            )
+
     def _check_shared_name(self, tx: sa.Connection, name: str) -> None:
         shared = sa.select(table.c.workspace).where(
             table.c.name == name, table.c.audience == "organisation", table.c.removed_at.is_(None)
@@ -201,6 +220,18 @@ class Drafts:
             raise ConnectionRuleError(
                 f"the organisation has a connection {name!r} already, of workspace {owner!r}; choose another name"
             )
+
+
+def _kept_role(tx: sa.Connection, before: Connection, changes: Mapping[str, Any]) -> roles.Role | None:
+    """The role that it shares with others, if it does; what that brings is changed there."""
+    if not isinstance(before.spec, RoleSpec) or before.spec.role is None:
+        return None
+    role = roles.of(tx, before.kept_id)
+    if "external_id" in changes:
+        raise ConnectionRuleError(
+            f"the external ID is that of role {role.name!r}; `longshore roles update {role.name}` changes it for all its connections"
+        )
+    return role
 
 
 def _check_secret(before: SecretSpec, changes: Mapping[str, Any], secret_field: str) -> None:
@@ -213,18 +244,6 @@ def _check_secret(before: SecretSpec, changes: Mapping[str, Any], secret_field: 
         raise ConnectionRuleError("a secret that is not kept elsewhere any more is kept here: give it")
     if isinstance(before, KeysSpec) and "access_key_id" in changes:
         raise ConnectionRuleError("another access key has another secret: give both")
-    if isinstance(before, KeysSpec):
-        moved = "endpoint" in changes and changes["endpoint"] != before.endpoint
-    else:
-        places = changes.get("allow", before.allow)
-        places = [places] if isinstance(places, str) else places
-        moved = {_server(str(place)) for place in places} != {_server(place) for place in before.allow}
-    if moved:
-        raise ConnectionRuleError("another server is another access: give the secret for it, too")
-
-
-def _server(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3]).lower()
 
 
 def _reserved(name: str) -> str:

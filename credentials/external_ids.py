@@ -59,7 +59,7 @@ def chosen(
                 f"forbids that; {_how_to_see(owner)} issues one"
             )
         return None
-    if settings.external_ids == "any" or asked == issued(tx, workspace, owner):
+    if asked == issued(tx, workspace, owner) or (settings.external_ids == "any" and not _anothers(tx, asked)):
         return asked
     raise ConnectionRuleError(
         f"external IDs are issued here, so that no two customers have the same: leave it out, and {_how_to_see(owner)} shows the one "
@@ -74,6 +74,11 @@ def _how_to_see(owner: str) -> str:
 
 ReadIds = Callable[[str], Awaitable[str]]
 """The external ID of a connection by its name, in the workspace at hand."""
+
+
+def _anothers(tx: sa.Connection, value: str) -> bool:
+    """Whether it was issued to anybody: then it is nobody else's own."""
+    return tx.execute(sa.select(table.c.owner).where(table.c.value == value)).first() is not None
 
 
 class ExternalIds:

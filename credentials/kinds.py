@@ -203,6 +203,13 @@ SECRET_FIELDS: Final[Mapping[str, str]] = {
 """By kind, the field that brings its secret."""
 
 
+def servers_of(spec: KeptSpec | SealedSpec) -> frozenset[str]:
+    """Where its secret, or what that signs, may be sent: other servers are another access."""
+    if isinstance(spec, BasicSpec | BearerSpec):
+        return frozenset("/".join(place.split("/", 3)[:3]) for place in spec.allow)
+    return frozenset(filter(None, [spec.endpoint])) if isinstance(spec, KeysSpec) else frozenset()
+
+
 def bound_to(workspace: str, kept_id: str, kind: str) -> tuple[str, str, str]:
     """What a sealed secret belongs to: the workspace that owns its connection, its row, and the field that brought it."""
     return workspace, kept_id, SECRET_FIELDS[kind]

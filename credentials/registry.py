@@ -15,7 +15,7 @@ from credentials import audit, rows
 from credentials.built_in import BuiltIn
 from credentials.connection import Connection, KeyPair, connection_id, shared_id
 from credentials.drafts import Draft, Drafts, notices
-from credentials.kinds import SECRET_FIELDS, KeysSpec, SecretSpec, bound_to
+from credentials.kinds import SECRET_FIELDS, KeysSpec, SecretSpec, bound_to, servers_of
 from credentials.rows import connection_of
 from credentials.tables import connections as table
 from credentials.vault import Vault
@@ -101,7 +101,8 @@ class Registry:
     async def get(self, name: str, *, workspace: str) -> Connection:
         """Raises UnknownConnectionError that says which there are, SettingsError if a kept one bears the built-in one's name."""
         if name == self._built_in.name:
-            self._built_in.check_alone(await self._database.read(lambda tx: rows.find(tx, workspace, name)))
+            row = await self._database.read(lambda tx: rows.find(tx, workspace, name))
+            self._built_in.check_alone(row, workspace=workspace)
             return self._built_in.connection(workspace)
         try:
             return await self._database.read(
@@ -115,8 +116,9 @@ class Registry:
         found = await self._database.read(lambda tx: tx.execute(rows.living(workspace)).all())
         by_name: dict[str, sa.Row[Any]] = {}
         for row in sorted(found, key=lambda row: (row.name, row.workspace != workspace)):
-            self._built_in.check_alone(row)
-            by_name.setdefault(row.name, row)
+            self._built_in.check_alone(row, workspace=workspace)
+            if row.name != self._built_in.name:
+                by_name.setdefault(row.name, row)
         kept = [connection_of(row, workspace=workspace) for row in by_name.values()]
         return [self._built_in.connection(workspace), *kept]
 
@@ -127,7 +129,7 @@ class Registry:
         known = {self._built_in.connection(workspace).id: self._built_in.name}
         for row in found:
             if row.removed_at is None:
-                self._built_in.check_alone(row)
+                self._built_in.check_alone(row, workspace=workspace)
             own = row.workspace == workspace
             known[row.id if own else shared_id(workspace=workspace, kept_id=row.id)] = row.name
         return known
@@ -166,12 +168,14 @@ class Registry:
         Raises UnknownConnectionError, or ConnectionRuleError for another workspace's, and for one in use, by whom.
         """
         self._not_built_in(name, "removed")
-        connection = await self._own(name, workspace)
+        await self._own(name, workspace)
 
         def remove(tx: sa.Connection) -> None:
             alone(tx)
-            row = rows.get(tx, workspace, name)
-            using = users(tx, connection)
+            row = rows.find_own(tx, workspace, name)  # never another's of this name, should ours be gone meanwhile
+            if row is None:
+                raise rows.unknown(workspace, name)
+            using = users(tx, connection_of(row, workspace=workspace))
             if using:
                 raise ConnectionRuleError(f"connection {name!r} is in use: {'; '.join(using)}")
             gone = {"removed_at": db_now(), "updated_at": db_now(), "sealed": None, "version": table.c.version + 1}
@@ -210,6 +214,10 @@ class Registry:
         if kept.kept_id != connection.kept_id or not isinstance(kept.spec, SecretSpec):
             raise UnknownConnectionError(  # removed meanwhile, and another one bears its name now
                 f"connection {connection.name!r} was removed; the one of that name now is of kind {kept.kind}"
+            )
+        if servers_of(kept.spec) != servers_of(connection.spec):
+            raise ConnectionRuleError(
+                f"connection {connection.name!r} was pointed at another server meanwhile, and its secret is for that one; try again"
             )
         if kept.spec.secret_from is not None:
             if fresh:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from config.database import Database, alone, db_now
 from config.errors import ConnectionRuleError, UnknownConnectionError
 from config.settings import Settings
-from credentials import audit, external_ids
+from credentials import audit, external_ids, ownership
 from credentials.fields import ExternalId, Name, RoleArn
 from credentials.kinds import Audience, problems_of, refusal
 from credentials.tables import connections
@@ -71,6 +71,15 @@ def visible(tx: sa.Connection, name: str, workspace: str) -> Role:
     return _role(min(rows, key=lambda row: row.workspace != workspace))
 
 
+def of(tx: sa.Connection, connection: str) -> Role:
+    """The role that the connection of this kept ID has, whatever its name means now. Raises UnknownConnectionError."""
+    mine = sa.select(table).join(connections, connections.c.role_id == table.c.id).where(connections.c.id == connection)
+    row = tx.execute(mine).one_or_none()
+    if row is None:
+        raise UnknownConnectionError("the connection's role is gone; remove the connection and add it anew")
+    return _role(row)
+
+
 def _seen_by(workspace: str) -> sa.Select[Any]:
     return sa.select(table).where(sa.or_(table.c.workspace == workspace, table.c.audience == "organisation"))
 
@@ -88,6 +97,8 @@ class Roles:
         def add(tx: sa.Connection) -> Role:
             alone(tx)
             self._check_free(tx, asked)
+            self._check_room(tx)
+            ownership.check_audience(asked.audience, workspace=self._workspace, settings=self._settings)
             owner = external_ids.owner_of("role", asked.name)
             external_id = external_ids.chosen(
                 tx,
@@ -98,6 +109,7 @@ class Roles:
                 settings=self._settings,
                 actor=actor,
             )
+            ownership.check_role(tx, asked.role_arn, external_id, workspace=self._workspace, settings=self._settings)
             now = tx.execute(sa.select(db_now())).scalar_one()
             row = {
                 "id": _id(self._workspace, asked.name),
@@ -144,6 +156,7 @@ class Roles:
                     f"role {name!r} serves the organisation, and connections of other workspaces may use it; add another role"
                 )
             if after.audience != before.audience:
+                ownership.check_audience(after.audience, workspace=self._workspace, settings=self._settings)
                 self._check_free(tx, after, but=before.id)
             external_id = after.external_id
             if "external_id" in changes:
@@ -151,6 +164,7 @@ class Roles:
                 external_id = external_ids.chosen(
                     tx, self._workspace, owner, external_id, given=True, settings=self._settings, actor=actor
                 )
+            ownership.check_role(tx, before.role_arn, external_id, workspace=self._workspace, settings=self._settings)
             values = {"external_id": external_id, "audience": after.audience, "updated_at": db_now()}
             tx.execute(sa.update(table).where(table.c.id == before.id).values(values))
             seen = dict.fromkeys(("trust", "trust_at", "tested", "tested_at"))
@@ -187,6 +201,15 @@ class Roles:
                 f"role {name!r} belongs to workspace {role.workspace!r}, and only that changes it"
             )
         return role
+
+    def _check_room(self, tx: sa.Connection) -> None:
+        mine = sa.select(sa.func.count()).where(table.c.workspace == self._workspace)
+        most = self._settings.limits.connections
+        if tx.execute(mine).scalar_one() >= most:
+            raise ConnectionRuleError(
+                f"workspace {self._workspace!r} has {most} roles, and no more are allowed: remove some, or raise "
+                "LONGSHORE_LIMITS__CONNECTIONS"
+            )
 
     def _check_free(self, tx: sa.Connection, asked: _RoleFields, *, but: str = "") -> None:
         mine = sa.and_(table.c.workspace == self._workspace, table.c.name == asked.name)

@@ -48,10 +48,15 @@ def get(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any]:
     """Like `find`. Raises UnknownConnectionError."""
     row = find(tx, workspace, name)
     if row is None:
-        raise UnknownConnectionError(
-            f"there is no connection {name!r} in workspace {workspace!r}; `longshore connections list` shows those there are"
-        )
+        raise unknown(workspace, name)
     return row
+
+
+def unknown(workspace: str, name: str) -> UnknownConnectionError:
+    """That there is none of this name."""
+    return UnknownConnectionError(
+        f"there is no connection {name!r} in workspace {workspace!r}; `longshore connections list` shows those there are"
+    )
 
 
 def connection_of(row: sa.Row[Any], *, workspace: str) -> Connection:

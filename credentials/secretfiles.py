@@ -22,12 +22,12 @@ def read_file(path: str, *, roots: Sequence[str], most: int) -> str:
 
     Raises SecretReferenceError that says what is wrong, and never what the file holds.
     """
-    real = os.path.realpath(path)
-    if any(_within(real, folder) for folder in _NEVER) or not any(
-        _within(real, os.path.realpath(root)) for root in roots
-    ):
-        raise _refusal(path, "a link leads out of the folder that the operator allows")
     try:
+        real = os.path.realpath(path)
+        if any(_within(real, folder) for folder in _NEVER) or not any(
+            _within(real, os.path.realpath(root)) for root in roots
+        ):
+            raise _refusal(path, "a link leads out of the folder that the operator allows")
         text = _opened(real, path, most)
     except OSError as error:
         raise _refusal(path, f"{error.strerror or 'it could not be opened'}; is it there, and ours to read?") from None

@@ -56,6 +56,8 @@ _WHY: dict[type[CredentialError], str] = {
     "AWS_ENDPOINT_URL_STS",
 }
 
+_SKEWED = re.compile(r"Signature (?:expired|not yet current)")
+"""STS has no code of its own for clocks that differ, and S3's is transient."""
 _NO_KEYS = (
     "no AWS credentials of our own were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where an "
     "instance role, a container or a web identity provides them"
@@ -154,7 +156,8 @@ class AwsSts:
     async def _client(self, region: str) -> AsyncIterator[Any]:
         """One that is kept; for more regions than `sts_clients`, one that is closed after the call."""
         async with self._making:
-            if region not in self._clients and len(self._clients) < self._limits.sts_clients:
+            room = len(self._clients) < self._limits.sts_clients or region == self._region
+            if region not in self._clients and room:
                 self._clients[region] = await self._open.enter_async_context(self._made(region))
         if region in self._clients:
             yield self._clients[region]
@@ -255,6 +258,11 @@ def _translated(error: BaseException, what: str, hide: tuple[str | None, ...]) -
         kind = _CODES.get(code.removesuffix("Exception")) or (
             StsUnavailableError if status >= 500 or status in {0, 429} else SessionRefusedError
         )
+        if kind is IdentityError and _SKEWED.search(str(error.response.get("Error", {}).get("Message") or "")):
+            return StsUnavailableError(
+                f"STS was asked {what} and answered {code}: this machine's clock and STS's differ by more than it takes; set ours by NTP",
+                code="RequestTimeTooSkewed",
+            )
         if kind is SessionRefusedError:
             said = str(error.response.get("Error", {}).get("Message") or "")[:300]
     else:

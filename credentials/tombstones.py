@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from config.database import Database, db_now
+from config.database import Database
 from config.errors import ConnectionRuleError, UnknownConnectionError
-from credentials.tables import audit
+from credentials import audit
+from credentials.connection import shared_id
 from credentials.tables import connections as table
 
 
@@ -35,11 +35,14 @@ class Tombstones:
 
         Raises ConnectionRuleError if there is one and it is not removed, UnknownConnectionError if there never was one.
         """
-        query = sa.select(table.c.id, table.c.name, table.c.kind, table.c.removed_at).where(
-            table.c.workspace == self._workspace, table.c.name == name
-        )
+        seen = sa.or_(table.c.workspace == self._workspace, table.c.audience == "organisation")
+        query = sa.select(table).where(seen, table.c.name == name)
         rows = await self._database.read(lambda tx: tx.execute(query.order_by(table.c.kind)).all())
-        found = [Tombstone(**row._asdict()) for row in rows if row.removed_at is not None]
+        found = [
+            Tombstone(id=self._id(row), name=row.name, kind=row.kind, removed_at=row.removed_at)
+            for row in rows
+            if row.removed_at is not None
+        ]
         if not rows:
             raise UnknownConnectionError(
                 f"there is no connection {name!r} in workspace {self._workspace!r}, and none was removed; "
@@ -51,14 +54,19 @@ class Tombstones:
             )
         return found
 
+    def _id(self, row: sa.Row[Any]) -> str:
+        """By which this workspace's records know it."""
+        return row.id if row.workspace == self._workspace else shared_id(workspace=self._workspace, kept_id=row.id)
+
     async def note(self, tombstone: Tombstone, action: str, *, actor: str, **detail: Any) -> None:
         """Write into the audit what is done with what it left."""
-        row = {
-            "at": db_now(),
-            "workspace": self._workspace,
-            "actor": actor,
-            "action": action,
-            "object": f"connection:{tombstone.name}",
-            "detail": json.dumps({"kind": tombstone.kind, **detail}, sort_keys=True),
-        }
-        await self._database.transaction(lambda tx: tx.execute(sa.insert(audit).values(**row)))
+        await self._database.transaction(
+            lambda tx: audit.note(
+                tx,
+                workspace=self._workspace,
+                actor=actor,
+                action=action,
+                on=f"connection:{tombstone.name}",
+                detail={"kind": tombstone.kind, **detail},
+            )
+        )

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import structlog
 
-from config.errors import RoleDeniedError, RoleOpenError
+from config.errors import RoleDeniedError, RoleOpenError, StsUnavailableError
 from config.settings import Settings
 from credentials.assume import AssumeRole, Sts
 from credentials.clock import Clock
@@ -26,6 +26,7 @@ DENY_ALL: Final = json.dumps(
     separators=(",", ":"),
 )
 """What sessions of probes may do, should a role give one: nothing."""
+RIGHT: Final = "longshore-probe-right-external-id"
 WITHOUT: Final = "longshore-probe-no-external-id"
 WRONG: Final = "longshore-probe-wrong-external-id"
 """Names of the probes' sessions: so the customer's CloudTrail explains the denials."""
@@ -33,7 +34,15 @@ WRONG: Final = "longshore-probe-wrong-external-id"
 
 async def lets_in(sts: Sts, spec: RoleSpec, *, external_id: str | None, session_name: str, region: str) -> bool:
     """Whether the role gives a session for this external ID. Raises CredentialError for whatever is no answer to that."""
-    request = AssumeRole(
+    try:
+        await sts.assume(_probe(spec, external_id=external_id, session_name=session_name, region=region))
+    except RoleDeniedError:
+        return False
+    return True
+
+
+def _probe(spec: RoleSpec, *, external_id: str | None, session_name: str, region: str) -> AssumeRole:
+    return AssumeRole(
         role_arn=spec.role_arn,
         session_name=session_name,
         duration_s=STS_LEAST_S,
@@ -42,11 +51,6 @@ async def lets_in(sts: Sts, spec: RoleSpec, *, external_id: str | None, session_
         source_identity=None,
         region=spec.region or region,
     )
-    try:
-        await sts.assume(request)
-    except RoleDeniedError:
-        return False
-    return True
 
 
 def wrong_id() -> str:
@@ -81,8 +85,11 @@ class Trust:
             await self._look_once(connection)
 
     async def look(self, connection: Connection, spec: RoleSpec) -> Verdict:
-        """Probe the role now, and keep what was seen. Raises CredentialError."""
+        """Probe the role now, and keep what was seen. Raises CredentialError; RoleDeniedError, and keeps nothing, where it does not
+        let in even who has the right external ID: that may still become any role at all.
+        """
         region = self._settings.region
+        await self._sts.assume(_probe(spec, external_id=spec.external_id, session_name=RIGHT, region=region))
         is_open = await lets_in(self._sts, spec, external_id=None, session_name=WITHOUT, region=region)
         is_open = is_open or await lets_in(self._sts, spec, external_id=wrong_id(), session_name=WRONG, region=region)
         verdict: Verdict = "open" if is_open else "safe"
@@ -96,9 +103,14 @@ class Trust:
         try:
             async with lock:
                 now = await self._registry.get(connection.name, workspace=connection.workspace)
-                if not isinstance(now.spec, RoleSpec) or (now.trust == "safe" and not self._is_old(now)):
+                spec = now.spec
+                if not isinstance(spec, RoleSpec) or _role(now) != _role(connection):
+                    raise StsUnavailableError(  # what was seen of this role says nothing about the other
+                        f"connection {connection.name!r} got another role meanwhile", code="ConnectionChanged"
+                    )
+                if now.trust == "safe" and not self._is_old(now):
                     return
-                if await self.look(now, now.spec) == "open":
+                if await self.look(now, spec) == "open":
                     raise RoleOpenError(_why(connection))
         finally:
             if not lock.locked():
@@ -107,6 +119,12 @@ class Trust:
     def _is_old(self, connection: Connection) -> bool:
         seen = (connection.trust_at or 0) / 1000
         return self._clock.now() - seen > self._settings.limits.trust_s
+
+
+def _role(connection: Connection) -> tuple[str, str | None, str | None]:
+    spec = connection.spec
+    assert isinstance(spec, RoleSpec)
+    return connection.kept_id, spec.role_arn, spec.external_id
 
 
 def _why(connection: Connection) -> str:

@@ -13,16 +13,21 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from config.errors import AccessDeniedError
+from config.errors import AccessDeniedError, ListingError
 from ingest.listable import DELIMITER, folder_of, no_such_folder
 from ingest.model import Entries, Page, Range, Recall
 from ingest.pipeline import BucketSource
+from ingest.s3.errors import uri
 
 _LISTS_MOST = 16
 """So many requests of a walk make one page, if they bring fewer keys than a page holds, and so many folders of a level are listed
 ahead: at first one, then ever more, so that a short range is not read far beyond its end and a long one is not cut into crumbs."""
 _AHEAD_KEYS = 8_000
 """When as many keys wait to be walked into, over all walks, no further folder is listed ahead."""
+_EMPTY_MOST = 100_000
+"""Folders in a row without a key: an honest storage names none of these, unless they are deleted meanwhile."""
+_WAITING_MOST = 100_000
+"""Folders that were named, on the way down to where a walk is, and are still to be walked into."""
 _MORE = "walk"
 """Stands where a page would have a token: what has none is the last one."""
 
@@ -121,6 +126,11 @@ class _Folder:
         first, self._first = self._first, None
         return await self._flight.taken(first)
 
+    @property
+    def waiting(self) -> int:
+        """Folders of the page at hand that are still to come."""
+        return len(self._common) - self._folder_at
+
     def coming(self, most: int) -> list[bytes]:
         """The next folders in it."""
         return self._common[self._folder_at : self._folder_at + most]
@@ -172,6 +182,7 @@ class _Walk:
         self._source, self._bucket, self._prefix, self._within = source, bucket, prefix, within
         self._flight = flight
         self._open: list[_Folder] = []
+        self._empty = 0
         self._whole: bytes | None = None
         """The last folder that was listed to its end."""
         self._open.append(self._folder(folder_of(prefix)))
@@ -182,8 +193,10 @@ class _Walk:
             folder = self._open[-1]
             found = folder.step()
             if isinstance(found, Entries):
+                self._empty = 0
                 return found
             if found is not None:
+                self._check_honest(found)
                 self._open.append(folder.begun.pop(found) if found in folder.begun else self._folder(found))
             elif not folder.last:
                 return None
@@ -191,6 +204,16 @@ class _Walk:
                 await self._open.pop().aclose()
                 self._whole = folder.prefix
         return None
+
+    def _check_honest(self, folder: bytes) -> None:
+        """Folders that hold nothing, or ever more of them, would never end. Raises ListingError."""
+        self._empty += 1
+        if self._empty > _EMPTY_MOST or sum(one.waiting for one in self._open) > _WAITING_MOST:
+            raise ListingError(
+                f"LIST {uri(self._bucket, folder)}: the storage names folders without end and no keys in them, so the listing can't be "
+                "trusted to be complete; check the endpoint",
+                code="UnorderedListing",
+            )
 
     @property
     def over(self) -> bool:

@@ -68,7 +68,7 @@ class Presigning:
         problems: list[tuple[int, str]] = []
         for place, one in enumerate(wanted):
             # places end with a slash, so a connection permits all keys of one folder or none
-            folder = (one.bucket, one.key.rpartition(b"/")[0])
+            folder = (one.bucket, one.key[: one.key.rfind(b"/") + 1])
             try:
                 chosen = named or found.get(folder)
                 if chosen is None:

@@ -58,7 +58,8 @@ def _where_none_is(what: str, code: str, bucket: str, command: str) -> str:
     shown = {"bucket-policy": "a policy", "bucket-cors": "CORS rules"}[what]
     said = f"bucket {bucket} has {shown} already, or can not be looked at: nothing was replaced; add to it by hand"
     return (
-        f"if aws s3api get-{what} --bucket {bucket} 2>&1 | grep -q {code}; then\n{command}else\necho '{said}' >&2\nfi\n"
+        f'if ! why=$(aws s3api get-{what} --bucket {bucket} 2>&1 >/dev/null) && echo "$why" | grep -q {code}; then\n'
+        f"{command}else\necho '{said}' >&2\nfi\n"
     )
 
 

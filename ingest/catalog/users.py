@@ -7,6 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from credentials.connection import Connection, shared_id
+from credentials.tables import connections
 from ingest.catalog.runs import GOING
 from ingest.catalog.tables import runs, schedules
 
@@ -31,13 +32,25 @@ def users_of(tx: sa.Connection, *, workspace: str, connection: Connection) -> li
     planned = sa.select(schedules.c.name, schedules.c.workspace).where(schedules.c.connection == connection.name)
     if connection.spec.audience == "workspace":
         planned = planned.where(schedules.c.workspace == connection.owner)
-    due = [(row.workspace, row.name) for row in tx.execute(planned.order_by(schedules.c.workspace, schedules.c.name))]
+    found = tx.execute(planned.order_by(schedules.c.workspace, schedules.c.name)).all()
+    others = _with_their_own(tx, connection)
+    due = [(row.workspace, row.name) for row in found if row.workspace not in others]
     said = []
     if live:
         said.append(f"runs are under way or wait: {_told(live, workspace)} (`longshore runs cancel` ends one)")
     if due:
         said.append(f"schedules read through it: {_told(due, workspace)} (`longshore schedules remove` takes one away)")
     return said
+
+
+def _with_their_own(tx: sa.Connection, connection: Connection) -> set[str]:
+    """Workspaces in which the name means a connection of their own."""
+    mine = sa.select(connections.c.workspace).where(
+        connections.c.name == connection.name,
+        connections.c.removed_at.is_(None),
+        connections.c.workspace != connection.owner,
+    )
+    return set(tx.execute(mine).scalars())
 
 
 def _id_in(workspace: str, connection: Connection) -> str:

@@ -10,6 +10,8 @@ from itertools import islice
 from config.errors import ListingError
 from ingest.model import Page, Range
 
+_KEY_BYTES = 1_024
+"""S3's keys have no more ("Naming Amazon S3 objects")."""
 _TOKENS_KEPT = 10_000
 """Longer circles hold a page with keys, and show by their order, or are this many empty pages in a row."""
 
@@ -27,6 +29,8 @@ def check_page(
     for folder in page.common_prefixes:
         if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
             raise _broken(what, "a common prefix does not fit the prefix and the delimiter", folder)
+        if folder == prefix or len(folder) > _KEY_BYTES:
+            raise _broken(what, "a common prefix leads nowhere, or is longer than any key", folder)
         if previous is not None and folder <= previous:
             raise _broken(what, "common prefixes do not ascend", folder)
         begun = start_after is not None and start_after.startswith(folder)
@@ -36,6 +40,8 @@ def check_page(
 
 
 def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: str) -> None:
+    if keys and max(map(len, keys)) > _KEY_BYTES:
+        raise _broken(what, f"a key has more than {_KEY_BYTES} bytes", max(keys, key=len))
     ascending = all(map(operator.lt, keys, islice(keys, 1, None)))
     # what lies between two keys that begin with the prefix begins with it too, so that the ends speak for all
     if ascending and all(key.startswith(prefix) and (floor is None or key > floor) for key in keys[:1] + keys[-1:]):
