@@ -181,6 +181,18 @@ class Limits(BaseModel):
         30.0, gt=0, description="how long it is remembered that a bucket's region could not be found"
     )
 
+    # a connection test
+    check_s: float = Field(
+        120.0, gt=0, description="time that a connection test may take, beside waiting for policies to spread"
+    )
+    check_wait_s: float = Field(
+        60.0, ge=0, description="how long it waits for policies to spread, unless somebody says so"
+    )
+    check_fresh_s: float = Field(
+        600.0, ge=0, description="... for connections that were made or changed so recently; for others not at all"
+    )
+    check_places: int = Field(20, ge=1, description="places of one connection that it tries")
+
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")

@@ -29,6 +29,18 @@ log = structlog.get_logger(__name__)
 CONNECTION_TAG = "longshore-connection"
 
 
+def session_tags(connection: Connection, spec: RoleSpec) -> tuple[tuple[str, str], ...]:
+    """What sessions of a role are tagged with: the trust policy's second statement allows it."""
+    if not spec.session_tags:
+        return ()
+    return ((CONNECTION_TAG, connection.name), (WORKSPACE_TAG, connection.workspace))
+
+
+def source_identity(connection: Connection, spec: RoleSpec) -> str | None:
+    """It needs sts:SetSourceIdentity in the customer's trust policy, and AssumeRole fails without it."""
+    return f"longshore-{connection.workspace}"[:64] if spec.session_tags else None
+
+
 class Accesses:
     """Opens connections."""
 
@@ -78,7 +90,6 @@ class Accesses:
             log.warning("connection", connection=connection.name, warning=warning)
 
     def _session_spec(self, connection: Connection, spec: RoleSpec, run_id: str) -> SessionSpec:
-        tags = {WORKSPACE_TAG: connection.workspace, CONNECTION_TAG: connection.name} if spec.session_tags else {}
         return SessionSpec(
             workspace=connection.workspace,
             connection_id=connection.id,
@@ -90,9 +101,8 @@ class Accesses:
             ttl_s=spec.session_ttl_s,
             policy=SessionPolicy(grants=spec.allow, partition=spec.partition),
             session_name=session_name(run_id),
-            # A source identity needs sts:SetSourceIdentity in the customer's trust policy, and AssumeRole fails without it.
-            source_identity=f"longshore-{connection.workspace}"[:64] if spec.session_tags else None,
-            tags=tuple(sorted(tags.items())),
+            source_identity=source_identity(connection, spec),
+            tags=session_tags(connection, spec),
         )
 
     async def _reader(self, connection: Connection, run_id: str, places: Sequence[Grant]) -> Access:

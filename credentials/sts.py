@@ -106,10 +106,19 @@ class AwsSts:
 
     async def identity(self) -> Identity:
         """Who we are. Raises IdentityError or StsUnavailableError."""
-        async with self._asking("to tell who we are", hide=()):
-            async with self._client(self._region) as client:
-                answer = await client.get_caller_identity()
-            return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
+        async with self._asking("to tell who we are", hide=()), self._client(self._region) as client:
+            return await _caller(client)
+
+    async def identity_of(self, session: Session, *, region: str) -> Identity:
+        """Whose somebody else's access key is. Raises IdentityError or StsUnavailableError."""
+        keys = {"aws_access_key_id": session.access_key_id, "aws_secret_access_key": session.secret_access_key}
+        async with (
+            self._asking("whose an access key is", hide=()),
+            _session().create_client(
+                "sts", region_name=region, endpoint_url=self._endpoint, config=_config(self._limits), **keys
+            ) as client,
+        ):
+            return await _caller(client)
 
     async def own_session(self, *, fresh: bool = False) -> Session:
         """Our own credentials, as AWS's default chain has them now. `fresh` looks through the chain anew.
@@ -220,6 +229,11 @@ def _config(limits: Limits) -> AioConfig:
         user_agent_extra="longshore",
         http_session_cls=StayingSession,
     )
+
+
+async def _caller(client: Any) -> Identity:
+    answer = await client.get_caller_identity()
+    return Identity(account=answer["Account"], arn=answer["Arn"], user_id=answer["UserId"])
 
 
 def _read(answer: dict[str, Any]) -> Assumed:

@@ -17,6 +17,7 @@ from console.commands.connection_options import (
     problems_as_typed,
     secret_of,
 )
+from console.commands.connection_test import test
 from console.show import as_json, iso, shown, table, told
 
 if TYPE_CHECKING:
@@ -244,3 +245,6 @@ def _secret(service: Service, kind: str, *, from_stdin: bool) -> dict[str, str]:
 def _warn(connection: Connection) -> None:
     for warning in connection.warnings():
         click.echo(f"warning: {warning}", err=True)
+
+
+connections.add_command(test)

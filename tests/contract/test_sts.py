@@ -17,6 +17,7 @@ from credentials.clock import SystemClock
 from credentials.grants import Grant
 from credentials.identity import OwnIdentity
 from credentials.policies.session import SessionPolicy
+from credentials.session import Session
 from credentials.sessions import SessionCache, SessionSpec
 from credentials.sts import AssumeRole, AwsSts
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET
@@ -25,6 +26,7 @@ from tests.servers import fake_s3_server, moto_server, tell
 ROLE = "arn:aws:iam::111122223333:role/reader"
 POLICY = SessionPolicy(grants=(Grant(bucket="media", prefix="in/"),))
 LIMITS = Limits(sts_attempts=1)
+SECRET = "secret/that+nobody/may/see/00000000000001"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,22 @@ async def test_we_know_who_we_are(anywhere: str) -> None:
     assert len(identity.account) == 12
     assert identity.account.isdigit()
     assert identity.account in identity.arn
+
+
+async def test_whose_key_it_is_is_told_with_that_key(anywhere: str) -> None:
+    async with AwsSts(region="us-east-1", endpoint=anywhere, limits=LIMITS) as sts:
+        key = Session(access_key_id=OPERATOR_KEY, secret_access_key=OPERATOR_SECRET)
+        assert (await sts.identity_of(key, region="eu-west-1")).arn == (await sts.identity()).arn
+
+
+async def test_a_users_key_that_is_gone_is_refused(strict: str) -> None:
+    async with AwsSts(region="us-east-1", endpoint=strict, limits=LIMITS) as sts:
+        with pytest.raises(IdentityError) as caught:
+            await sts.identity_of(
+                Session(access_key_id="AKIAGONE000000000001", secret_access_key=SECRET), region="us-east-1"
+            )
+        assert SECRET not in repr(caught.value)
+        assert (await sts.identity()).account  # our own is not to blame
 
 
 async def test_the_session_itself_is_known_to_the_server(anywhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
