@@ -25,7 +25,7 @@ ahead: at first one, then ever more, so that a short range is not read far beyon
 _AHEAD_KEYS = 8_000
 """When as many keys wait to be walked into, over all walks, no further folder is listed ahead."""
 _EMPTY_MOST = 100_000
-"""Folders in a row without a key: an honest storage names none of these, unless they are deleted meanwhile."""
+"""Folders in a row without a key: an honest storage names only those that are emptied meanwhile."""
 _WAITING_MOST = 100_000
 """Folders that were named, on the way down to where a walk is, and are still to be walked into."""
 _MORE = "walk"
@@ -126,7 +126,6 @@ class _Folder:
         first, self._first = self._first, None
         return await self._flight.taken(first)
 
-    @property
     def waiting(self) -> int:
         """Folders of the page at hand that are still to come."""
         return len(self._common) - self._folder_at
@@ -208,7 +207,7 @@ class _Walk:
     def _check_honest(self, folder: bytes) -> None:
         """Folders that hold nothing, or ever more of them, would never end. Raises ListingError."""
         self._empty += 1
-        if self._empty > _EMPTY_MOST or sum(one.waiting for one in self._open) > _WAITING_MOST:
+        if self._empty > _EMPTY_MOST or sum(one.waiting() for one in self._open) > _WAITING_MOST:
             raise ListingError(
                 f"LIST {uri(self._bucket, folder)}: the storage names folders without end and no keys in them, so the listing can't be "
                 "trusted to be complete; check the endpoint",

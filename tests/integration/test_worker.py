@@ -14,7 +14,7 @@ from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 
 from credentials.sessions import session_name
-from credentials.trust import WITHOUT, WRONG
+from credentials.trust import RIGHT, WITHOUT, WRONG
 from tests.harness import BUCKET, ROLE, Deployment, WorkerProcess, deployment, until
 from tests.servers import tell
 
@@ -55,7 +55,7 @@ async def test_a_job_enqueued_with_bare_arq_and_json_is_ingested_through_an_assu
         calls = [
             call["parameters"]["RoleSessionName"] for call in tell(cloud, "calls") if call["action"] == "AssumeRole"
         ]
-        assert calls[:2] == [WITHOUT, WRONG]  # the role's trust is looked at before its first session
+        assert calls[:3] == [RIGHT, WITHOUT, WRONG]  # the role's trust is looked at before its first session
         (call,) = [
             call for call in tell(cloud, "calls") if call["parameters"].get("RoleSessionName") == session_name(run.id)
         ]

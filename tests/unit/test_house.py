@@ -56,6 +56,7 @@ FENCES = {
         "credentials/audit.py",
         "credentials/drafts.py",
         "credentials/external_ids.py",
+        "credentials/ownership.py",
         "credentials/registry.py",
         "credentials/roles.py",
         "credentials/rows.py",

@@ -82,6 +82,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_DEFAULT_BUCKETS": ("one", ("one",)),
     "LONGSHORE_READER_ROLE": ("arn:aws:iam::123456789012:role/r", "arn:aws:iam::123456789012:role/r"),
     "LONGSHORE_PRINCIPAL_ARN": ("arn:aws:iam::123456789012:role/a/b", "arn:aws:iam::123456789012:role/a/b"),
+    "LONGSHORE_ORGANISATION_WORKSPACES": ("main, hub", ("main", "hub")),
     "LONGSHORE_EXTERNAL_IDS": ("ANY", "any"),
     "LONGSHORE_OPEN_ROLES": ("refuse", "refuse"),
     "LONGSHORE_ENDPOINTS": ("https://a, any", ("https://a", "any")),

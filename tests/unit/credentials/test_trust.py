@@ -16,7 +16,7 @@ from config.errors import RoleDeniedError, RoleOpenError, StsUnavailableError
 from credentials.assume import Assumed, AssumeRole, Identity
 from credentials.connection import Connection
 from credentials.roles import Roles
-from credentials.trust import DENY_ALL, WITHOUT, WRONG, Trust
+from credentials.trust import DENY_ALL, RIGHT, WITHOUT, WRONG, Trust
 from tests.fakes.clock import ManualClock
 from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, ROLE, a_catalog, a_registry, settings_of
 
@@ -79,6 +79,7 @@ async def test_a_safe_role_refuses_both_probes_and_that_is_kept(bench: Bench) ->
     await bench.trust().assure(await bench.role())
     asked = bench.sts.asked
     assert [(one.session_name, one.duration_s, one.role_arn) for one in asked] == [
+        (RIGHT, 900, ROLE),
         (WITHOUT, 900, ROLE),
         (WRONG, 900, ROLE),
     ]
@@ -176,9 +177,9 @@ async def test_a_role_is_looked_at_once_however_many_runs_begin(bench: Bench) ->
             runs.create_task(trust.assure(connection))
         await bench.sts.reached.wait()
         bench.sts.gate.set()
-    assert len(bench.sts.asked) == 2
+    assert len(bench.sts.asked) == 3
     await trust.assure(await bench.now())
-    assert len(bench.sts.asked) == 2
+    assert len(bench.sts.asked) == 3
 
 
 async def test_a_role_is_looked_at_again_after_a_day(bench: Bench) -> None:
@@ -188,10 +189,10 @@ async def test_a_role_is_looked_at_again_after_a_day(bench: Bench) -> None:
     assert seen.trust_at is not None
     bench.clock.jump(seen.trust_at / 1000 + 86_399 - bench.clock.now())
     await trust.assure(await bench.now())
-    assert len(bench.sts.asked) == 2
+    assert len(bench.sts.asked) == 3
     bench.clock.jump(2)
     await trust.assure(await bench.now())
-    assert len(bench.sts.asked) == 4
+    assert len(bench.sts.asked) == 6
 
 
 async def test_any_change_of_the_connection_forgets_what_was_seen(bench: Bench) -> None:
@@ -200,7 +201,7 @@ async def test_any_change_of_the_connection_forgets_what_was_seen(bench: Bench) 
     changed = await bench.registry.update("acme", {"region": "eu-west-1"}, **BY_ALICE)
     assert changed.trust is None
     await trust.assure(changed)
-    assert len(bench.sts.asked) == 4
+    assert len(bench.sts.asked) == 6
     assert {one.region for one in bench.sts.asked[2:]} == {"eu-west-1"}
 
 
