@@ -89,8 +89,8 @@ class Settings(BaseSettings):
         Literal["refuse", "declared", "allow"], BeforeValidator(one_of("refuse", "declared", "allow"))
     ] = Field(
         "declared",
-        description="roles that can be assumed without the right external ID: refuse all; use those declared to have none; "
-        "allow all, unchecked",
+        description="roles that can be assumed without the right external ID: refuse all; use those declared to have none, in "
+        "workspace main only; allow all, unchecked",
     )
     organisation_workspaces: Annotated[tuple[str, ...], NoDecode] = Field(
         ("main",), description="workspaces that may give connections and roles to the organisation, comma-separated"

@@ -22,23 +22,10 @@ from credentials.policies.setup import WORKSPACE_TAG
 from credentials.registry import Registry
 from credentials.session import Access, Session
 from credentials.sessions import SessionCache, SessionSpec, session_name
+from credentials.tags import session_tags, source_identity
 from credentials.trust import Trust
 
 log = structlog.get_logger(__name__)
-
-CONNECTION_TAG = "longshore-connection"
-
-
-def session_tags(connection: Connection, spec: RoleSpec) -> tuple[tuple[str, str], ...]:
-    """What sessions of a role are tagged with: the trust policy's second statement allows it."""
-    if not spec.session_tags:
-        return ()
-    return ((CONNECTION_TAG, connection.name), (WORKSPACE_TAG, connection.workspace))
-
-
-def source_identity(connection: Connection, spec: RoleSpec) -> str | None:
-    """It needs sts:SetSourceIdentity in the customer's trust policy, and AssumeRole fails without it."""
-    return f"longshore-{connection.workspace}"[:64] if spec.session_tags else None
 
 
 class Accesses:

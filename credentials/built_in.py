@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from config.errors import SettingsError
 from config.settings import Settings
 from credentials.connection import Connection, connection_id
 from credentials.grants import Grant
 from credentials.kinds import DefaultSpec
+from credentials.ownership import HOME
 from credentials.places import parse_place
-
-HOME: Final = "main"
-"""The workspace that the built-in connection serves when the operator neither lists buckets nor sets a reader role."""
 
 
 class BuiltIn:

@@ -61,6 +61,8 @@ class Connection:
     """What was seen of its role: `safe`, `open` to whoever knows its ARN, or None: nobody has looked yet."""
     trust_at: int | None = None
     """When that was seen."""
+    role_owner: str | None = None
+    """The workspace whose kept role it uses, if it uses one."""
     tested: dict[str, Any] | None = None
     """The last connection test's result, in short."""
     anywhere: bool = False
@@ -79,6 +81,11 @@ class Connection:
     @property
     def own(self) -> bool:
         return self.owner == self.workspace
+
+    @property
+    def open_to_view(self) -> bool:
+        """Whether the workspace may see all of it: neither the connection nor its role is another one's."""
+        return self.own and self.role_owner in (None, self.workspace)
 
     @property
     def grants(self) -> tuple[Grant, ...]:
@@ -155,6 +162,8 @@ class Connection:
     def describe(self) -> dict[str, Any]:
         """Plain data for people and programs; an access key ID shows its last four characters."""
         spec = self.spec.model_dump(mode="json")
+        if not self.open_to_view:
+            spec.pop("external_id", None)
         if not self.own:
             spec = {name: value for name, value in spec.items() if name not in _OWNERS_ONLY}
         described = {"id": self.id, "workspace": self.workspace, "owner": self.owner} | spec

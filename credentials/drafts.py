@@ -133,7 +133,7 @@ class Drafts:
         self, tx: sa.Connection, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str
     ) -> Draft:
         self._check_allowed(spec, owner)
-        if isinstance(spec, RoleSpec):
+        if isinstance(spec, RoleSpec) and role is None:  # a kept one was checked when it was added
             ownership.check_role(tx, spec.role_arn, spec.external_id, workspace=owner, settings=self._settings)
         role_id = None if role is None else role.id
         if not isinstance(spec, SealedSpec):

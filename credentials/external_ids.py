@@ -13,6 +13,7 @@ from config.database import Database, alone, db_now
 from config.errors import ConnectionRuleError
 from config.settings import Settings
 from credentials import audit
+from credentials.ownership import open_roles_in
 from credentials.tables import external_ids as table
 
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -53,10 +54,10 @@ def chosen(
     if not given:
         return issue(tx, workspace, owner, actor=actor)
     if asked is None:
-        if settings.open_roles == "refuse":
+        if open_roles_in(workspace, settings) == "refuse":
             raise ConnectionRuleError(
-                "a role without an external ID can be used through us by whoever knows its ARN, and LONGSHORE_OPEN_ROLES=refuse "
-                f"forbids that; {_how_to_see(owner)} issues one"
+                "a role without an external ID can be used through us by whoever knows its ARN, and "
+                f"LONGSHORE_OPEN_ROLES={settings.open_roles} forbids that in workspace {workspace!r}; {_how_to_see(owner)} issues one"
             )
         return None
     if asked == issued(tx, workspace, owner) or (settings.external_ids == "any" and not _anothers(tx, asked)):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Final, Literal
 
 import sqlalchemy as sa
 
 from config.errors import ConnectionRuleError
 from config.settings import Settings
 from credentials.tables import connections, roles
+
+HOME: Final = "main"
+"""The operator's own workspace: the built-in connection serves it without further ado, and what it declares is believed."""
 
 
 def check_audience(audience: str, *, workspace: str, settings: Settings) -> None:
@@ -18,6 +22,13 @@ def check_audience(audience: str, *, workspace: str, settings: Settings) -> None
             f"workspace {workspace!r} may not serve the organisation: other workspaces would read through what it says; "
             "LONGSHORE_ORGANISATION_WORKSPACES lists those that may"
         )
+
+
+def open_roles_in(workspace: str, settings: Settings) -> Literal["refuse", "declared", "allow"]:
+    """What the operator says of roles without external IDs in this workspace: declarations are believed at home only."""
+    if settings.open_roles == "declared" and workspace != HOME:
+        return "refuse"
+    return settings.open_roles
 
 
 def check_role(

@@ -228,7 +228,8 @@ class Registry:
     async def trusts(self, connection: Connection, trust: str) -> None:
         """Keep what was seen of its role: safe or open. A connection that changed meanwhile is left alone."""
         mine = sa.update(table).where(table.c.id == connection.kept_id, table.c.version == connection.version)
-        await self._database.transaction(lambda tx: tx.execute(mine.values(trust=trust, trust_at=db_now())))
+        kept = f"{trust}:{rows.role_digest(connection.spec.model_dump(mode='json'))}"
+        await self._database.transaction(lambda tx: tx.execute(mine.values(trust=kept, trust_at=db_now())))
 
     async def was_tested(self, connection: Connection, summary: str) -> None:
         """Keep a test's result in short (JSON). A connection that changed meanwhile is left alone."""

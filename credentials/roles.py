@@ -109,7 +109,7 @@ class Roles:
                 settings=self._settings,
                 actor=actor,
             )
-            ownership.check_role(tx, asked.role_arn, external_id, workspace=self._workspace, settings=self._settings)
+            self._check_role(tx, asked, external_id)
             now = tx.execute(sa.select(db_now())).scalar_one()
             row = {
                 "id": _id(self._workspace, asked.name),
@@ -164,7 +164,7 @@ class Roles:
                 external_id = external_ids.chosen(
                     tx, self._workspace, owner, external_id, given=True, settings=self._settings, actor=actor
                 )
-            ownership.check_role(tx, before.role_arn, external_id, workspace=self._workspace, settings=self._settings)
+            self._check_role(tx, after, external_id)
             values = {"external_id": external_id, "audience": after.audience, "updated_at": db_now()}
             tx.execute(sa.update(table).where(table.c.id == before.id).values(values))
             seen = dict.fromkeys(("trust", "trust_at", "tested", "tested_at"))
@@ -201,6 +201,14 @@ class Roles:
                 f"role {name!r} belongs to workspace {role.workspace!r}, and only that changes it"
             )
         return role
+
+    def _check_role(self, tx: sa.Connection, asked: _RoleFields, external_id: str | None) -> None:
+        ownership.check_role(tx, asked.role_arn, external_id, workspace=self._workspace, settings=self._settings)
+        if asked.audience == "organisation" and external_id is None and self._settings.open_roles != "allow":
+            raise ConnectionRuleError(
+                f"role {asked.name!r} would serve the organisation, and needs an external ID for that: "
+                f"`longshore policy trust {asked.name} --kept-role` issues one"
+            )
 
     def _check_room(self, tx: sa.Connection) -> None:
         mine = sa.select(sa.func.count()).where(table.c.workspace == self._workspace)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,7 +31,8 @@ def ever(workspace: str) -> sa.Select[Any]:
 
 def _with_roles() -> sa.Select[Any]:
     joined = table.outerjoin(roles, table.c.role_id == roles.c.id)
-    return sa.select(table, roles.c.role_arn, roles.c.external_id).select_from(joined)
+    brought = (roles.c.role_arn, roles.c.external_id, roles.c.workspace.label("role_workspace"))
+    return sa.select(table, *brought).select_from(joined)
 
 
 def find(tx: sa.Connection, workspace: str, name: str) -> sa.Row[Any] | None:
@@ -74,10 +77,25 @@ def connection_of(row: sa.Row[Any], *, workspace: str) -> Connection:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        trust=row.trust,
-        trust_at=row.trust_at,
+        **_seen(row, kept),
         tested=None if row.tested is None else json.loads(row.tested) | {"at": row.tested_at},
     )
+
+
+def _seen(row: sa.Row[Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """What was seen of this role; of another one, which another version of longshore may have put here, it says nothing."""
+    verdict, _, of = (row.trust or "").partition(":")
+    known = of == role_digest(kept)
+    return {
+        "trust": verdict if known and verdict else None,
+        "trust_at": row.trust_at if known else None,
+        "role_owner": row.role_workspace,
+    }
+
+
+def role_digest(spec: Mapping[str, Any]) -> str:
+    """Of a role and the external ID that it is asked with."""
+    return hashlib.sha256(json.dumps([spec.get("role_arn"), spec.get("external_id")]).encode()).hexdigest()[:16]
 
 
 def dump(spec: KeptSpec) -> str:

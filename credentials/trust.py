@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from functools import partial
 from typing import Final, Literal
 
 import structlog
 
-from config.errors import RoleDeniedError, RoleOpenError, StsUnavailableError
+from config.errors import CredentialError, RoleDeniedError, RoleOpenError, StsUnavailableError
 from config.settings import Settings
 from credentials.assume import AssumeRole, Sts
 from credentials.clock import Clock
 from credentials.connection import Connection
 from credentials.kinds import RoleSpec
+from credentials.ownership import open_roles_in
 from credentials.registry import Registry
+from credentials.tags import session_tags, source_identity
 from credentials.windows import STS_LEAST_S
 
 log = structlog.get_logger(__name__)
@@ -32,23 +35,29 @@ WRONG: Final = "longshore-probe-wrong-external-id"
 """Names of the probes' sessions: so the customer's CloudTrail explains the denials."""
 
 
-async def lets_in(sts: Sts, spec: RoleSpec, *, external_id: str | None, session_name: str, region: str) -> bool:
-    """Whether the role gives a session for this external ID. Raises CredentialError for whatever is no answer to that."""
+async def lets_in(sts: Sts, probe: AssumeRole) -> bool:
+    """Whether the role gives a session for this. Raises CredentialError for whatever is no answer to that."""
     try:
-        await sts.assume(_probe(spec, external_id=external_id, session_name=session_name, region=region))
+        await sts.assume(probe)
     except RoleDeniedError:
         return False
     return True
 
 
-def _probe(spec: RoleSpec, *, external_id: str | None, session_name: str, region: str) -> AssumeRole:
+def probe_of(
+    connection: Connection, spec: RoleSpec, *, external_id: str | None, session_name: str, region: str
+) -> AssumeRole:
+    """What a run would ask for, tags and source identity included, but for a session that may do nothing: else a refusal might
+    be for something else than the external ID.
+    """
     return AssumeRole(
         role_arn=spec.role_arn,
         session_name=session_name,
         duration_s=STS_LEAST_S,
         external_id=external_id,
         policy=DENY_ALL,
-        source_identity=None,
+        source_identity=source_identity(connection, spec),
+        tags=session_tags(connection, spec),
         region=spec.region or region,
     )
 
@@ -75,10 +84,10 @@ class Trust:
         if not isinstance(spec, RoleSpec) or self._settings.open_roles == "allow":
             return
         if spec.external_id is None:
-            if self._settings.open_roles == "refuse":
+            if open_roles_in(connection.owner, self._settings) == "refuse":
                 raise RoleOpenError(
-                    f"connection {connection.name!r} has no external ID, and LONGSHORE_OPEN_ROLES=refuse forbids that; "
-                    f"`longshore policy trust {connection.name}` issues one"
+                    f"connection {connection.name!r} has no external ID, and LONGSHORE_OPEN_ROLES={self._settings.open_roles} forbids "
+                    f"that in workspace {connection.owner!r}; `longshore policy trust {connection.name}` issues one"
                 )
             return
         if connection.trust != "safe" or self._is_old(connection):
@@ -88,10 +97,13 @@ class Trust:
         """Probe the role now, and keep what was seen. Raises CredentialError; RoleDeniedError, and keeps nothing, where it does not
         let in even who has the right external ID: that may still become any role at all.
         """
-        region = self._settings.region
-        await self._sts.assume(_probe(spec, external_id=spec.external_id, session_name=RIGHT, region=region))
-        is_open = await lets_in(self._sts, spec, external_id=None, session_name=WITHOUT, region=region)
-        is_open = is_open or await lets_in(self._sts, spec, external_id=wrong_id(), session_name=WRONG, region=region)
+        probe = partial(probe_of, connection, spec, region=self._settings.region)
+        try:
+            await self._sts.assume(probe(external_id=spec.external_id, session_name=RIGHT))
+            is_open = await lets_in(self._sts, probe(external_id=None, session_name=WITHOUT))
+            is_open = is_open or await lets_in(self._sts, probe(external_id=wrong_id(), session_name=WRONG))
+        except CredentialError as error:
+            raise type(error)(f"connection {connection.name!r}: {error.message}", **error.fields) from error
         verdict: Verdict = "open" if is_open else "safe"
         await self._registry.trusts(connection, verdict)
         log.info("a role's trust was looked at", connection=connection.name, trust=verdict)

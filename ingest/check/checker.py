@@ -71,7 +71,7 @@ class ConnectionTest:
             steps=tuple(self._found),
             waited_s=spreading.waited_s,
         )
-        return report if self.connection.own else _for_others(report, self.connection)
+        return report if self.connection.open_to_view else _for_others(report, self.connection)
 
     def _places(self) -> tuple[Grant, ...]:
         if self.uri is None:
@@ -167,7 +167,8 @@ def _for_others(report: Report, connection: Connection) -> Report:
     if isinstance(spec, RoleSpec):
         words += [spec.role_arn.split(":")[4], spec.role_arn.rpartition("/")[2]]
     words.sort(key=len, reverse=True)
-    owner = f"workspace {connection.owner!r}, whose connection it is, sees what to mend"
+    whose = connection.owner if connection.role_owner is None else connection.role_owner
+    owner = f"workspace {whose!r}, whose it is, sees what to mend"
 
     def clean(text: str) -> str:
         for word in words:

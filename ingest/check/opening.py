@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from config.errors import ConnectionSetupError, CredentialError, IdentityError, LongshoreError
-from credentials.access import session_tags, source_identity
 from credentials.arns import partition_of
 from credentials.assume import Assumed, AssumeRole, Identity
 from credentials.connection import Connection
 from credentials.grants import Grant
 from credentials.kinds import BucketSpec, KeysSpec, RoleSpec
+from credentials.ownership import open_roles_in
 from credentials.policies.session import SessionPolicy
 from credentials.policies.setup import WORKSPACE_TAG, Setup
 from credentials.session import Access, Session
+from credentials.tags import session_tags, source_identity
 from credentials.trust import DENY_ALL
 from credentials.windows import STS_LEAST_S
 from ingest.check.asking import Held, Skews
@@ -71,7 +72,7 @@ class Opening:
 
     async def _role(self, spec: RoleSpec, own: Identity) -> Opened:
         external_id = spec.external_id
-        if external_id is None and self.connection.own:
+        if external_id is None and self.connection.open_to_view:
             what, name = ("connection", self.connection.name) if spec.role is None else ("role", spec.role)
             external_id = await self.tools.external_id(name, what=what)
         setup = self._setup(self._principal(own), spec.partition, external_id=external_id)
@@ -168,12 +169,13 @@ class Opening:
     def _test(self, spec: RoleSpec, repairs: Repairs, own: Identity) -> RoleTest:
         return RoleTest(
             sts=self.tools.sts,
+            connection=self.connection,
             spec=spec,
             region=spec.region or self.tools.settings.region,
             repairs=repairs,
             own_arn=own.role_arn or own.arn,
             spreading=self.spreading,
-            open_roles=self.tools.settings.open_roles,
+            open_roles=open_roles_in(self.connection.owner, self.tools.settings),
         )
 
     def _request(

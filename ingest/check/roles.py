@@ -9,9 +9,10 @@ from typing import Final, Literal
 
 from config.errors import CredentialError, IdentityError, RoleDeniedError, SessionRefusedError
 from credentials.assume import Assumed, AssumeRole, Identity, Sts
+from credentials.connection import Connection
 from credentials.kinds import RoleSpec
 from credentials.session import Session
-from credentials.trust import WITHOUT, WRONG, lets_in, wrong_id
+from credentials.trust import WITHOUT, WRONG, lets_in, probe_of, wrong_id
 from ingest.check.causes import CLOCK, plainly
 from ingest.check.repairs import Repairs, may_assume
 from ingest.check.report import Reason, Step, failed, passed, untried, warned
@@ -64,6 +65,7 @@ class RoleTest:
     """One role, and what is to be said of it."""
 
     sts: Sts
+    connection: Connection
     spec: RoleSpec
     region: str
     repairs: Repairs
@@ -156,9 +158,8 @@ class RoleTest:
         return f"the connection (`longshore connections update` {self.spec.name} --external-id {issued})"
 
     async def _probe(self, name: str, external_id: str | None, session: str, *, right_works: bool) -> Step:
-        ask: Callable[[], Awaitable[bool]] = partial(
-            lets_in, self.sts, self.spec, external_id=external_id, session_name=session, region=self.region
-        )
+        probe = probe_of(self.connection, self.spec, external_id=external_id, session_name=session, region=self.region)
+        ask: Callable[[], Awaitable[bool]] = partial(lets_in, self.sts, probe)
         try:
             let_in = await (self.spreading.through(ask, good=lambda found: not found) if right_works else ask())
         except CredentialError as error:
