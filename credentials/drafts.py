@@ -94,6 +94,7 @@ class Drafts:
                 settings=self._settings,
                 actor=actor,
             )
+            ownership.check_first(tx, spec.role_arn, external_id, workspace=workspace)
             spec = spec.model_copy(update={"external_id": external_id})
         new_id = connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
         return self._draft(tx, spec, role, workspace, new_id)
@@ -127,6 +128,8 @@ class Drafts:
             external_ids.chosen(
                 tx, before.workspace, owner, spec.external_id, given=True, settings=self._settings, actor=actor
             )
+            if isinstance(before.spec, RoleSpec) and before.spec.external_id is not None:
+                ownership.check_first(tx, spec.role_arn, spec.external_id, workspace=before.owner)
         return self._draft(tx, spec, role, before.owner, before.kept_id)
 
     def _draft(
@@ -134,7 +137,7 @@ class Drafts:
     ) -> Draft:
         self._check_allowed(spec, owner)
         if isinstance(spec, RoleSpec) and role is None:  # a kept one was checked when it was added
-            ownership.check_role(tx, spec.role_arn, spec.external_id, workspace=owner, settings=self._settings)
+            ownership.check_role(spec.role_arn, settings=self._settings)
         role_id = None if role is None else role.id
         if not isinstance(spec, SealedSpec):
             elsewhere = isinstance(spec, SecretSpec) and spec.secret_from is not None

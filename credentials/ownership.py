@@ -31,17 +31,19 @@ def open_roles_in(workspace: str, settings: Settings) -> Literal["refuse", "decl
     return settings.open_roles
 
 
-def check_role(
-    tx: sa.Connection, role_arn: str, external_id: str | None, *, workspace: str, settings: Settings
-) -> None:
-    """A role of ours is no customer's, and one without an external ID belongs to the workspace that came first with it.
-
-    Raises ConnectionRuleError.
-    """
+def check_role(role_arn: str, *, settings: Settings) -> None:
+    """A role of ours is no customer's. Raises ConnectionRuleError."""
     if role_arn in (settings.reader_role, settings.principal_arn):
         raise ConnectionRuleError(
             f"{role_arn} is our own role, and no customer's; the built-in connection reads as ourselves"
         )
+
+
+def check_first(tx: sa.Connection, role_arn: str, external_id: str | None, *, workspace: str) -> None:
+    """A role without an external ID belongs to the workspace that came first with it. Raises ConnectionRuleError.
+
+    For what begins to have none: whoever names the role later, with an ID, does not stop changes of the first one.
+    """
     if external_id is None and _is_anothers(tx, role_arn, workspace):
         raise ConnectionRuleError(
             f"the role {role_arn} is another workspace's already, and without an external ID nothing tells who may use it; "

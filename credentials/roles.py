@@ -109,7 +109,8 @@ class Roles:
                 settings=self._settings,
                 actor=actor,
             )
-            self._check_role(tx, asked, external_id)
+            self._check_role(asked, external_id)
+            ownership.check_first(tx, asked.role_arn, external_id, workspace=self._workspace)
             now = tx.execute(sa.select(db_now())).scalar_one()
             row = {
                 "id": _id(self._workspace, asked.name),
@@ -164,7 +165,9 @@ class Roles:
                 external_id = external_ids.chosen(
                     tx, self._workspace, owner, external_id, given=True, settings=self._settings, actor=actor
                 )
-            self._check_role(tx, after, external_id)
+            self._check_role(after, external_id)
+            if before.external_id is not None:
+                ownership.check_first(tx, before.role_arn, external_id, workspace=self._workspace)
             values = {"external_id": external_id, "audience": after.audience, "updated_at": db_now()}
             tx.execute(sa.update(table).where(table.c.id == before.id).values(values))
             seen = dict.fromkeys(("trust", "trust_at", "tested", "tested_at"))
@@ -202,8 +205,8 @@ class Roles:
             )
         return role
 
-    def _check_role(self, tx: sa.Connection, asked: _RoleFields, external_id: str | None) -> None:
-        ownership.check_role(tx, asked.role_arn, external_id, workspace=self._workspace, settings=self._settings)
+    def _check_role(self, asked: _RoleFields, external_id: str | None) -> None:
+        ownership.check_role(asked.role_arn, settings=self._settings)
         if asked.audience == "organisation" and external_id is None and self._settings.open_roles != "allow":
             raise ConnectionRuleError(
                 f"role {asked.name!r} would serve the organisation, and needs an external ID for that: "

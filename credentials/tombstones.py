@@ -19,6 +19,9 @@ class Tombstone:
     """A removed connection."""
 
     id: str
+    """By which this workspace's records know it."""
+    kept_id: str
+    """Its row; another one than `id` where another workspace gave it to the organisation."""
     name: str
     kind: str
     removed_at: int
@@ -31,7 +34,7 @@ class Tombstones:
         self._database, self._workspace = database, workspace
 
     async def find(self, name: str) -> list[Tombstone]:
-        """The removed connections of this name, one for each kind at most.
+        """The removed connections of this name, one for each kind at most; of the organisation's, as many.
 
         Raises ConnectionRuleError if there is one and it is not removed, UnknownConnectionError if there never was one.
         """
@@ -39,7 +42,7 @@ class Tombstones:
         query = sa.select(table).where(seen, table.c.name == name)
         rows = await self._database.read(lambda tx: tx.execute(query.order_by(table.c.kind)).all())
         found = [
-            Tombstone(id=self._id(row), name=row.name, kind=row.kind, removed_at=row.removed_at)
+            Tombstone(id=self._id(row), kept_id=row.id, name=row.name, kind=row.kind, removed_at=row.removed_at)
             for row in rows
             if row.removed_at is not None
         ]
@@ -55,7 +58,6 @@ class Tombstones:
         return found
 
     def _id(self, row: sa.Row[Any]) -> str:
-        """By which this workspace's records know it."""
         return row.id if row.workspace == self._workspace else shared_id(workspace=self._workspace, kept_id=row.id)
 
     async def note(self, tombstone: Tombstone, action: str, *, actor: str, **detail: Any) -> None:

@@ -59,14 +59,14 @@ async def _forget(service: Service, name: str, *, dry_run: bool, yes: bool) -> G
         )
     gone = Gone()
     for tombstone in await service.tombstones.find(name):
-        left = await service.retention.left(tombstone.id)
+        left = await service.retention.left(tombstone.id, kept_id=tombstone.kept_id)
         if dry_run or not left:
             gone += left
             continue
         if not yes:
             _ask(tombstone, left)
         await service.tombstones.note(tombstone, "purge", actor=actor())
-        done = await service.retention.forget(tombstone.id)
+        done = await service.retention.forget(tombstone.id, kept_id=tombstone.kept_id)
         counts = {"spans": done.spans, "assets": done.assets, "runs": done.runs}
         await service.tombstones.note(tombstone, "purged", actor=actor(), **counts)
         gone += done

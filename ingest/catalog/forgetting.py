@@ -16,13 +16,13 @@ from ingest.catalog.runs import GOING
 from ingest.catalog.tables import assets, runs, spans
 
 
-def step(tx: sa.Connection, connection_id: str, *, rows: int) -> tuple[Gone, bool]:
-    """Delete so many rows at most. Returns what, and whether to come again.
+def step(tx: sa.Connection, connection_id: str, *, kept_id: str, rows: int) -> tuple[Gone, bool]:
+    """Delete so many rows at most. Returns what, and whether to come again. `kept_id`: the connection's row.
 
     Raises ConnectionRuleError if the connection is in use: then its records are, too.
     """
     alone(tx)  # no run of it begins before this is committed
-    _check_unused(tx, connection_id)
+    _check_unused(tx, connection_id, kept_id)
     has_spans = sa.exists().where(spans.c.run_id == runs.c.id)
     mine = sa.select(runs.c.id).where(runs.c.connection_id == connection_id)
     oldest = tx.execute(mine.where(has_spans).order_by(runs.c.number).limit(1)).scalar_one_or_none()
@@ -34,9 +34,9 @@ def step(tx: sa.Connection, connection_id: str, *, rows: int) -> tuple[Gone, boo
     return Gone(runs=deleted), more
 
 
-def left(tx: sa.Connection, connection_id: str) -> Gone:
+def left(tx: sa.Connection, connection_id: str, *, kept_id: str) -> Gone:
     """What there is to delete. Raises as `step` does."""
-    _check_unused(tx, connection_id)
+    _check_unused(tx, connection_id, kept_id)
     count = sa.func.count()
     mine = runs.c.connection_id == connection_id
     return Gone(
@@ -48,8 +48,8 @@ def left(tx: sa.Connection, connection_id: str) -> Gone:
     )
 
 
-def _check_unused(tx: sa.Connection, connection_id: str) -> None:
-    query = sa.select(connections.c.name, connections.c.removed_at).where(connections.c.id == connection_id)
+def _check_unused(tx: sa.Connection, connection_id: str, kept_id: str) -> None:
+    query = sa.select(connections.c.name, connections.c.removed_at).where(connections.c.id == kept_id)
     connection = tx.execute(query).one()
     if connection.removed_at is None:
         raise ConnectionRuleError(

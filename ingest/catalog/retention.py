@@ -62,19 +62,22 @@ class Retention:
             self._tell(found)
         return gone, turns.spent
 
-    async def forget(self, connection_id: str) -> Gone:
-        """Delete all that a removed connection left. Raises ConnectionRuleError if it is in use, or comes to be."""
+    async def forget(self, connection_id: str, *, kept_id: str) -> Gone:
+        """Delete all that a removed connection left. Raises ConnectionRuleError if it is in use, or comes to be.
+
+        `kept_id`: its row; another one than `connection_id` where another workspace gave it to the organisation.
+        """
         gone, more = Gone(), True
         while more:
-            step = partial(forgetting.step, connection_id=connection_id, rows=self._limits.purge_rows)
+            step = partial(forgetting.step, connection_id=connection_id, kept_id=kept_id, rows=self._limits.purge_rows)
             found, more = await self._chunk(step)
             gone += found
         self._tell(gone)
         return gone
 
-    async def left(self, connection_id: str) -> Gone:
+    async def left(self, connection_id: str, *, kept_id: str) -> Gone:
         """What `forget` would delete. Raises as it does."""
-        return await self._database.read(lambda tx: forgetting.left(tx, connection_id))
+        return await self._database.read(lambda tx: forgetting.left(tx, connection_id, kept_id=kept_id))
 
     async def _old_spans(self, turns: _Turns) -> Gone:
         gone, rows = 0, self._limits.purge_rows

@@ -269,11 +269,11 @@ async def test_a_removed_connections_records_go_on_request(bench: Bench) -> None
     await ingest(bench.catalog, a_bucket(), depth="list")
     await ingest(bench.catalog, a_bucket(), depth="list")
     (tombstone,) = await bench.tombstones.find("acme")
-    left = await bench.retention.left(tombstone.id)
+    left = await bench.retention.left(tombstone.id, kept_id="c")
     assert (left.assets, left.runs) == (23, 2)
-    assert await bench.retention.forget(tombstone.id) == left
+    assert await bench.retention.forget(tombstone.id, kept_id="c") == left
     assert [await bench.count(table) for table in (spans, assets, shards, runs)] == [0, 0, 0, 0]
-    assert await bench.retention.forget(tombstone.id) == Gone()
+    assert await bench.retention.forget(tombstone.id, kept_id="c") == Gone()
     await bench.tombstones.note(tombstone, "purged", actor="cli:me", assets=23)
     line = await bench.database.read(lambda tx: tx.execute(sa.select(audit)).one())
     assert (line.action, line.object, line.workspace) == ("purged", "connection:acme", "main")
@@ -287,13 +287,13 @@ async def test_only_a_removed_connection_of_which_nothing_goes_on_is_forgotten(b
     with pytest.raises(UnknownConnectionError, match="'other'"):
         await bench.tombstones.find("other")
     with pytest.raises(ConnectionRuleError, match="connections remove acme"):
-        await bench.retention.forget("c")
+        await bench.retention.forget("c", kept_id="c")
     await bench.revive(removed=True)
     run_id = await new_run(bench.catalog)
     with pytest.raises(ConnectionRuleError, match=f"runs cancel {run_id}"):
-        await bench.retention.forget("c")
+        await bench.retention.forget("c", kept_id="c")
     await bench.catalog.cancel(run_id)
-    assert await bench.retention.forget("c") == Gone(runs=1)
+    assert await bench.retention.forget("c", kept_id="c") == Gone(runs=1)
 
 
 WHEN = st.tuples(CHANGES, st.integers(0, 30), st.booleans())
@@ -331,7 +331,7 @@ async def _interrupted(bench: Bench, steps: list[Any]) -> None:
         forgetting = _after(chunks, bench.revive)
         retention = Retention(database=_Counting(bench.database, forgetting), workspace="main", limits=LIMITS)
         with suppress(ConnectionRuleError):
-            await retention.forget("c")
+            await retention.forget("c", kept_id="c")
         await bench.revive()
 
 
@@ -351,7 +351,7 @@ async def test_wherever_forgetting_is_interrupted_nothing_is_believed_that_is_go
     await bench.revive(removed=True)
     interrupted = _Counting(bench.database, _after(chunks, bench.revive))
     with suppress(ConnectionRuleError):
-        await Retention(database=interrupted, workspace="main", limits=LIMITS).forget("c")
+        await Retention(database=interrupted, workspace="main", limits=LIMITS).forget("c", kept_id="c")
     await bench.revive()
     bucket.objects = before if again else bucket.objects
     await ingest(bench.catalog, bucket, depth="list")
