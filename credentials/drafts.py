@@ -97,7 +97,7 @@ class Drafts:
             ownership.check_first(tx, spec.role_arn, external_id, workspace=workspace)
             spec = spec.model_copy(update={"external_id": external_id})
         new_id = connection_id(workspace=workspace, name=spec.name, kind=spec.kind)
-        return self._draft(tx, spec, role, workspace, new_id)
+        return self._draft(spec, role, workspace, new_id)
 
     def changed(self, tx: sa.Connection, before: Connection, changes: Mapping[str, Any], *, actor: str) -> Draft:
         """What a connection becomes. Raises as `new` does."""
@@ -130,11 +130,9 @@ class Drafts:
             )
             if isinstance(before.spec, RoleSpec) and before.spec.external_id is not None:
                 ownership.check_first(tx, spec.role_arn, spec.external_id, workspace=before.owner)
-        return self._draft(tx, spec, role, before.owner, before.kept_id)
+        return self._draft(spec, role, before.owner, before.kept_id)
 
-    def _draft(
-        self, tx: sa.Connection, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str
-    ) -> Draft:
+    def _draft(self, spec: KeptSpec | SealedSpec, role: roles.Role | None, owner: str, kept_id: str) -> Draft:
         self._check_allowed(spec, owner)
         if isinstance(spec, RoleSpec) and role is None:  # a kept one was checked when it was added
             ownership.check_role(spec.role_arn, settings=self._settings)

@@ -88,7 +88,8 @@ class Registry:
             values = {**_values(draft), "sealed": draft.sealed, "removed_at": None}
             if former is None:
                 row = {"id": new_id, "workspace": workspace, "name": draft.spec.name, "kind": draft.spec.kind}
-                tx.execute(sa.insert(table).values(**row, **values, version=1, created_at=db_now()))
+                now = tx.execute(sa.select(db_now())).scalar_one()
+                tx.execute(sa.insert(table).values(**row, **values | {"updated_at": now}, version=1, created_at=now))
             else:
                 revived = sa.update(table).where(table.c.id == new_id)
                 tx.execute(revived.values(**values, version=table.c.version + 1))

@@ -121,6 +121,11 @@ def test_what_the_organisation_has_every_workspace_uses_with_records_of_its_own(
     for command in (("update", "everyones", "--region", "eu-west-1"), ("remove", "everyones", "--yes", "everyones")):
         done = blue.longshore("connections", *command)
         assert (done.code, "belongs to workspace 'main'" in done.err) == (1, True)
+    assert "its records are in use" in blue.longshore("purge", "--connection", "everyones", "--yes").err
+    shell.ok("connections", "remove", "everyones", "--yes", "everyones")
+    purged = blue.ok("purge", "--connection", "everyones", "--yes", "--json").json
+    assert (purged["assets"], purged["runs"]) == (3, 1)
+    assert len(shell.ok("assets", "--connection", "everyones", "--json").lines) == 3
 
 
 @pytest.mark.acceptance("IN-10", "IN-13", "IN-15")

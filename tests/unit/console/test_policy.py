@@ -240,3 +240,46 @@ def test_what_a_connection_wants_is_what_its_policy_asks_for(shell: Shell) -> No
 def test_a_command_to_type_next_is_quoted_for_a_shell(shell: Shell) -> None:
     said = shell.ok("policy", "terraform", "acme", "--allow", "s3://acme-photos/it's $here/").err
     assert """--allow 's3://acme-photos/it'"'"'s $here/'""" in said
+
+
+def _spoken(code: str) -> str:
+    """A policy and CORS rules that hold the words of AWS's error."""
+    policy = {"Version": "2012-10-17", "Statement": [{"Sid": code, "Effect": "Deny", "Principal": "*"}]}
+    return json.dumps({"Policy": json.dumps(policy), "CORSRules": [{"ID": code}]})
+
+
+@pytest.mark.parametrize(
+    ("found", "answers", "put"),
+    [
+        (_spoken("NoSuchBucketPolicy"), None, False),
+        (_spoken("NoSuchBucketPolicy").replace(", ", ",\n"), None, False),
+        (_spoken("Other"), None, False),
+        (None, "An error occurred (AccessDenied) when calling the GetBucketPolicy operation: Access Denied", False),
+        (
+            None,
+            "An error occurred (NoSuchBucketPolicy) when calling the GetBucketPolicy operation: The bucket policy does not exist",
+            True,
+        ),
+    ],
+    ids=["has the error's words", "on a line of their own", "has one", "denied", "has none"],
+)
+def test_the_commands_replace_no_policy_of_a_bucket_whatever_that_says(
+    shell: Shell, tmp_path: Path, found: str | None, answers: str | None, put: bool
+) -> None:
+    """A Sid that is named like the error that there is none is part of a policy."""
+    script = shell.ok("policy", "commands", "default", "--allow", "s3://acme-photos").out
+    calls = templates.shell(
+        script,
+        answers={"get-bucket-policy": answers} if answers else {},
+        found={"get-bucket-policy": found} if found else None,
+        directory=tmp_path,
+    )
+    assert [call[:2] for call, _ in calls] == ([["s3api", "put-bucket-policy"]] if put else [])
+
+
+def test_the_commands_replace_no_cors_rules_of_a_bucket_whatever_those_say(shell: Shell, tmp_path: Path) -> None:
+    origin = ("--origin", "https://app.example.com")
+    script = shell.ok("policy", "commands", "acme", "--allow", "s3://acme-photos", *origin).out
+    found = {"get-bucket-cors": _spoken("NoSuchCORSConfiguration")}
+    calls = templates.shell(script, answers={}, found=found, directory=tmp_path)
+    assert "put-bucket-cors" not in [call[1] for call, _ in calls]

@@ -137,3 +137,30 @@ async def test_none_at_all_is_what_somebody_says_and_the_operator_may_forbid(
         return
     (warning,) = (await registry.create(A_ROLE | {"external_id": None}, **BY_ALICE)).warnings()
     assert "has no external ID" in warning
+
+
+@pytest.mark.parametrize("whose", ["another connection's", "a role's", "another workspace's"])
+async def test_an_id_that_was_issued_is_nobody_elses_own_though_any_may_be_brought(
+    database: Database, whose: str
+) -> None:
+    """Whoever copies it would read what its owner's role lets in."""
+    workspace = "blue" if whose == "another workspace's" else "main"
+    ids = ExternalIds(database=database, workspace=workspace)
+    issued = await ids.issue(
+        "acme" if whose != "another connection's" else "other",
+        actor="alice",
+        what="role" if whose == "a role's" else "connection",
+    )
+    registry = a_registry(database, settings_of(external_ids="any"))
+    roles = Roles(database=database, settings=settings_of(external_ids="any"), workspace="main")
+    copied: dict[str, Any] = {"external_id": issued}
+    with pytest.raises(ConnectionRuleError, match="external IDs are issued here"):
+        await registry.create(A_ROLE | copied, **BY_ALICE)
+    with pytest.raises(ConnectionRuleError, match="external IDs are issued here"):
+        await roles.add({"name": "copy", "role_arn": ROLE} | copied, actor="alice")
+    await registry.create(A_ROLE, **BY_ALICE)
+    await roles.add({"name": "copy", "role_arn": ROLE}, actor="alice")
+    with pytest.raises(ConnectionRuleError, match="external IDs are issued here"):
+        await registry.update("acme", copied, **BY_ALICE)
+    with pytest.raises(ConnectionRuleError, match="external IDs are issued here"):
+        await roles.update("copy", copied, actor="alice")

@@ -270,6 +270,25 @@ async def test_a_file_that_is_none_of_ours_to_read_is_refused(tmp_path: Path, na
     assert "beside" not in str(caught.value)
 
 
+async def test_a_link_that_vanishes_while_it_is_followed_is_told_as_any_other_file_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a secret's volume is swapped for a newer one."""
+    folder = _files(tmp_path)
+    (folder / "now").symlink_to("..data")
+    follow = os.readlink
+
+    def too_late(path: str) -> str:
+        if str(path).endswith("/now"):
+            Path(path).unlink()
+        return follow(path)
+
+    monkeypatch.setattr(os, "readlink", too_late)
+    references = _references(f"file://{folder}")
+    with pytest.raises(SecretReferenceError, match="No such file or directory; is it there, and ours to read"):
+        await references.secret(f"file://{folder}/now/key")
+
+
 async def test_a_file_as_large_as_may_be_is_read(tmp_path: Path) -> None:
     references = _references(f"file://{_files(tmp_path)}/exact")
     assert len(await references.secret(f"file://{tmp_path}/allowed/exact")) == 999

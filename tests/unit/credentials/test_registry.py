@@ -366,3 +366,74 @@ async def test_places_on_the_same_server_may_change_without_its_secret(registry:
     await registry.create(A_SERVER, **BY_ALICE)
     changed = await registry.update("server", {"allow": ["https://files.example.com/out/"]}, **BY_ALICE)
     assert await registry.secret(changed) == CANARY
+
+
+A_TOKEN = {"kind": "https_bearer", "name": "api", "token": CANARY, "allow": ["https://files.example.com/in/"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        (A_SERVER, {"allow": ["https://other.example.com/in/"]}),
+        (A_TOKEN, {"allow": ["https://other.example.com/"]}),
+        (A_KEY | {"endpoint": "https://s3.example.com"}, {"endpoint": "https://other.example.com"}),
+        (A_KEY, {"endpoint": "https://other.example.com"}),
+    ],
+    ids=["https_basic", "https_bearer", "aws_keys", "aws_keys from AWS"],
+)
+async def test_a_connection_that_was_read_before_never_opens_the_secret_of_the_server_it_was_pointed_at_since(
+    database: Database, fields: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """A run that is under way would send it to the old server."""
+    registry = a_registry(database, settings_of(endpoints=("any",)))
+    old = await registry.create(fields, **BY_ALICE)
+    new = await registry.update(old.name, changes | {SECRET_FIELDS[old.kind]: "the-secret-of-that-server"}, **BY_ALICE)
+    for fresh in (False, True):
+        with pytest.raises(ConnectionRuleError, match="was pointed at another server meanwhile") as caught:
+            await registry.secret(old, fresh=fresh)
+        assert "the-secret-of" not in str(caught.value)
+    assert await registry.secret(new) == "the-secret-of-that-server"
+    await registry.update(old.name, {"test_location": None}, **BY_ALICE)
+    assert await registry.secret(new) == "the-secret-of-that-server"
+
+
+async def test_a_server_written_in_another_way_is_the_same_one(database: Database) -> None:
+    registry = a_registry(database)
+    old = await registry.create(A_TOKEN, **BY_ALICE)
+    await registry.update("api", {"allow": ["https://Files.example.com:443/out/"]}, **BY_ALICE)
+    assert await registry.secret(old) == CANARY
+
+
+NO_SECRET = [
+    {name: value for name, value in fields.items() if name != SECRET_FIELDS[str(fields["kind"])]}
+    for fields in (A_KEY, A_SERVER, A_TOKEN)
+]
+
+
+@pytest.mark.parametrize("fields", NO_SECRET, ids=[str(fields["kind"]) for fields in NO_SECRET])
+async def test_a_connection_is_never_left_without_its_secret(
+    database: Database, registry: Registry, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(ConnectionSetupError):
+        await registry.create(fields | {"secret_from": None}, **BY_ALICE)
+    name, elsewhere = str(fields["name"]), {"secret_from": "env://ACME_KEY"}
+    before = await registry.create(fields | elsewhere, **BY_ALICE)
+    with pytest.raises(ConnectionRuleError, match="not kept elsewhere any more is kept here: give it"):
+        await registry.update(name, {"secret_from": None}, **BY_ALICE)
+    assert await registry.get(name, **MAIN) == before
+    here = {SECRET_FIELDS[before.kind]: CANARY}
+    kept = await registry.update(name, {"secret_from": None} | here, **BY_ALICE)
+    assert await registry.secret(kept) == CANARY
+    await registry.update(name, elsewhere, **BY_ALICE)
+    (row,) = await _rows(database, connections)
+    assert row["sealed"] is None
+
+
+@pytest.mark.parametrize("kept", ["here", "elsewhere"])
+async def test_another_access_key_never_has_the_secret_of_the_one_before(registry: Registry, kept: str) -> None:
+    fields = A_KEY if kept == "here" else NO_SECRET[0] | {"secret_from": "env://ACME_KEY"}
+    before = await registry.create(fields, **BY_ALICE)
+    for changes in ({"access_key_id": "AKIAANOTHERKEY000002"}, {"access_key_id": KEY_ID, "secret_from": None}):
+        with pytest.raises(ConnectionRuleError, match=r"give both|give it"):
+            await registry.update("keys", changes, **BY_ALICE)
+    assert await registry.get("keys", **MAIN) == before

@@ -103,6 +103,40 @@ async def test_each_error_of_sts_becomes_one_of_ours() -> None:
         assert len(asked) == len(CODES)
 
 
+SKEWED = [
+    "Signature expired: 20260601T115500Z is now earlier than 20260601T120000Z (20260601T121500Z - 15 min.)",
+    "Signature not yet current: 20260601T123000Z is still later than 20260601T121500Z (20260601T120000Z + 15 min.)",
+]
+OTHER_SIGNATURES = [
+    "The request signature we calculated does not match the signature you provided.",
+    "Credential should be scoped to a valid region.",
+    "no",
+]
+
+
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "SignatureDoesNotMatchException"])
+@pytest.mark.parametrize("words", SKEWED)
+async def test_a_clock_that_differs_is_no_refusal_of_our_keys(code: str, words: str) -> None:
+    """It is waited for, as S3's is: a run does not end by it."""
+    error, _ = await assume(lambda _: refused(403, code, words))
+    assert isinstance(error, StsUnavailableError)
+    assert (error.code, error.transient) == ("RequestTimeTooSkewed", True)
+    assert "this machine's clock and STS's differ" in error.message
+    assert words not in error.message
+
+
+@pytest.mark.parametrize("words", OTHER_SIGNATURES)
+async def test_any_other_signature_that_is_refused_is_our_identitys(words: str) -> None:
+    error, _ = await assume(lambda _: refused(403, "SignatureDoesNotMatch", words))
+    assert isinstance(error, IdentityError)
+    assert (error.code, error.transient) == ("SignatureDoesNotMatch", False)
+
+
+async def test_words_about_a_signature_change_nothing_of_another_refusal() -> None:
+    error, _ = await assume(lambda _: refused(403, "AccessDenied", SKEWED[0]))
+    assert isinstance(error, RoleDeniedError)
+
+
 async def test_transient_errors_are_tried_again_within_one_question() -> None:
     """As often as the limit says."""
     answers = iter([refused(503, "ServiceUnavailable"), granted()])
@@ -287,3 +321,20 @@ async def test_clients_are_kept_for_so_many_regions_and_the_rest_get_one_for_eac
     assert [sent["authorization"].split("/")[2] for sent in asked] == [
         f"eu-west-{number}" for number in range(1, 5)
     ] * 2
+
+
+async def test_the_client_of_our_own_region_is_kept_whatever_regions_came_before() -> None:
+    """Connections name the regions: else whoever has enough of them has each of our own questions make a client anew."""
+    few = FAST.model_copy(update={"sts_clients": 2})
+    async with (
+        serving(lambda _: granted()) as (url, _),
+        AwsSts(region="us-east-1", endpoint=url, limits=few) as sts,
+    ):
+        for number in range(1, 4):
+            await sts.assume(request(region=f"eu-west-{number}"))
+        kept = []
+        for _ in range(2):
+            await sts.assume(request(region="us-east-1"))
+            kept.append(sts._clients["us-east-1"])
+        assert kept[0] is kept[1]
+        assert list(sts._clients) == ["eu-west-1", "eu-west-2", "us-east-1"]

@@ -31,6 +31,8 @@ class Sts:
         self.asked: list[AssumeRole] = []
         self.lets_in: tuple[str | None, ...] = (RIGHT,)
         self.anyone = False
+        self.open_roles: set[str] = set()
+        """Those that let anyone in."""
         self.trouble: Exception | None = None
         self.reached, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
@@ -41,7 +43,8 @@ class Sts:
         await self.gate.wait()
         if self.trouble is not None:
             raise self.trouble
-        if not self.anyone and request.external_id not in self.lets_in:
+        anyone = self.anyone or request.role_arn in self.open_roles
+        if not anyone and request.external_id not in self.lets_in:
             raise RoleDeniedError("denied", code="AccessDenied")
         return Assumed(access_key_id="ASIA1", secret_access_key="s", token="t", expires_at=1e12, server_time=None)
 
@@ -221,3 +224,55 @@ async def test_what_was_seen_of_an_older_version_is_not_written_to_a_newer_one(b
     await bench.registry.update("acme", {"external_id": "ext-2"}, **BY_ALICE)
     await bench.registry.trusts(connection, "safe")
     assert (await bench.now()).trust is None
+
+
+OPEN: Final = "arn:aws:iam::111122223333:role/open"
+
+
+async def test_a_verdict_on_one_role_is_never_used_for_another(bench: Bench) -> None:
+    """Removed and made anew with a safe role while the open one is looked at: who waited would read through the open one."""
+    trust, old = bench.trust(), await bench.role(role_arn=OPEN)
+    bench.sts.open_roles = {OPEN}
+    bench.sts.gate.clear()
+    looking = [asyncio.create_task(trust.assure(old)) for _ in range(3)]
+    await bench.sts.reached.wait()
+    await bench.registry.remove("acme", **BY_ALICE)
+    new = await bench.registry.create(A_ROLE, **BY_ALICE)
+    assert new.kept_id == old.kept_id
+    bench.sts.gate.set()
+    outcomes = await asyncio.gather(*looking, return_exceptions=True)
+    assert isinstance(outcomes[0], RoleOpenError)
+    for one in outcomes[1:]:
+        assert isinstance(one, StsUnavailableError)
+        assert (one.code, one.transient) == ("ConnectionChanged", True)
+    assert (await bench.now()).trust is None
+    await trust.assure(new)
+    with pytest.raises(StsUnavailableError, match="got another role meanwhile"):
+        await trust.assure(old)
+    assert (await bench.now()).trust == "safe"
+
+
+async def test_a_verdict_with_one_external_id_is_never_used_with_another(bench: Bench) -> None:
+    trust, old = bench.trust(), await bench.role()
+    await bench.registry.update("acme", {"external_id": "ext-2"}, **BY_ALICE)
+    bench.sts.lets_in = ("ext-2",)
+    await trust.assure(await bench.now())
+    with pytest.raises(StsUnavailableError) as caught:
+        await trust.assure(old)
+    assert caught.value.code == "ConnectionChanged"
+
+
+async def test_nothing_is_kept_of_a_role_that_does_not_let_us_in_yet(bench: Bench) -> None:
+    """It may not exist: whoever makes it may still make it one that lets anyone in."""
+    bench.sts.lets_in = ()
+    trust, connection = bench.trust(), await bench.role()
+    for _ in range(2):
+        with pytest.raises(RoleDeniedError):
+            await trust.assure(await bench.now())
+        assert (await bench.now()).trust is None
+    bench.sts.open_roles = {ROLE}
+    with pytest.raises(RoleOpenError):
+        await trust.assure(await bench.now())
+    with pytest.raises(RoleOpenError):
+        await trust.assure(connection)
+    assert (await bench.now()).trust == "open"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from config.errors import AccessDeniedError, ListConditionError
-from ingest.model import Entry, Page, Range
+from config.errors import AccessDeniedError, ListConditionError, ListingError
+from ingest import walking
+from ingest.model import Entries, Entry, Page, Range, Recall
 from ingest.walking import Flight, walk
 from tests.fakes.folders import FolderBucket
 
@@ -196,3 +198,58 @@ async def test_an_access_that_ends_in_the_folder_it_began_with_is_that_and_no_co
     with pytest.raises(AccessDeniedError) as refused:
         await walked(bucket)
     assert refused.type is AccessDeniedError
+
+
+class Endless(FolderBucket):
+    """A storage that names new folders in each folder, and no key anywhere."""
+
+    def __init__(self, folders: Callable[[bytes], list[bytes]]) -> None:
+        super().__init__(())
+        self.folders = folders
+
+    async def pages(
+        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
+    ) -> AsyncGenerator[Page]:
+        self.asked.append((prefix, delimiter, None))
+        yield Page(entries=Entries(), common_prefixes=self.folders(prefix), next_token=None)
+
+
+def deep(prefix: bytes) -> list[bytes]:
+    return [prefix + b"a/"]
+
+
+def wide(prefix: bytes) -> list[bytes]:
+    return [prefix + b"%03d/" % number for number in range(50)]
+
+
+def shallow(prefix: bytes) -> list[bytes]:
+    """Many, each of which is empty."""
+    return [] if prefix else [b"%03d/" % number for number in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("folders", "empty", "waiting"), [(deep, 100, 10**9), (wide, 10**9, 300), (wide, 100, 10**9), (shallow, 100, 10**9)]
+)
+@pytest.mark.parametrize("most", [1, 8])
+async def test_a_storage_that_names_folders_without_end_is_not_walked_without_end(
+    folders: Callable[[bytes], list[bytes]], empty: int, waiting: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "_EMPTY_MOST", empty)
+    monkeypatch.setattr(walking, "_WAITING_MOST", waiting)
+    storage, flight = Endless(folders), Flight(most)
+    with pytest.raises(ListingError, match=r"LIST s3://bkt/.*names folders without end and no keys") as caught:
+        async with asyncio.timeout(20), aclosing(walk(storage, bucket="bkt", prefix=b"", flight=flight)) as pages:
+            assert [page async for page in pages if page.entries] == []
+    assert caught.value.code == "UnorderedListing"
+    assert len(storage.asked) < 1_000
+    await asyncio.sleep(0)
+    assert (flight.now, flight.keys, len(asyncio.all_tasks())) == (0, 0, 1)
+
+
+async def test_folders_with_keys_are_walked_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds are for those without: a key begins the count anew."""
+    monkeypatch.setattr(walking, "_EMPTY_MOST", 3)
+    monkeypatch.setattr(walking, "_WAITING_MOST", 12)
+    found = {f"{folder:02d}/a/{key}".encode() for folder in range(60) for key in range(2)}
+    bucket = FolderBucket(found, page_keys=10)
+    assert [entry.key for entry in entries(await walked(bucket))] == sorted(found)

@@ -55,6 +55,31 @@ def test_what_does_not_belong_here_is_refused(page: Page) -> None:
         _check(page, prefix=b"p/", floor=b"p/0")
 
 
+@pytest.mark.parametrize("prefix", [b"", b"p/", b"p//"])
+def test_a_folder_that_is_its_own_is_refused(prefix: bytes) -> None:
+    """A walk would go into it without end."""
+    with pytest.raises(ListingError, match="a common prefix leads nowhere"):
+        _check(_page(folders=(prefix or b"/",)), prefix=prefix or b"/")
+    _check(_page(folders=(prefix + b"/",)), prefix=prefix)
+
+
+@given(st.integers(1, 1_200), st.integers(0, 1_024))
+def test_a_name_is_no_longer_than_s3s_keys(length: int, prefix: int) -> None:
+    name = b"x" * (length - 1) + b"/"
+    for page in (_page(name), _page(folders=(name,))):
+        if length <= 1_024:
+            _check(page, prefix=name[: min(prefix, length - 1)])
+        else:
+            with pytest.raises(ListingError, match=r"longer than any key|more than 1024 bytes"):
+                _check(page, prefix=name[:prefix])
+
+
+def test_one_long_key_among_many_is_found_and_not_repeated_whole() -> None:
+    with pytest.raises(ListingError, match="a key has more than 1024 bytes") as caught:
+        _check(_page(b"a", b"b" * 1_025, b"c"))
+    assert len(caught.value.message) < 400
+
+
 def test_folders_without_a_delimiter_are_refused() -> None:
     with pytest.raises(ListingError):
         _check(_page(folders=(b"p/a/",)), prefix=b"p/", delimiter=b"")

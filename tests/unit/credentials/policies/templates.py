@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +117,18 @@ def _part(text: str, values: dict[str, str]) -> str:
     return read
 
 
-def shell(script: str, *, answers: dict[str, str], directory: Path) -> list[tuple[list[str], Any]]:
-    """Runs a script whose `aws` only writes down its arguments and the document it was given. `answers`: what `aws` says to a verb."""
+def shell(
+    script: str, *, answers: dict[str, str], directory: Path, found: dict[str, str] | None = None
+) -> list[tuple[list[str], Any]]:
+    """Runs a script whose `aws` only writes down its arguments and the document it was given.
+
+    `answers`: what `aws` says to a verb that it refuses; `found`: what it shows for one.
+    """
     stub = directory / "aws"
     cases = "\n".join(f"{verb}) printf '%s\\n' {answer!r} >&2; exit 254;;" for verb, answer in answers.items())
+    cases += "".join(
+        f"\n{verb}) printf '%s\\n' {shlex.quote(shown)}; exit 0;;" for verb, shown in (found or {}).items()
+    )
     stub.write_text(
         "#!/bin/sh\n"
         f'case "$2" in\n{cases}\nesac\n'
