@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from credentials.registry import Registry
 from credentials.roles import Roles
 from credentials.tables import audit, connections
 from credentials.tombstones import Tombstones
+from credentials.vault import Vault
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.purging import Gone
 from ingest.catalog.retention import Retention
@@ -96,6 +97,56 @@ async def test_of_many_removals_at_once_none_takes_the_organisations_connection_
     assert {type(one) for one in outcomes} <= {type(None), UnknownConnectionError, ConnectionRuleError}
     assert await living(database) == [("main", "keys")]
     assert await registry.secret(await registry.get("keys", **BLUE)) == CANARY
+
+
+class _Overtaken(Registry):
+    """Somebody else does something between a look at a connection and what comes of it."""
+
+    def __init__(self, database: Database, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        settings = settings_of()
+        super().__init__(database=database, vault=Vault.from_settings(settings), settings=settings)
+        self._meanwhile = meanwhile
+
+    async def get(self, name: str, *, workspace: str) -> Connection:
+        found = await super().get(name, workspace=workspace)
+        await self._meanwhile()
+        return found
+
+
+async def test_a_removal_that_was_overtaken_by_another_one_takes_nothing_of_that_name(
+    database: Database, registry: Registry
+) -> None:
+    await registry.create(A_KEY | SHARED, **BY_ALICE)
+    await registry.create(A_KEY, **BY_BOB)
+    late = _Overtaken(database, lambda: registry.remove("keys", **BY_BOB))
+    with pytest.raises(UnknownConnectionError, match="no connection 'keys' in workspace 'blue'"):
+        await late.remove("keys", **BY_BOB)
+    assert await living(database) == [("main", "keys")]
+
+
+async def test_a_change_that_was_overtaken_by_a_removal_changes_nothing_of_that_name(
+    database: Database, registry: Registry
+) -> None:
+    before = await registry.create(A_KEY | SHARED, **BY_ALICE)
+    await registry.create(A_KEY, **BY_BOB)
+    late = _Overtaken(database, lambda: registry.remove("keys", **BY_BOB))
+    with pytest.raises(ConnectionRuleError, match="changed by somebody else"):
+        await late.update("keys", {"versions": True}, **BY_BOB)
+    assert await registry.get("keys", **MAIN) == before
+
+
+async def test_who_uses_a_connection_is_asked_of_what_it_is_when_it_is_removed(
+    database: Database, registry: Registry
+) -> None:
+    """It came to serve the organisation since it was looked at, and another workspace plans with it."""
+    await registry.create(A_KEY, **BY_ALICE)
+
+    async def shared_and_used() -> None:
+        await registry.update("keys", SHARED, **BY_ALICE)
+        await planned(database, "blue", "mine")
+
+    with pytest.raises(ConnectionRuleError, match="in use: schedules read through it: some of workspace blue"):
+        await _Overtaken(database, shared_and_used).remove("keys", users_in("main"), **BY_ALICE)
 
 
 async def test_what_another_workspace_plans_with_its_own_connection_of_that_name_is_no_use_of_this_one(

@@ -211,6 +211,7 @@ class Endless(FolderBucket):
         self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
     ) -> AsyncGenerator[Page]:
         self.asked.append((prefix, delimiter, None))
+        assert len(self.asked) < 1_000, "the walk goes on"
         yield Page(entries=Entries(), common_prefixes=self.folders(prefix), next_token=None)
 
 
@@ -238,10 +239,9 @@ async def test_a_storage_that_names_folders_without_end_is_not_walked_without_en
     monkeypatch.setattr(walking, "_WAITING_MOST", waiting)
     storage, flight = Endless(folders), Flight(most)
     with pytest.raises(ListingError, match=r"LIST s3://bkt/.*names folders without end and no keys") as caught:
-        async with asyncio.timeout(20), aclosing(walk(storage, bucket="bkt", prefix=b"", flight=flight)) as pages:
+        async with aclosing(walk(storage, bucket="bkt", prefix=b"", flight=flight)) as pages:
             assert [page async for page in pages if page.entries] == []
     assert caught.value.code == "UnorderedListing"
-    assert len(storage.asked) < 1_000
     await asyncio.sleep(0)
     assert (flight.now, flight.keys, len(asyncio.all_tasks())) == (0, 0, 1)
 
