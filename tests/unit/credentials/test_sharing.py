@@ -37,6 +37,8 @@ SHARED: Final = {"audience": "organisation"}
 ANOTHER_ROLE: Final = "arn:aws:iam::777788889999:role/longshore-reader"
 OURS: Final = "arn:aws:iam::111122223333:role/ours"
 A_KEPT_ROLE: Final = {"kind": "aws_role", "name": "photos", "role": "reader", "allow": ["s3://acme"]}
+UNCHECKED: Final[dict[str, Any]] = {"open_roles": "allow"}
+"""The operator takes roles without external IDs from whomever: what is refused is refused for another reason."""
 WITHOUT_ID: Final = A_ROLE | {"external_id": None}
 ELSEWHERE: Final = {name: value for name, value in A_KEY.items() if name != "secret_access_key"} | {
     "secret_from": "env://ACME_KEY"
@@ -55,11 +57,11 @@ async def database(tmp_path: Path, kind: Kind) -> AsyncGenerator[Database]:
 
 @pytest.fixture
 def registry(database: Database) -> Registry:
-    return a_registry(database)
+    return a_registry(database, settings_of(**UNCHECKED))
 
 
 def the_roles(database: Database, workspace: str = "main", **settings: Any) -> Roles:
-    return Roles(database=database, settings=settings_of(**settings), workspace=workspace)
+    return Roles(database=database, settings=settings_of(**UNCHECKED | settings), workspace=workspace)
 
 
 def role_of(connection: Connection) -> str:
@@ -243,7 +245,7 @@ async def test_what_is_shared_does_not_come_to_be_kept_elsewhere(registry: Regis
 @pytest.mark.parametrize("external_id", ["ext-1", None])
 async def test_our_own_role_is_no_customers(database: Database, setting: str, external_id: str | None) -> None:
     """Else whoever adds a connection reads as we do, wherever that leads."""
-    ours: dict[str, Any] = {setting: OURS}
+    ours: dict[str, Any] = UNCHECKED | {setting: OURS}
     fields = {"role_arn": OURS, "external_id": external_id}
     with pytest.raises(ConnectionRuleError, match="is our own role, and no customer's"):
         await a_registry(database, settings_of(**ours)).create(A_ROLE | fields, **BY_BOB)
@@ -310,7 +312,10 @@ async def test_whoever_names_a_role_later_does_not_stop_changes_of_those_who_cam
 async def test_a_role_without_an_external_id_that_is_given_to_the_organisation_serves_its_workspaces(
     database: Database, registry: Registry
 ) -> None:
+    """Where the operator lets it be given."""
     a_role = {"name": "reader", "role_arn": ROLE, "external_id": None} | SHARED
+    with pytest.raises(ConnectionRuleError, match="'reader' would serve the organisation, and needs an external ID"):
+        await the_roles(database, open_roles="declared").add(a_role, actor="alice")
     await the_roles(database).add(a_role, actor="alice")
     assert role_of(await registry.create(A_KEPT_ROLE, **BY_BOB)) == ROLE
     await registry.update("photos", {"versions": True}, **BY_BOB)
