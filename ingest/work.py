@@ -26,6 +26,7 @@ from config.limits import Limits
 from credentials.connection import Connection
 from credentials.grants import Grant
 from credentials.session import Access
+from credentials.veil import veiled
 from ingest.adapting import Adaptive
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
@@ -124,7 +125,7 @@ class Worker:
             await self._drop(shard, meter, rest_s=_REST_FIRST_S)
             return "resting"
         except LongshoreError as error:
-            return await self._failed(shard, meter, error)
+            return await self._failed(shard, meter, await self._veiled(run, error))
         except Exception as error:
             log.exception("slice broke")
             unexpected = LongshoreError(
@@ -136,6 +137,14 @@ class Worker:
             return "paused"
         self.ended(ended)
         return "done"
+
+    async def _veiled(self, run: Run, error: LongshoreError) -> LongshoreError:
+        """A run through another workspace's connection is not told whose role that is."""
+        try:
+            connection = await self.storage.connection(run.connection)
+        except LongshoreError:
+            return error  # it is gone, or the catalog is: what that says is no secret of others
+        return veiled(error, connection)
 
     def _check_progress(self, shard: Shard) -> None:
         if shard.failures >= self.limits.failures_before_rest:

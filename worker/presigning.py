@@ -12,6 +12,7 @@ from config.limits import Limits
 from credentials.audit import Audit
 from credentials.connection import Connection
 from credentials.resolver import choose
+from credentials.veil import veiled
 from ingest.presign import Presigned, Presigner, Wanted, parameters_of
 from worker.storage import Storage
 
@@ -49,8 +50,11 @@ class Presigning:
         groups, signed = await self._grouped(wanted, connection), dict[int, Signed]()
         for group in groups:
             ours = [wanted[place] for place in group.places]
-            presigner = await self._presigner(group.connection, sorted({one.bucket for one in ours}))
-            urls = await presigner.sign(ours, expires_s=expires_s)
+            try:
+                presigner = await self._presigner(group.connection, sorted({one.bucket for one in ours}))
+                urls = await presigner.sign(ours, expires_s=expires_s)
+            except LongshoreError as error:
+                raise veiled(error, group.connection) from None
             signed.update(
                 (place, Signed(url, group.connection.name)) for place, url in zip(group.places, urls, strict=True)
             )

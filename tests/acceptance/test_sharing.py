@@ -303,3 +303,28 @@ def test_the_last_test_of_a_connection_is_shown_until_it_changes(shell: Shell) -
     assert "verdict failed, steps 9, not_passed list s3://acme, at " in shown
     shell.ok("connections", "update", "acme", "--region", "eu-west-1")
     assert shell.ok("connections", "show", "acme", "--json").json.get("tested") is None
+
+
+@pytest.mark.acceptance("IN-05")
+def test_trouble_with_anothers_connection_names_neither_its_role_nor_its_external_id(
+    customer: Customer, shell: Shell
+) -> None:
+    customer.bucket("acme", OBJECTS)
+    shell.add_role("--audience", "organisation")
+    blue = _as(shell, "blue")
+    for breaking in (
+        {"external_id": "another"},
+        {"external_id": "ext-1", "policy": {"Version": "2012-10-17", "Statement": []}},
+    ):
+        customer.tell("role", arn=ROLE, **breaking)
+        told = [
+            blue.longshore("ingest", "s3://acme/a/", "--connection", "acme"),
+            blue.longshore("presign", "s3://acme/a/1.txt", "--connection", "acme"),
+            blue.ok("runs", "--json"),
+            blue.ok("connections", "show", "acme", "--json"),
+        ]
+        for done in told:
+            assert "AccessDenied" in told[0].err
+            for secret in ("ext-1", ROLE.split(":")[4], "longshore-reader"):
+                assert secret not in done.out + done.err
+    assert "workspace 'main', whose it is, sees more" in told[0].err
