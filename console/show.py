@@ -136,6 +136,11 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def harmless(text: str) -> str:
+    """A sentence that may hold names of others: like `shown`, but backslashes, with which names are escaped in it, stay as they are."""
+    return "\\".join(shown(part) for part in text.split("\\"))
+
+
 def shown(text: str) -> str:
     """A key, an address or a name on one line: what is not printable is escaped, so that no terminal obeys it."""
     return "".join(

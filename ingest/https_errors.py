@@ -81,15 +81,20 @@ class Subject:
         what = f"{self.method} {self.start.shown if self.start is not None else 'of an HTTPS source'}"
         return what if self.now is None else f"{what} (redirected to {self.now.origin[:300]})"
 
-    def error(self, kind: type[E], why: str, *, code: str, **fields: object) -> E:
-        """What to do next is added."""
+    def error(self, kind: type[E], why: str, /, *, code: str, **fields: object) -> E:
+        """What to do next is added. Fields, besides: `why` is the reason alone; `redirected`, where redirects had led."""
         what_next = _NEXT.get(code) or _NEXT_BY_KIND.get(kind) or _ELSE
-        return kind(f"{self}: {redact(why).rstrip('.')}. {what_next}.", code=code, **fields)
+        told = redact(why).rstrip(".")
+        fields["why"] = told
+        if self.now is not None:
+            fields["redirected"] = self.now.origin[:300]
+        return kind(f"{self}: {told}. {what_next}.", code=code, **fields)
 
 
 def torn(subject: Subject, error: TransportError) -> SourceError:
-    """What went wrong below HTTP."""
-    return subject.error(_KINDS.get(error.code, SourceUnavailableError), error.why, code=error.code)
+    """What went wrong below HTTP. Field: dialling, if no connection came about in time."""
+    fields = {"dialling": True} if error.dialling else {}
+    return subject.error(_KINDS.get(error.code, SourceUnavailableError), error.why, code=error.code, **fields)
 
 
 def refused(subject: Subject, status: int, headers: Mapping[str, str]) -> SourceError:

@@ -37,6 +37,8 @@ class Shape:
     def refusal(self, bucket: str) -> AccessDeniedError:
         """The error that `denied` is: what was tried, which condition it may be, what to do next."""
         first = self.error or AccessDeniedError()
+        if self.instead is None and not may_be_condition(first):
+            return first
         asked = " and ".join(_request(prefix, delimiter) for prefix, delimiter in self.refused)
         if self.instead is None:
             return AccessDeniedError(
@@ -44,12 +46,19 @@ class Shape:
                 f"{shown(self.prefix)!r}, or one on s3:delimiter.",
                 **first.fields,
             )
-        return ListConditionError(
-            f"LIST {uri(bucket, self.prefix)}: refused were {asked}; {shown(self.instead)!r} (with the slash) may be listed: the "
-            f"policy's condition on s3:prefix allows that and not {shown(self.prefix)!r}. Name {uri(bucket, self.instead)} as the "
-            "source, or let the condition allow both.",
-            **{**first.fields, "code": "ListCondition"},
+        why = (
+            f"refused were {asked}; {shown(self.instead)!r} (with the slash) may be listed: the policy's condition on s3:prefix "
+            f"allows that and not {shown(self.prefix)!r}"
         )
+        return ListConditionError(
+            f"LIST {uri(bucket, self.prefix)}: {why}. Name {uri(bucket, self.instead)} as the source, or let the condition allow both.",
+            **{**first.fields, "code": "ListCondition", "why": why},
+        )
+
+
+def may_be_condition(error: AccessDeniedError) -> bool:
+    """Whether a condition may be what refuses, rather than the state of an account, a key or a session."""
+    return error.code == "AccessDenied"
 
 
 def folder_of(prefix: bytes) -> bytes:
@@ -73,6 +82,8 @@ async def listing_shape(
         denied = await _refused(source, prefix)
         if denied is None:
             return Shape(kind="flat", prefix=prefix)
+    if not may_be_condition(denied):
+        return Shape(kind="denied", prefix=prefix, refused=((prefix, b""),), error=denied)
     folder, refused = folder_of(prefix), [(prefix, b"")]
     if permits(folder):
         if await _refused(source, folder, DELIMITER) is None:
@@ -102,11 +113,14 @@ def no_such_folder(
 ) -> ListConditionError:
     """A walk came to a folder that it may not list. `whole`: one that it has listed to its end."""
     such = f", such as {uri(bucket, whole)}" if whole else ""
+    why = (
+        f"the role lists {uri(bucket, walked)} folder by folder, but not this folder, so a condition on s3:prefix lacks "
+        f"{shown(folder)!r}; without it the listing would have a gap"
+    )
     return ListConditionError(
-        f"LIST {uri(bucket, folder)}: the role lists {uri(bucket, walked)} folder by folder, but not this folder, so a condition on "
-        f"s3:prefix lacks {shown(folder)!r}; without it the listing would have a gap. Let the condition allow it and what is below it "
-        f"(StringLike {shown(folder + b'*')!r}), or name the folders that it does allow as sources{such}.",
-        **{**error.fields, "code": "ListCondition"},
+        f"LIST {uri(bucket, folder)}: {why}. Let the condition allow it and what is below it (StringLike {shown(folder + b'*')!r}), "
+        f"or name the folders that it does allow as sources{such}.",
+        **{**error.fields, "code": "ListCondition", "why": why},
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from config.errors import AccessDeniedError, ListingError
-from ingest.listable import DELIMITER, folder_of, no_such_folder
+from ingest.listable import DELIMITER, folder_of, may_be_condition, no_such_folder
 from ingest.model import Entries, Page, Range, Recall
 from ingest.pipeline import BucketSource
 from ingest.s3.errors import uri
@@ -243,7 +243,7 @@ class _Walk:
         try:
             page = await folder.page()
         except AccessDeniedError as error:
-            if len(self._open) == 1:
+            if len(self._open) == 1 or not may_be_condition(error):
                 raise
             walked = self._open[0].prefix
             raise no_such_folder(

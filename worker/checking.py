@@ -68,14 +68,14 @@ async def check_connection(
     wait_s: float | None = None,
     say: Callable[[str], None],
 ) -> Report:
-    """Test a connection, write that into the audit, and keep the result with it. Raises ConnectionSetupError."""
+    """Test a connection, write that into the audit, and keep the result with it, if all of it was tried. Raises ConnectionSetupError."""
     connection = await service.registry.get(name, workspace=service.settings.workspace)
     if wait_s is None:
         wait_s = _wait_s(connection, tools)
     report = await ConnectionTest(tools=tools, connection=connection, uri=uri, wait_s=wait_s, say=say).run()
     detail = {"verdict": report.verdict} | ({"uri": uri} if uri else {})
     await service.audit.note("tested", on=f"connection:{name}", actor=actor, detail=detail)
-    if connection.own:
+    if connection.own and uri is None:
         await service.registry.was_tested(connection, summary(report))
     return report
 

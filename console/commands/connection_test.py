@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -10,13 +11,20 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from console.commands.common import actor, asynchronous, opened
-from console.show import as_json
+from console.show import as_json, harmless
 
 if TYPE_CHECKING:
     from ingest.check.report import Reason, Report, Step
 
 _WIDTH: Final = 100
 _MARKS: Final = {"passed": "ok", "failed": "FAILED", "warning": "warning", "not tried": "-"}
+
+
+def _finite(_context: click.Context, _parameter: click.Parameter, seconds: float | None) -> float | None:
+    """Python reads `nan` and `inf` as numbers, and a test would never end."""
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.BadParameter("a number of seconds is meant, such as 60")
+    return seconds
 
 
 @click.command("test", short_help="Try a connection, and show what to mend.")
@@ -27,6 +35,7 @@ _MARKS: Final = {"passed": "ok", "failed": "FAILED", "warning": "warning", "not 
     "wait_s",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
+    callback=_finite,
     help="How long to wait for policies to spread.  [default: 60 for a connection that is new or was just changed, else 0]",
 )
 @click.option("--json", "as_object", is_flag=True, help="Print one object.")
@@ -89,8 +98,9 @@ def _repair(reason: Reason) -> Iterator[str]:
 
 
 def _wrapped(text: str, *, indent: int, first: str) -> list[str]:
+    """All that is printed of a report comes through here, or is JSON in ASCII: no terminal obeys what a server or a key says."""
     return textwrap.wrap(
-        text,
+        harmless(text),
         _WIDTH,
         initial_indent=first,
         subsequent_indent=" " * indent,

@@ -21,7 +21,7 @@ from ingest.check.report import Reason
 
 _DENIES: Final = re.compile(r"explicit deny in (?:an? |the )?([A-Za-z -]*?(?:policy|boundary))")
 _LACKS: Final = re.compile(r"no ([A-Za-z -]*?)(?: policy| policies|s)? allows?")
-_ADVICE: Final = re.compile(r"(?<=[^.])\. (?=[A-Z])")
+_NO_KEY: Final = re.compile(r"perform: kms:Decrypt\b|^KMS\.")
 KEY_ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 HEAD_TRAP: Final = Reason(
@@ -68,16 +68,27 @@ _CODES: Final[Mapping[str, str]] = {
 }
 
 
+def why_of(error: LongshoreError) -> str:
+    """What the storage said, without what was asked for: a key holds whatever somebody wrote into it."""
+    return str(error.fields.get("why") or error.message)
+
+
+def _words(error: LongshoreError) -> str:
+    """Where AWS says which policy it was: behind the object's name, which it puts in quotation marks."""
+    return why_of(error).rpartition('"')[2]
+
+
 def told(error: LongshoreError) -> str:
     """What was seen, without the advice that the error gives to runs."""
-    seen = _ADVICE.split(error.message)[0]
+    why = why_of(error)
+    seen = error.message.rpartition(why)[0] + why
     code = str(error.fields.get("code") or "")
     return seen if code in seen else f"{seen} ({code})"
 
 
 def key_in(error: LongshoreError) -> str | None:
     """The KMS key that an error names."""
-    found = KEY_ARN.search(error.message)
+    found = KEY_ARN.search(why_of(error))
     return found[0] if found else None
 
 
@@ -104,7 +115,7 @@ def plainly(error: LongshoreError, *, endpoint: str = "") -> tuple[Reason, ...]:
                 why=f"the storage{at} is out of reach, failing or throttling: try again; if it lasts, look at the network"
             ),
         )
-    return (Reason(why=str(error.message)),)
+    return (Reason(why=why_of(error)),)
 
 
 _OURS: Final = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -116,7 +127,7 @@ def is_policy(error: SourceError) -> bool:
 
 
 def is_kms(error: LongshoreError) -> bool:
-    return error.code.startswith("KMS.") or "kms:Decrypt" in told(error)
+    return error.code.startswith("KMS.") or _NO_KEY.search(why_of(error)) is not None
 
 
 def denied(
@@ -126,9 +137,9 @@ def denied(
     if not is_policy(error):
         return plainly(error)
     mine, theirs = repairs.identity(need, place), repairs.bucket(need, place)
-    if (word := _DENIES.search(told(error))) is not None:
+    if (word := _DENIES.search(_words(error))) is not None:
         return (_explicit(word[1], place, repairs),)
-    if (word := _LACKS.search(told(error))) is not None:
+    if (word := _LACKS.search(_words(error))) is not None:
         return _lacking(word[1], mine, theirs)
     found = [theirs, mine] if repairs.kind == "own" else [mine, theirs]
     if need not in ("list", "list_versions"):
@@ -171,10 +182,10 @@ def _lacking(kind: str, mine: Reason, theirs: Reason) -> tuple[Reason, ...]:
 
 def denied_by_key(error: LongshoreError, place: Grant, key_arn: str | None, repairs: Repairs) -> tuple[Reason, ...]:
     """Reasons of an object that may be read, but not decrypted."""
-    if error.code.startswith("KMS."):
+    if error.code.startswith("KMS.") or why_of(error).startswith("KMS."):
         return plainly(error)
     mine, theirs = repairs.identity("decrypt", place, key_arn=key_arn), repairs.key(key_arn)
-    if (word := _LACKS.search(told(error))) is not None and word[1].startswith("identity"):
+    if (word := _LACKS.search(_words(error))) is not None and word[1].startswith("identity"):
         return (mine,)
     if word is not None and word[1].startswith("resource"):
         return (theirs, mine)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.errors import ConnectionSetupError, CredentialError, LongshoreError
@@ -19,8 +18,9 @@ from ingest.check.asking import BucketDoor, Noting, Skews
 from ingest.check.causes import plainly, told
 from ingest.check.clock import clock_step
 from ingest.check.opening import Opened, Opening
+from ingest.check.others import for_others
 from ingest.check.places import LIST, REACH
-from ingest.check.report import Reason, Report, Step, failed, untried
+from ingest.check.report import Reason, Report, Step, Taken, failed, untried
 from ingest.check.roles import ASSUME
 from ingest.check.through import Wanted, nothing_of, through_place, wanted_of
 from ingest.check.tools import Tools
@@ -29,6 +29,11 @@ from ingest.check.web import WebTest
 
 _ATTEMPTS: Final = 2
 """Of one request: a test tells of trouble instead of sitting it out."""
+
+
+_SLOW: Final = Reason(
+    why="what was asked hangs, drops packets, or is slow: look at the step that was under way, and raise the limit if all is well there"
+)
 
 
 def _say_nothing(_text: str) -> None:
@@ -45,7 +50,7 @@ class ConnectionTest:
     wait_s: float = 0.0
     """How long to wait for policies to spread."""
     say: Callable[[str], None] = _say_nothing
-    _found: list[Step] = field(default_factory=list)
+    _found: Taken = field(default_factory=Taken)
 
     async def run(self) -> Report:
         """Try everything. Raises ConnectionSetupError for a URI that the connection does not permit; all else is in the report."""
@@ -61,8 +66,9 @@ class ConnectionTest:
                 else:
                     await self._web(spec)
         except TimeoutError:
-            why = f"the test took longer than {most:g} s (LONGSHORE_LIMITS__CHECK_S); the rest was not tried"
-            self._found.append(failed("time", why))
+            at = f" during `{self._found.under_way}`" if self._found.under_way else ""
+            why = f"the test took longer than {most:g} s (LONGSHORE_LIMITS__CHECK_S){at}; the rest was not tried"
+            self._found.append(failed("time", why, _SLOW))
         if isinstance(spec, BucketSpec):
             self._found.append(clock_step(skews))
         report = Report(
@@ -71,7 +77,7 @@ class ConnectionTest:
             steps=tuple(self._found),
             waited_s=spreading.waited_s,
         )
-        return report if self.connection.open_to_view else _for_others(report, self.connection)
+        return report if self.connection.open_to_view else for_others(report, self.connection)
 
     def _places(self) -> tuple[Grant, ...]:
         if self.uri is None:
@@ -125,22 +131,22 @@ class ConnectionTest:
                 now=tools.clock.now,
             )
             if opened.repairs is None:
+                self._found.begin(REACH, wanted.about)
                 self._found += await _unsigned(door, wanted)
                 return
-            async with aclosing(through_place(door, wanted, opened, spreading)) as steps:
-                async for step in steps:
-                    self._found.append(step)
+            await through_place(door, wanted, opened, spreading, self._found)
         except LongshoreError as error:
             self._found.append(failed(REACH, told(error), *plainly(error), about=wanted.about))
 
     async def _web(self, spec: BasicSpec | BearerSpec) -> None:
+        self._found.begin("secret")
         try:
             secret = await self.tools.kept.secret(self.connection)
         except LongshoreError as error:
             reason = Reason(why="the secret can't be had: see what it says", target="own")
             self._found.append(failed("secret", error.message, reason))
             return
-        self._found += await WebTest(fetcher=self.tools.fetcher, spec=spec, secret=secret).steps()
+        await WebTest(fetcher=self.tools.fetcher, spec=spec, secret=secret, found=self._found).run()
 
 
 async def _unsigned(door: BucketDoor, wanted: Wanted) -> list[Step]:
@@ -155,34 +161,6 @@ async def _unsigned(door: BucketDoor, wanted: Wanted) -> list[Step]:
 
 def _impatient(limits: Limits) -> Limits:
     return limits.model_copy(update={"attempts": min(limits.attempts, _ATTEMPTS)})
-
-
-def _for_others(report: Report, connection: Connection) -> Report:
-    """Another workspace's: neither its role nor its external ID is shown, nor what holds them."""
-    spec = connection.spec
-    hidden = [
-        getattr(spec, name, None) for name in ("role_arn", "external_id", "access_key_id", "username", "secret_from")
-    ]
-    words = [word for word in hidden if isinstance(word, str) and word]
-    if isinstance(spec, RoleSpec):
-        words += [spec.role_arn.split(":")[4], spec.role_arn.rpartition("/")[2]]
-    words.sort(key=len, reverse=True)
-    whose = connection.owner if connection.role_owner is None else connection.role_owner
-    owner = f"workspace {whose!r}, whose it is, sees what to mend"
-
-    def clean(text: str) -> str:
-        for word in words:
-            text = text.replace(word, "***")
-        return text
-
-    def reasons(found: Sequence[Reason]) -> tuple[Reason, ...]:
-        return tuple(
-            replace(one, why=clean(one.why), where=owner if one.repair else clean(one.where), repair=None)
-            for one in found
-        )
-
-    steps = (replace(step, seen=clean(step.seen), reasons=reasons(step.reasons)) for step in report.steps)
-    return replace(report, steps=tuple(steps))
 
 
 def summary(report: Report) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -24,91 +23,19 @@ from ingest.check.causes import (
     plainly,
     told,
 )
+from ingest.check.finding import OTHERS
 from ingest.check.repairs import Repairs
 from ingest.check.report import Reason, Step, failed, passed, untried, warned
 from ingest.check.waiting import Spreading
-from ingest.listable import DELIMITER, Shape
-from ingest.model import ARCHIVED, Entry, ObjectHead
+from ingest.model import ObjectHead
 from ingest.s3.errors import shown, uri
 
-FIND: Final = "find an object"
 HEAD: Final = "head"
 GET: Final = "get"
 VERSION: Final = "version"
 TAGS: Final = "tags"
 VERSION_TAGS: Final = "tags of a version"
 KMS: Final = "decrypt"
-_LOOKED_AT: Final = 2_000
-"""Keys, while an object that can be read is looked for."""
-_DEPTH: Final = 8
-"""Folders, where a policy allows nothing but to walk."""
-_OTHERS: Final = 4
-"""Objects that are tried when the first one is refused."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Found:
-    """What a place offers to be read."""
-
-    keys: list[bytes] = field(default_factory=list)
-    looked_at: int = 0
-    markers: int = 0
-    archived: int = 0
-
-    def look(self, entry: Entry) -> None:
-        self.looked_at += 1
-        if entry.key.endswith(DELIMITER) and not entry.size:
-            self.markers += 1
-        elif entry.storage_class in ARCHIVED:
-            self.archived += 1
-        else:
-            self.keys.append(entry.key)
-
-    @property
-    def enough(self) -> bool:
-        return len(self.keys) > _OTHERS or self.looked_at >= _LOOKED_AT
-
-    def why_none(self) -> str:
-        if not self.looked_at:
-            return "there is no object yet, so that reading could not be tried; put one there, or set a test location"
-        if self.archived:
-            return (
-                f"the first {self.looked_at} objects are archived ({self.archived}) or mark folders ({self.markers}), so that reading "
-                "could not be tried: set a test location"
-            )
-        return (
-            f"there are only folder markers ({self.markers}), so that reading could not be tried: put an object there"
-        )
-
-
-async def find(door: BucketDoor, prefix: bytes, shape: Shape) -> Found:
-    """Objects that can be read, from the beginning of a listing. Raises SourceError, CredentialError."""
-    found = Found()
-    if shape.kind == "flat":
-        async with aclosing(door.client.pages(prefix=prefix)) as pages:
-            async for page in pages:
-                for entry in page.entries:
-                    found.look(entry)
-                    if found.enough:
-                        return found
-        return found
-    async with aclosing(_walk(door, prefix)) as entries:
-        async for entry in entries:
-            found.look(entry)
-            if found.enough:
-                break
-    return found
-
-
-async def _walk(door: BucketDoor, prefix: bytes) -> AsyncGenerator[Entry]:
-    """The entries of a folder and of the first folders below it."""
-    for _ in range(_DEPTH):
-        page = await door.client.list_page(prefix=prefix, delimiter=DELIMITER)
-        for entry in page.entries:
-            yield entry
-        if not page.common_prefixes:
-            return
-        prefix = page.common_prefixes[0]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,6 +52,8 @@ class ObjectTest:
     """Whether it is in a listing; None: nobody has looked."""
     kms_keys: tuple[str, ...] = ()
     head: ObjectHead | None = None
+    is_read: bool = False
+    """Whether a GET gave its first byte."""
     by_key: bool = False
     """What refuses it is its KMS key."""
     key_arn: str | None = None
@@ -160,10 +89,13 @@ class ObjectTest:
     async def _get(self) -> None:
         async with self.door.client.get(self.key, first=0, last=0) as body:
             await body.read()
+        self.is_read = True
 
     async def _whether_by_key(self, *errors: LongshoreError | None) -> None:
         """A HEAD that leaves the checksum out needs no key, and names it."""
-        refusals = [error for error in errors if isinstance(error, AccessDeniedError)]
+        refusals = [
+            error for error in errors if error is not None and (isinstance(error, AccessDeniedError) or is_kms(error))
+        ]
         told_so = next((error for error in refusals if is_kms(error)), None)
         self.key_error = told_so
         if not refusals:
@@ -187,7 +119,7 @@ class ObjectTest:
 
     async def _another(self) -> bytes | None:
         """Another object of the place that may be read, if this one may not."""
-        for key in self.others[:_OTHERS]:
+        for key in self.others[:OTHERS]:
             try:
                 await self.door.client.head(key)
             except LongshoreError:
@@ -264,11 +196,13 @@ class ObjectTest:
             seen = f"the key {self.key_arn or 'of the object'} refuses: {told(self.key_error)}"
             return failed(KMS, seen, *reasons, about=self.about)
         if self.head is None:
-            return untried(KMS, "no object was read", about=self.about)
+            return untried(KMS, "no metadata was read, so that no key is known", about=self.about)
         headers = self.head.headers
         if not headers.get("x-amz-server-side-encryption", "").startswith("aws:kms"):
             expected = f", though the connection names {len(self.kms_keys)} keys" if self.kms_keys else ""
             return untried(KMS, f"not seen: the object is not under a KMS key{expected}", about=self.about)
+        if not self.is_read:
+            return untried(KMS, "the object is under a KMS key, and its bytes were not read", about=self.about)
         arn = _key_of(headers)
         if self.kms_keys and arn is not None and arn not in self.kms_keys:
             why = f"the connection's keys lack it, so policies printed for it do not either allow it: add {arn} to them"

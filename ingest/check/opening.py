@@ -22,8 +22,8 @@ from credentials.trust import DENY_ALL
 from credentials.windows import STS_LEAST_S
 from ingest.check.asking import Held, Skews
 from ingest.check.repairs import Repairs
-from ingest.check.report import Reason, Step, failed, passed, untried
-from ingest.check.roles import ASSUME, NO_ID, SESSION_NAME, WRONG_ID, RoleTest, identity, of_key, session_of
+from ingest.check.report import Reason, Step, Taken, failed, passed, untried, warned
+from ingest.check.roles import ASSUME, IDENTITY, NO_ID, SESSION_NAME, WRONG_ID, RoleTest, identity, of_key, session_of
 from ingest.check.tools import Tools
 from ingest.check.waiting import Spreading
 
@@ -50,13 +50,14 @@ class Opening:
     places: tuple[Grant, ...]
     spreading: Spreading
     skews: Skews
-    found: list[Step]
+    found: Taken
     """Gets each step when it has been taken."""
 
     async def open(self) -> Opened:
         spec = self.connection.spec
         if isinstance(spec, KeysSpec):
             return await self._keys(spec)
+        self.found.begin(IDENTITY)
         step, own = await identity(self.tools.sts)
         self.found.append(step)
         if own is None:
@@ -79,10 +80,12 @@ class Opening:
         repairs = Repairs(setup=setup, reader=spec.role_arn)
         test = self._test(spec, repairs, own)
         tags = session_tags(self.connection, spec)
+        self.found.begin(ASSUME)
         step, assumed = await test.assume(
             self._request(spec.role_arn, spec.external_id, tags, source_identity(self.connection, spec))
         )
         self.found.append(step)
+        self.found.begin("probes with another external ID")
         probes = [probe async for probe in self._noted(test.probes(right_works=assumed is not None))]
         if spec.external_id is not None:
             await self._keep(probes)
@@ -111,6 +114,7 @@ class Opening:
             name=self.connection.name, role_arn=role_arn, scope="bedrock"
         )  # which places, is no matter here
         request = self._request(role_arn, None, ((WORKSPACE_TAG, tag),), None)
+        self.found.begin(ASSUME)
         step, assumed = await self._test(spec, trusting, own).assume(request)
         self.found.append(step)
         return self._with(assumed, Repairs(setup=setup, reader=role_arn, kind="own"), account=role_arn.split(":")[4])
@@ -127,6 +131,7 @@ class Opening:
         return Opened(access=Held(session), repairs=repairs, account=own.account)
 
     async def _keys(self, spec: KeysSpec) -> Opened:
+        self.found.begin(KEY)
         try:
             pair = await self.tools.kept.keys(self.connection)
         except LongshoreError as error:
@@ -136,13 +141,15 @@ class Opening:
         user = await self._user(spec, session)
         region = spec.region or self.tools.settings.region
         partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-        arn, account = (user.arn, user.account) if user is not None else (None, None)
+        account = user.account if user is not None else None
+        arn = None if user is None or _is_root(user) else user.arn  # no policy should name the root user
         repairs = Repairs(setup=self._setup(arn, partition), reader=arn, kind="user")
         return Opened(access=Held(session), repairs=repairs, account=account)
 
     async def _user(self, spec: KeysSpec, session: Session) -> Identity | None:
         """Whose key it is, where AWS can tell."""
-        shown, settings = f"…{session.access_key_id[-4:]}", self.tools.settings
+        shown = f"…{session.access_key_id[-4:]}" if self.connection.own else "the key"
+        settings = self.tools.settings
         if spec.endpoint is not None or (settings.s3_endpoint is not None and settings.sts_endpoint is None):
             self.found.append(
                 untried(KEY, f"{shown}: the endpoint is not AWS's; its answers show whether the key is good")
@@ -155,7 +162,7 @@ class Opening:
         except CredentialError as error:
             self.found.append(untried(KEY, f"{shown}: STS could not be asked ({error.code})", vital=True))
         else:
-            self.found.append(passed(KEY, f"{shown} is of {user.arn}"))
+            self.found.append(_is_of(user, shown))
             return user
         return None
 
@@ -232,3 +239,18 @@ class Opening:
             return replace(setup, principal_arn=principal)
         except ConnectionSetupError:  # no policy can name who we are: the root user, or one of another partition
             return setup
+
+
+def _is_root(user: Identity) -> bool:
+    return user.arn.endswith(":root")
+
+
+def _is_of(user: Identity, shown: str) -> Step:
+    seen = f"{shown} is of {user.arn}"
+    if not _is_root(user):
+        return passed(KEY, seen)
+    why = (
+        "it is the key of the account's root user, which may do everything and whom no policy of its account limits: delete it, make a "
+        "user who may read and nothing else, and give that one's key to `longshore connections update`"
+    )
+    return warned(KEY, seen, Reason(why=why, target="connection"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from config.errors import AccessDeniedError, LongshoreError
+from config.errors import AccessDeniedError, ListConditionError, LongshoreError
 from credentials.grants import Grant
 from credentials.places import place_text
 from ingest.check.asking import BucketDoor
@@ -14,8 +14,10 @@ from ingest.check.causes import denied, is_policy, plainly, told
 from ingest.check.repairs import Repairs
 from ingest.check.report import Reason, Step, failed, passed, warned
 from ingest.check.waiting import Spreading, may_spread
-from ingest.listable import Shape, listing_shape
+from ingest.listable import DELIMITER, Shape, folder_of, listing_shape, may_be_condition, no_such_folder
+from ingest.model import Page
 from ingest.s3.client import S3Client
+from ingest.s3.errors import uri
 
 REACH: Final = "endpoint"
 REGION: Final = "region"
@@ -72,31 +74,63 @@ class PlaceTest:
 
     async def list(self) -> tuple[Step, Shape | None]:
         """How it may be listed."""
-        ask = partial(listing_shape, self.door.client, self.prefix)
         try:
-            shape = await self.spreading.through(ask, good=_is_settled)
+            shape = await self.spreading.through(self._shape, good=_is_settled)
+            known = None
+            if shape.error is not None and shape.kind == "denied" and shape.error.code == "AccessDenied":
+                known, shape = await self._told_apart(shape)
+            if shape.kind == "walk":
+                return await self._walked(), shape
         except LongshoreError as error:
             return failed(LIST, told(error), *plainly(error, endpoint=self.door.origin), about=self.about), None
         if shape.kind == "flat":
             return passed(LIST, "listed", about=self.about), shape
-        if shape.kind == "walk":
-            seen = (
-                "listed folder by folder: a condition on s3:delimiter or s3:prefix forbids the plain listing; that works, and takes a "
-                "request for each folder"
-            )
-            return passed(LIST, seen, about=self.about), shape
-        return await self._denied(shape), shape
-
-    async def _denied(self, shape: Shape) -> Step:
-        error = shape.error or AccessDeniedError()
-        known = await self._told_apart() if is_policy(error) else None
-        seen = told(error)
+        refusal = shape.error or AccessDeniedError()
         if known is not None:
-            return failed(LIST, seen, known, about=self.about)
-        reasons = list(denied(error, "list", self.place, self.repairs))
-        if len(reasons) > 1 and self.place.prefix:
+            return failed(LIST, told(refusal), known, about=self.about), shape
+        return self.listing_refused(LIST, refusal), shape
+
+    async def _shape(self) -> Shape:
+        return await listing_shape(self.door.client, self.prefix)
+
+    async def _walked(self) -> Step:
+        """A condition that names one folder allows that one, and nothing below it. Raises SourceError, CredentialError."""
+        folder, bucket = folder_of(self.prefix), self.door.location.bucket
+        seen = (
+            "listed folder by folder: a condition on s3:delimiter or s3:prefix forbids the plain listing; that takes a request for each "
+            "folder"
+        )
+        page = await self._page(folder)
+        below = next((one for one in page.common_prefixes if one.startswith(self.prefix)), None)
+        if below is None:
+            more = f" among its first {len(page.entries):,} keys" if page.next_token is not None else ""
+            seen += f"; no folder is in it{more}, so that none below it could be tried"
+            return passed(LIST, seen, about=self.about)
+        try:
+            await self.spreading.through(partial(self._page, below))
+        except AccessDeniedError as error:
+            if not may_be_condition(error):
+                raise
+            refusal = no_such_folder(error, bucket=bucket, walked=folder, folder=below, whole=None)
+            refusal.__cause__ = error
+            return self.listing_refused(LIST, refusal)
+        return passed(LIST, f"{seen}; {uri(bucket, below)}, too", about=self.about)
+
+    async def _page(self, folder: bytes) -> Page:
+        return await self.door.client.list_page(prefix=folder, delimiter=DELIMITER)
+
+    def listing_refused(self, name: str, error: LongshoreError) -> Step:
+        """`name` failed since this was said to a LIST."""
+        if not isinstance(error, AccessDeniedError) or not is_policy(error):
+            return failed(name, told(error), *plainly(error, endpoint=self.door.origin), about=self.about)
+        words = error.__cause__ if isinstance(error.__cause__, AccessDeniedError) else error
+        reasons = list(denied(words, "list", self.place, self.repairs))
+        if isinstance(error, ListConditionError):
+            why = "a condition on s3:prefix allows one folder and not those in it: let it allow all that begins with the prefix"
+            reasons.insert(0, Reason(why=why, target="role"))
+        elif len(reasons) > 1 and self.place.prefix:
             reasons.insert(1, self._condition())
-        return failed(LIST, seen, *reasons, about=self.about)
+        return failed(name, told(error), *reasons, about=self.about)
 
     async def versions(self) -> Step:
         try:
@@ -116,29 +150,38 @@ class PlaceTest:
             target="role",
         )
 
-    async def _told_apart(self) -> Reason | None:
-        """Ask in other ways: what passes then is the cause."""
-        location = self.door.location
-        if not location.requester_pays and await self._lists(requester_pays=True):
-            why = (
-                "the bucket asks its readers to pay (Requester Pays): accept that by `longshore connections update NAME --requester-pays`; "
-                "requests are then charged to the account that reads"
-            )
-            return Reason(why=why, target="connection")
-        if location.expected_owner is not None and await self._lists(expected_owner=None):
-            theirs = self.account
-            mine = theirs not in (None, location.expected_owner) and await self._lists(expected_owner=theirs)
-            whose = (
-                f"it seems to belong to {theirs}, the account that reads it"
-                if mine
-                else "whose it is, AWS does not tell"
-            )
-            why = (
-                f"the bucket does not belong to account {location.expected_owner}, which the connection expects: {whose}; if that is "
-                "no surprise, `longshore connections update NAME --expected-owner ACCOUNT`; else somebody has taken the bucket's name"
-            )
-            return Reason(why=why, target="connection")
-        return None
+    async def _told_apart(self, shape: Shape) -> tuple[Reason | None, Shape]:
+        """Ask in other ways: what passes then is the cause, if what was refused still is. Policies may have spread meanwhile."""
+        known = await self._payer() or await self._owner()
+        return (None, shape) if known is None else await self._unless_it_passes(known)
+
+    async def _unless_it_passes(self, known: Reason) -> tuple[Reason | None, Shape]:
+        again = await self._shape()
+        return (known if again.kind == "denied" else None), again
+
+    async def _payer(self) -> Reason | None:
+        if self.door.location.requester_pays or not await self._lists(requester_pays=True):
+            return None
+        why = (
+            "the bucket asks its readers to pay (Requester Pays): accept that by `longshore connections update NAME --requester-pays`; "
+            "requests are then charged to the account that reads"
+        )
+        return Reason(why=why, target="connection")
+
+    async def _owner(self) -> Reason | None:
+        expected = self.door.location.expected_owner
+        if expected is None or not await self._lists(expected_owner=None):
+            return None
+        theirs = self.account
+        mine = theirs not in (None, expected) and await self._lists(expected_owner=theirs)
+        whose = (
+            f"it seems to belong to {theirs}, the account that reads it" if mine else "whose it is, AWS does not tell"
+        )
+        why = (
+            f"the bucket does not belong to account {expected}, which the connection expects: {whose}; if that is "
+            "no surprise, `longshore connections update NAME --expected-owner ACCOUNT`; else somebody has taken the bucket's name"
+        )
+        return Reason(why=why, target="connection")
 
     async def _lists(self, **changes: Any) -> bool:
         return await lists(self.door.asked(**changes), self.prefix)

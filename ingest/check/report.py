@@ -46,6 +46,11 @@ class Step:
     """Not to have tried it is worth a warning."""
 
     @property
+    def is_bad(self) -> bool:
+        """Somebody should look at it."""
+        return self.outcome in ("failed", "warning") or (self.outcome == "not tried" and self.vital)
+
+    @property
     def repair(self) -> dict[str, Any] | None:
         """Of the likeliest reason that has one."""
         return next((reason.repair for reason in self.reasons if reason.repair is not None), None)
@@ -82,6 +87,15 @@ def untried(name: str, why: str, *, about: str = "", vital: bool = False) -> Ste
     return Step(name=name, outcome="not tried", seen=why, about=about, vital=vital)
 
 
+class Taken(list[Step]):
+    """The steps that were taken so far, and which one is under way."""
+
+    under_way: str = ""
+
+    def begin(self, name: str, about: str = "") -> None:
+        self.under_way = f"{name} {about}".strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A whole test."""
@@ -97,8 +111,8 @@ class Report:
         outcomes = {step.outcome for step in self.steps}
         if "failed" in outcomes or not self.steps:
             return "failed"
-        unseen = any(step.outcome == "not tried" and step.vital for step in self.steps)
-        return "warning" if "warning" in outcomes or unseen or "passed" not in outcomes else "passed"
+        bad = any(step.is_bad for step in self.steps)
+        return "warning" if bad or "passed" not in outcomes else "passed"
 
     def plain(self) -> dict[str, Any]:
         return {
@@ -111,7 +125,7 @@ class Report:
 
     def summary(self) -> dict[str, Any]:
         """What is kept with the connection: no reason, no repair."""
-        bad = [f"{step.name} {step.about}".strip() for step in self.steps if step.outcome in ("failed", "warning")]
+        bad = [f"{step.name} {step.about}".strip() for step in self.steps if step.is_bad]
         return {"verdict": self.verdict, "steps": len(self.steps), "not_passed": bad[:_KEPT]}
 
 

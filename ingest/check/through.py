@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from config.errors import LongshoreError
 from credentials.grants import Grant
 from credentials.kinds import BucketSpec, KeysSpec
 from credentials.places import place_text
 from ingest.check.asking import BucketDoor
-from ingest.check.causes import told
-from ingest.check.objects import FIND, GET, HEAD, KMS, TAGS, VERSION, VERSION_TAGS, Found, ObjectTest, find
+from ingest.check.finding import FIND, Found, find
+from ingest.check.objects import GET, HEAD, KMS, TAGS, VERSION, VERSION_TAGS, ObjectTest
 from ingest.check.opening import Opened
-from ingest.check.places import LIST, REGION, PlaceTest, region_by_listing
-from ingest.check.report import Step, failed, untried
+from ingest.check.places import LIST, REACH, REGION, VERSIONS, PlaceTest, region_by_listing
+from ingest.check.report import Step, Taken, untried
 from ingest.check.waiting import Spreading
 from ingest.listable import DELIMITER, Shape
 
@@ -50,8 +48,8 @@ def nothing_of(wanted: Wanted, why: str, *, names: tuple[str, ...] = (REGION, LI
     return [untried(name, why, about=wanted.about) for name in (*names, *wanted.reads)]
 
 
-async def through_place(door: BucketDoor, wanted: Wanted, opened: Opened, spreading: Spreading) -> AsyncGenerator[Step]:
-    """Each step when it has been taken. `door`: of the place's bucket, signed by nobody."""
+async def through_place(door: BucketDoor, wanted: Wanted, opened: Opened, spreading: Spreading, found: Taken) -> None:
+    """`found` gets each step when it has been taken. `door`: of the place's bucket, signed by nobody."""
     access, repairs = opened.access, opened.repairs
     signed = door if access is None else door.signed_by(access)
     assert repairs is not None
@@ -64,66 +62,72 @@ async def through_place(door: BucketDoor, wanted: Wanted, opened: Opened, spread
         account=opened.account,
         is_tenants=wanted.names_endpoint,
     )
+    found.begin(REACH, wanted.about)
     reached, region = await test.reach()
-    yield reached
+    found.append(reached)
     why = "the endpoint was not reached" if reached.outcome == "failed" else "there is no session to ask with"
     if access is None or reached.outcome == "failed":
-        yield region or untried(REGION, why, about=wanted.about)
-        for step in nothing_of(wanted, why, names=(LIST,)):
-            yield step
+        found.append(region or untried(REGION, why, about=wanted.about))
+        found.extend(nothing_of(wanted, why, names=(LIST,)))
         return
+    found.begin(LIST, wanted.about)
     listed, shape = await test.list()
     if region is None:
-        works = listed.outcome == "passed"
+        works = shape is not None and shape.kind != "denied"
         why = "the server does not tell, and no listing shows it"
         region = region_by_listing(test) if works else untried(REGION, why, about=wanted.about)
-    yield region
-    yield listed
+    found.append(region)
+    found.append(listed)
     if wanted.spec.versions:
-        yield await test.versions()
-    for step in await _objects(signed, wanted, opened, spreading, shape):
-        yield step
+        found.begin(VERSIONS, wanted.about)
+        found.append(await test.versions())
+    await _objects(test, wanted, shape, found, is_told=listed.outcome == "failed")
 
 
-async def _objects(
-    door: BucketDoor, wanted: Wanted, opened: Opened, spreading: Spreading, shape: Shape | None
-) -> list[Step]:
-    assert opened.repairs is not None
+async def _objects(place: PlaceTest, wanted: Wanted, shape: Shape | None, found: Taken, *, is_told: bool) -> None:
+    """`is_told`: what forbids to list has been told."""
     if wanted.test_key is not None:
-        found = Found(keys=[wanted.test_key])
+        met = Found(keys=[wanted.test_key])
     elif shape is None or shape.kind == "denied":
         why = "without a listing, no object is known: set a test location, and the test reads that"
-        return nothing_of(wanted, why, names=())
+        found.extend(nothing_of(wanted, why, names=()))
+        return
     else:
-        try:
-            found = await find(door, wanted.find_below or wanted.place.prefix.encode(), shape)
-        except LongshoreError as error:
-            return [failed(FIND, told(error), about=wanted.about), *nothing_of(wanted, "no object was found", names=())]
-    if not found.keys:
-        vital = untried(HEAD, found.why_none(), about=wanted.about, vital=True)
-        return [vital, *(untried(name, "there is no object to read", about=wanted.about) for name in wanted.reads[1:])]
+        found.begin(FIND, wanted.about)
+        met = await find(place.door, wanted.find_below or wanted.place.prefix.encode(), shape)
+        if met.error is not None and not is_told:
+            found.append(place.listing_refused(FIND, met.error))
+    if not met.keys:
+        why = met.why_none() if met.error is None else "no object was found"
+        found.append(untried(HEAD, why, about=wanted.about, vital=met.error is None))
+        found.extend(untried(name, "there is no object to read", about=wanted.about) for name in wanted.reads[1:])
+        return
     test = ObjectTest(
-        door=door,
+        door=place.door,
         place=wanted.place,
-        repairs=opened.repairs,
-        spreading=spreading,
-        key=found.keys[0],
-        others=found.keys[1:],
+        repairs=place.repairs,
+        spreading=place.spreading,
+        key=met.keys[0],
+        others=met.keys[1:],
         listed=True if wanted.test_key is None else None,
         kms_keys=wanted.spec.kms_keys,
     )
-    return await _of_object(test, wanted)
+    await _of_object(test, wanted, found)
 
 
-async def _of_object(test: ObjectTest, wanted: Wanted) -> list[Step]:
-    steps = await test.read()
+async def _of_object(test: ObjectTest, wanted: Wanted, found: Taken) -> None:
+    found.begin(f"{HEAD} and {GET}", test.about)
+    found.extend(await test.read())
     if wanted.spec.versions:
-        steps.append(await test.version())
+        found.begin(VERSION, test.about)
+        found.append(await test.version())
     if wanted.spec.tags:
-        steps.append(await test.tags())
+        found.begin(TAGS, test.about)
+        found.append(await test.tags())
     if wanted.spec.versions and wanted.spec.tags:
-        steps.append(await test.version_tags())
-    return [*steps, test.decrypt()]
+        found.begin(VERSION_TAGS, test.about)
+        found.append(await test.version_tags())
+    found.append(test.decrypt())
 
 
 def wanted_of(place: Grant, spec: BucketSpec) -> Wanted:

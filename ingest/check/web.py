@@ -12,20 +12,20 @@ from config.errors import AccessDeniedError, LongshoreError, ObjectMissingError
 from config.origins import WebAddress
 from credentials.kinds import BasicSpec, BearerSpec
 from ingest.check.causes import plainly, told
-from ingest.check.report import Reason, Step, failed, passed, untried, warned
+from ingest.check.report import Reason, Step, Taken, failed, passed, untried, warned
 from ingest.https import Credentials, Fetched, Fetcher, nobody
+from ingest.s3.errors import shown
 
 ADDRESS: Final = "address and TLS"
 WITH: Final = "with credentials"
 WITHOUT: Final = "without credentials"
-_NEVER_ASKED: Final = frozenset(
-    {"AddressInvalid", "AddressDenied", "CertificateInvalid", "Unreachable", "NotHttp", "TimedOut"}
-)
+_NEVER_ASKED: Final = frozenset({"AddressInvalid", "AddressDenied", "CertificateInvalid", "Unreachable", "NotHttp"})
 """What goes wrong before the server has answered."""
 
 _WHY: Final[Mapping[str, str]] = {
     "AddressInvalid": "the address can't be used: see what it says",
-    "Forbidden": "the credentials are taken, and may not read this path: have the server's owner permit it to the user or token",
+    "Forbidden": "perhaps the credentials are taken, and may not read this path: have the server's owner permit it to the user or token; "
+    "perhaps the server refuses wrong credentials in the same way, or this service's network",
     "NotFound": "there is nothing at this address: check the path, its upper and lower case too",
     "RedirectRefused": "the server redirects to where we may not follow: use the address at which it answers itself",
     "TooManyRedirects": "the server redirects in a circle, or without end: use the address at which it answers itself",
@@ -41,19 +41,29 @@ class WebTest:
     fetcher: Fetcher
     spec: BasicSpec | BearerSpec
     secret: str
+    found: Taken
+    """Gets each step when it has been taken."""
 
-    async def steps(self) -> list[Step]:
+    async def run(self) -> None:
         url = self.spec.test_location or self.spec.allow[0]
-        found, error = await self._get(url, self._credentials())
-        if error is not None and error.code in _NEVER_ASKED:
-            first = failed(ADDRESS, told(error), *_reasons(error), about=url)
+        self.found.begin(WITH, url)
+        read, error = await self._get(url, self._credentials())
+        if error is not None and _is_unreached(error):
             why = "the server was not reached"
-            return [first, untried(WITH, why, about=url), untried(WITHOUT, why, about=url)]
+            first = failed(ADDRESS, told(error), *_reasons(error), about=url)
+            self.found.extend((first, untried(WITH, why, about=url), untried(WITHOUT, why, about=url)))
+            return
         reached = passed(ADDRESS, "a permitted address answers over TLS, its certificate is good", about=url)
-        with_them = self._with(url, found, error)
-        if with_them.outcome == "failed":
-            return [reached, with_them, untried(WITHOUT, "the credentials were not taken", about=url)]
-        return [reached, with_them, await self._without(url)]
+        with_them = self._with(url, read, error)
+        self.found.extend((reached, with_them))
+        self.found.begin(WITHOUT, url)
+        if with_them.outcome == "failed" and not _is_forbidden(error):
+            self.found.append(untried(WITHOUT, "nothing was read with the credentials", about=url))
+            return
+        alone, refusal = await self._get(url, nobody)
+        if read is not None and alone is not None and _is_one_page(read, alone, url):
+            self.found[-1] = _logging_in(url, read)
+        self.found.append(_without(url, alone, refusal, both_refused=with_them.outcome == "failed"))
 
     def _with(self, url: str, found: Fetched | None, error: LongshoreError | None) -> Step:
         if isinstance(error, ObjectMissingError) and self.spec.test_location is None:
@@ -67,24 +77,25 @@ class WebTest:
         if found is None:
             assert error is not None
             return failed(WITH, told(error), *_reasons(error), about=url)
+        seen = f"read ({found.status})"
         if found.redirects and _origin(found.url) != _origin(url):
-            seen = f"read ({found.status}) from {_origin(found.url)}, to which it redirects; credentials were not sent there"
-            return passed(WITH, seen, about=url)
-        return passed(WITH, f"read ({found.status})", about=url)
-
-    async def _without(self, url: str) -> Step:
-        found, error = await self._get(url, nobody)
-        if found is not None:
-            why = "whoever knows the address reads it: have the server ask for credentials, if that is not meant"
-            return warned(WITHOUT, f"read ({found.status}), too", Reason(why=why), about=url)
-        if isinstance(error, AccessDeniedError):
-            return passed(WITHOUT, "refused, as it should be", about=url)
-        assert error is not None
-        return untried(WITHOUT, told(error), about=url)
+            seen += f" from {_origin(found.url)}, to which it redirects; credentials were not sent there"
+        coding = found.headers.get("content-encoding", "")
+        if coding.strip().lower() not in ("", "identity"):
+            why = (
+                "bytes and sizes of objects would be those of the packed form, which runs do not unpack: have the server send objects as "
+                "they are to whoever asks for `Accept-Encoding: identity`"
+            )
+            seen += f", packed with {shown(coding.encode(errors='backslashreplace'))} though it was asked not to be"
+            return warned(WITH, seen, Reason(why=why), about=url)
+        return passed(WITH, seen, about=url)
 
     async def _get(self, url: str, credentials: Credentials) -> tuple[Fetched | None, LongshoreError | None]:
+        """With the first byte of the body, if it has any."""
         try:
             async with self.fetcher.fetch(url, credentials=credentials, first=0, last=0) as fetched:
+                if fetched.size != 0:
+                    await fetched.body.all(most=1)
                 return fetched, None
         except LongshoreError as error:
             return None, error
@@ -94,6 +105,44 @@ class WebTest:
             return partial(_header, f"Bearer {self.secret}")
         pair = base64.b64encode(f"{self.spec.username}:{self.secret}".encode()).decode()
         return partial(_header, f"Basic {pair}")
+
+
+def _without(url: str, found: Fetched | None, error: LongshoreError | None, *, both_refused: bool) -> Step:
+    if found is not None:
+        why = "whoever knows the address reads it: have the server ask for credentials, if that is not meant"
+        return warned(WITHOUT, f"read ({found.status}), too", Reason(why=why), about=url)
+    assert error is not None
+    if isinstance(error, AccessDeniedError):
+        if both_refused:
+            return untried(WITHOUT, f"refused, too ({error.fields.get('status')}), so that proves nothing", about=url)
+        return passed(WITHOUT, "refused, as it should be", about=url)
+    return untried(WITHOUT, told(error), about=url)
+
+
+def _is_one_page(read: Fetched, alone: Fetched, url: str) -> bool:
+    """Both were led to it, from elsewhere."""
+    return bool(read.redirects and alone.redirects) and _page(read) == _page(alone) != _page_of(url)
+
+
+def _logging_in(url: str, found: Fetched) -> Step:
+    """Whoever asks is led to the same page."""
+    why = (
+        "that is a page to log in, which has no credentials of this kind: find the address at which the server takes them; or it is an "
+        "object that everybody may read"
+    )
+    seen = f"read ({found.status}), but with and without credentials it redirects to {_page(found)}, so that proves nothing of them"
+    return warned(WITH, seen, Reason(why=why, target="connection"), about=url)
+
+
+def _is_unreached(error: LongshoreError) -> bool:
+    """It went wrong before the server itself, and not one to which it redirects, had answered."""
+    if error.fields.get("redirected"):
+        return False
+    return error.code in _NEVER_ASKED or bool(error.fields.get("dialling"))
+
+
+def _is_forbidden(error: LongshoreError | None) -> bool:
+    return error is not None and error.code == "Forbidden"
 
 
 def _header(value: str, _address: WebAddress) -> Mapping[str, str]:
@@ -108,3 +157,12 @@ def _reasons(error: LongshoreError) -> tuple[Reason, ...]:
     if (why := _WHY.get(error.code)) is not None:
         return (Reason(why=why, target="connection"),)
     return plainly(error)
+
+
+def _page(found: Fetched) -> str:
+    return _page_of(found.url)
+
+
+def _page_of(url: str) -> str:
+    """Without its query, which may hold a signature."""
+    return url.partition("?")[0]

@@ -126,7 +126,7 @@ class Dialer:
             async with asyncio.timeout(self._limits.connect_s):
                 return await self._first(host, await self.wheres(host, port), context, protocol)
         except TimeoutError:
-            raise TransportError("TimedOut") from None
+            raise TransportError("TimedOut", dialling=True) from None
         except OSError as error:
             raise unreachable(error) from None
 

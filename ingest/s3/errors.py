@@ -117,6 +117,9 @@ _NEXT: Mapping[type[SourceError], str] = {
     SourceUnavailableError: "If it lasts, look at the storage and the network",
 }
 
+_MESSAGE = 2_400
+"""Characters of what a storage says that are looked at: a key has up to 1,024."""
+
 _WORDLESS: Mapping[int, str] = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
 """What S3 calls these where it has no document to say so, as in the answer to a HEAD."""
 
@@ -179,15 +182,17 @@ def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
         fields["object_size"] = headers.get("content-range", "").rpartition("/")[2] or document.object_size
     why = f"{_bounded(code, 64) or 'no reason given'} ({refusal.status})"
     if document.message:
-        why += f": {_bounded(document.message, 300)}"
+        # redacted before anything is left out: half a secret looks like none
+        why += f": {_bounded(redact(document.message[:_MESSAGE]), 300, end=130)}"
     if kind is ClockSkewError:
         why += _skew(headers.get("date", ""), now)
     return explained(kind, subject, why, **fields)
 
 
-def explained(kind: type[SourceError], subject: Subject, why: str, **fields: object) -> SourceError:
-    """An error of ours about `subject`; what to do next is added."""
-    return kind(f"{subject}: {redact(why).rstrip('.')}. {_NEXT[kind]}.", **fields)
+def explained(kind: type[SourceError], subject: Subject, why: str, /, **fields: object) -> SourceError:
+    """An error of ours about `subject`; what to do next is added. Its field `why` is the reason alone."""
+    told = redact(why).rstrip(".")
+    return kind(f"{subject}: {told}. {_NEXT[kind]}.", **(fields | {"why": told}))
 
 
 def says_nothing(subject: Subject, error: SourceError) -> bool:
@@ -219,9 +224,10 @@ def _by_hundred(status: int) -> type[SourceError]:
     return RequestRefusedError if status >= 400 else ProtocolError
 
 
-def _bounded(text: str, most: int) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split())
-    return text if len(text) <= most else f"{text[:most]}..."
+def _bounded(text: str, most: int, *, end: int = 0) -> str:
+    """`end`: so many characters are those at its end, where AWS says which policy refuses, behind a key of any length."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[:_MESSAGE]).split())
+    return text if len(text) <= most else f"{text[: most - end]}...{text[len(text) - end :]}"
 
 
 def _skew(date: str, now: float) -> str:

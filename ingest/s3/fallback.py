@@ -168,5 +168,5 @@ def _neutral(error: Exception) -> TransportError:
         return unreachable(error)
     for kind, code in _CODES:
         if isinstance(error, kind):
-            return TransportError(code)
+            return TransportError(code, dialling=isinstance(error, aiohttp.ConnectionTimeoutError))
     return TransportError("ConnectionLost", f"the connection was lost ({type(error).__name__})")

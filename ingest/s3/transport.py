@@ -31,12 +31,14 @@ WORDS: Mapping[Code, str] = {
 class TransportError(Exception):
     """Whatever goes wrong below the seam. It holds neither the request nor a library's error, since those hold the token."""
 
-    def __init__(self, code: Code, why: str = "", *, stale: bool = False) -> None:
+    def __init__(self, code: Code, why: str = "", *, stale: bool = False, dialling: bool = False) -> None:
         """`why`: a clause for people; one by the code if there is none. `stale`: a kept socket was lost before any byte of an
         answer came, as when the server closes what has been idle, or what came over it was none; it may be sent again on a new one.
+        `dialling`: time ran out before there was a connection.
         """
         self.code: Code = code
         self.stale = stale
+        self.dialling = dialling
         self.why = why or WORDS.get(code, code)
         super().__init__(self.code, self.why)
 

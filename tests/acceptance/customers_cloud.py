@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from config.settings import Settings
 from ingest.check.report import Reason, Report, Step
 from ingest.check.tools import Tools
 from tests.fakes.clock import ManualClock
 from tests.fakes.iam_documents import allow, policy, reads, trust
+from tests.fakes.running import template
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import loopback
 from tests.fakes.s3_store import Bucket
@@ -97,6 +101,13 @@ class Scene:
         whole: dict[str, Any] = {"wait_s": 0.0, "say": self.said.append} | options
         return await check_connection(self.service, self.tools, self.name, actor="alice", **whole)
 
+    async def short_of_time(self) -> None:
+        """From now on a test has a second. What takes long at first has been made by a test before."""
+        await self.test()
+        settings = self.tools.settings
+        limits = settings.limits.model_copy(update={"check_s": 1.0})
+        self.tools = replace(self.tools, settings=settings.model_copy(update={"limits": limits}))
+
     def paste(self, reason: Reason) -> None:
         """What the test printed, where it says."""
         document = reason.repair
@@ -155,6 +166,9 @@ async def a_scene(
 ) -> AsyncGenerator[Scene]:
     """Everything is right in it. Every name is this machine; `trusted`: whose certificates are good."""
     clock = HurriedClock()
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _loader, path: _parsed(path))
+    if not (tmp_path / "longshore.db").exists():
+        shutil.copy(template(), tmp_path / "longshore.db")
     async with FakeS3(clock=clock.now) as s3:
         _furnish(s3)
         ours = {
@@ -181,6 +195,15 @@ async def a_scene(
             open_tools(service, actor="alice", clock=clock, look_up=loopback, trust=trusted) as tools,
         ):
             yield Scene(s3=s3, service=service, tools=tools, clock=clock)
+
+
+_READ: Final = JSONFileLoader.load_file
+
+
+@cache
+def _parsed(path: str) -> Any:
+    """What botocore knows of AWS, once in a process and not once in a scene, of which it would be the longest part."""
+    return _READ(JSONFileLoader(), path)
 
 
 def _furnish(s3: FakeS3) -> None:

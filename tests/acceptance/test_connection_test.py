@@ -225,8 +225,9 @@ async def test_every_place_is_tried_up_to_a_bound(tmp_path: Path, monkeypatch: p
 
 
 async def test_it_takes_no_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_scene(tmp_path, monkeypatch, {"LONGSHORE_LIMITS__CHECK_S": "3"}) as scene:
+    async with a_scene(tmp_path, monkeypatch) as scene:
         await scene.connect()
+        await scene.short_of_time()
         scene.s3.faults.add(Fault(kind="hang", op="list"))
         report = await scene.test()
         assert step(report, "time").outcome == "failed"

@@ -78,3 +78,9 @@ def test_a_connection_that_is_not_there_and_a_place_that_it_lacks(customer: Cust
     assert (lacking.code, "does not permit s3://other/" in lacking.err) == (1, True)
     mistyped = shell.longshore("connections", "test", "acme", "--uri", "arn:aws:s3:::acme")
     assert (mistyped.code, "s3://acme" in mistyped.err) == (1, True)
+
+
+@pytest.mark.parametrize("wait", ["nan", "inf", "-inf", "-1"])
+def test_no_number_of_seconds_is_no_time_to_wait(wait: str, shell: Shell) -> None:
+    done = shell.longshore("connections", "test", "default", f"--wait={wait}")
+    assert (done.code, "--wait" in done.err) == (2, True)

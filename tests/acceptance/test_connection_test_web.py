@@ -95,6 +95,12 @@ async def test_a_server_that_asks_nobody_is_a_warning(tmp_path: Path, monkeypatc
         assert "whoever knows the address" in step(report, "without credentials").reasons[0].why
 
 
+async def test_an_address_in_capitals_is_no_redirect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_web(tmp_path, monkeypatch, lambda _target, _sent: answer(200, b"x")) as web:
+        report = await web.test(allow=[f"HTTPS://{HOST.upper()}:{web.server.port}/data/"])
+        assert outcomes(report) == ALL_PASSED | {"without credentials": "warning"}
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [(401, "wrong, has ended"), (403, "may not read this path"), (404, "there is nothing"), (503, "out of reach")],
@@ -165,3 +171,81 @@ async def test_a_certificate_of_another_name_is_told(tmp_path: Path, monkeypatch
         assert step(report, "address and TLS").outcome == "failed"
         assert "name this very host" in step(report, "address and TLS").reasons[0].why
         assert not web.server.requests
+
+
+@pytest.mark.parametrize("gone", [{}, {"content-type": "text/html"}])
+async def test_a_page_to_log_in_proves_nothing_of_the_credentials(
+    gone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(target: str, _sent: dict[str, str]) -> bytes:
+        return answer(200, b"log in", **gone) if target.startswith("/login") else answer(302, location="/login?next=a")
+
+    async with a_web(tmp_path, monkeypatch, answers) as web:
+        report = await web.test(test_location=f"https://{HOST}:{web.server.port}/data/a.txt")
+        assert outcomes(report) == ALL_PASSED | {"with credentials": "warning", "without credentials": "warning"}
+        shown = step(report, "with credentials")
+        assert "proves nothing" in shown.seen
+        assert "next=a" not in repr(report)
+
+
+async def test_an_answer_without_its_body_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"HTTP/1.1 206 So\r\ncontent-range: bytes 0-0/100\r\ncontent-length: 1\r\n\r\n"
+    async with a_web(tmp_path, monkeypatch, lambda _target, _sent: head, LONGSHORE_LIMITS__IDLE_S="1") as web:
+        report = await web.test()
+        expected = {"address and TLS": "passed", "with credentials": "failed", "without credentials": "not tried"}
+        assert outcomes(report) == expected
+
+
+async def test_an_object_of_no_bytes_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_web(
+        tmp_path, monkeypatch, lambda _, sent: answer(200) if "authorization" in sent else answer(401)
+    ) as web:
+        assert outcomes(await web.test()) == ALL_PASSED
+
+
+@pytest.mark.parametrize(("coding", "outcome"), [("gzip", "warning"), ("identity", "passed")])
+async def test_a_server_that_packs_what_it_was_asked_not_to_pack_is_a_warning(
+    coding: str, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(_target: str, sent: dict[str, str]) -> bytes:
+        packed = answer(200, b"\x1f\x8b\x08", **{"content-encoding": coding})
+        return packed if "authorization" in sent else answer(401)
+
+    async with a_web(tmp_path, monkeypatch, answers) as web:
+        assert outcomes(await web.test()) == ALL_PASSED | {"with credentials": outcome}
+
+
+async def test_a_fault_of_where_it_redirects_to_is_none_of_the_first_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(target: str, sent: dict[str, str]) -> bytes:
+        port = sent["host"].partition(":")[2]
+        return answer(302, location=f"https://{OTHER}:{port}{target}") if "authorization" in sent else answer(401)
+
+    async with a_web(tmp_path, monkeypatch, answers, names=(HOST,)) as web:
+        report = await web.test()
+        assert step(report, "address and TLS").outcome == "passed"
+        shown = step(report, "with credentials")
+        assert shown.outcome == "failed"
+        assert f"redirected to https://{OTHER}" in shown.seen
+        assert "name this very host" in shown.reasons[0].why
+
+
+async def test_silence_behind_good_tls_is_none_of_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_web(tmp_path, monkeypatch, lambda _target, _sent: b"", LONGSHORE_LIMITS__FIRST_BYTE_S="0.5") as web:
+        report = await web.test()
+        assert step(report, "address and TLS").outcome == "passed"
+        assert step(report, "with credentials").outcome == "failed"
+        assert "no answer came in time" in step(report, "with credentials").reasons[0].why
+
+
+async def test_a_403_is_tried_without_the_credentials_and_blames_none_for_sure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_web(
+        tmp_path, monkeypatch, lambda _, sent: answer(403) if "authorization" in sent else answer(200, b"x")
+    ) as web:
+        report = await web.test()
+        assert step(report, "without credentials").outcome == "warning"
+        assert step(report, "with credentials").reasons[0].why.startswith("perhaps")
+        assert len(web.server.requests) == 2

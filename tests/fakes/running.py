@@ -32,7 +32,7 @@ from tests.postgres import Kind, catalog_url
 
 
 @cache
-def _template() -> Path:
+def template() -> Path:
     """A migrated catalog, made once, copied often."""
     path = Path(mkdtemp()) / "template.db"
     database = _open(f"sqlite:///{path}")
@@ -48,7 +48,7 @@ async def a_catalog(
     """The one that belongs to this folder, whoever opens it and however often."""
     path = Path(folder) / "catalog.db"
     if kind == "sqlite" and not path.exists():
-        shutil.copy(_template(), path)
+        shutil.copy(template(), path)
     async with open_database(catalog_url(kind, folder), silent_s=limits.lease_s) as database:
         with patch.object(
             claiming, "_server_started", lambda: sa.literal(0)

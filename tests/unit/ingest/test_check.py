@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.errors import (
@@ -16,16 +17,19 @@ from config.errors import (
     RequestRefusedError,
     RoleDeniedError,
 )
+from credentials.connection import Connection
 from credentials.grants import Grant
+from credentials.kinds import parse_kept
 from credentials.policies.setup import Setup
 from ingest.check.asking import Skews
-from ingest.check.causes import denied, denied_by_key, plainly, told
+from ingest.check.causes import denied, denied_by_key, is_kms, plainly, told
 from ingest.check.clock import clock_step
+from ingest.check.others import for_others
 from ingest.check.repairs import Repairs
-from ingest.check.report import Outcome, Report, Step, failed, passed
+from ingest.check.report import Outcome, Reason, Report, Step, failed, passed, untried
 from ingest.check.roles import of_key
 from ingest.check.waiting import Spreading
-from ingest.s3.errors import Subject, explained
+from ingest.s3.errors import Refusal, Subject, explained, refused, uri
 from tests.fakes.clock import ManualClock
 
 OURS = "arn:aws:iam::999988887777:role/longshore"
@@ -36,9 +40,9 @@ REPAIRS = Repairs(setup=SETUP, reader=ROLE)
 ASKED = 'User: arn:aws:sts::444455556666:assumed-role/reader/x is not authorized to perform: s3:GetObject on resource: "arn"'
 
 
-def refusal(why: str, code: str = "AccessDenied") -> AccessDeniedError:
+def refusal(why: str, code: str = "AccessDenied", *, key: bytes = b"raw/a") -> AccessDeniedError:
     """As the client words it, with its advice for runs behind."""
-    subject = Subject(request="get", bucket="acme", key=b"raw/a")
+    subject = Subject(request="get", bucket="acme", key=key)
     found = explained(AccessDeniedError, subject, f"{code} (403): {why}", code=code, status=403)
     assert isinstance(found, AccessDeniedError)
     return found
@@ -76,6 +80,41 @@ def test_what_aws_does_not_word_has_every_reason_and_the_advice_to_runs_is_none_
     found = denied(error, "list", PLACE, keys)
     assert [one.target for one in found][:2] == ["user", "bucket"]
     assert [one.repair is None for one in found][:2] == [False, True]
+
+
+@given(key=st.text(max_size=60).map(str.encode))
+@example(key=b"raw/St. Louis/a.jpg")
+@example(key=b"raw/kms:Decrypt/a.jpg")
+@example(key=b"raw/explicit deny in a service control policy")
+@example(key=b"raw/AccessDenied (403): Access Denied. Grant it")
+def test_no_diagnosis_looks_at_what_a_key_is_called(key: bytes) -> None:
+    error = refusal(f"{ASKED} with an explicit deny in a resource-based policy", key=key)
+    assert [one.target for one in denied(error, "get", PLACE, REPAIRS)] == ["bucket"]
+    assert told(error).endswith("with an explicit deny in a resource-based policy")
+    assert not is_kms(error)
+    plain = refusal("Access Denied", key=key)
+    assert len(denied(plain, "get", PLACE, REPAIRS)) == 5
+    assert told(plain) == f"GET {uri('acme', key)}: AccessDenied (403): Access Denied"
+    assert is_kms(refusal("User: x is not authorized to perform: kms:Decrypt on the resource", key=key))
+
+
+@pytest.mark.parametrize("length", [1, 90, 200, 900])
+def test_a_long_key_does_not_hide_what_refuses(length: int) -> None:
+    named = ASKED.replace('"arn"', f'"arn:aws:s3:::acme/{"no session policy allows it/" * 40}'[:length] + '"')
+    document = f"<Error><Code>AccessDenied</Code><Message>{named} with an explicit deny in a resource-based policy</Message></Error>"
+    refusal = Refusal(status=403, headers={}, body=document.encode(), region="us-east-1")
+    error = refused(Subject(request="get", bucket="acme", key=b"raw/a"), refusal, now=0.0)
+    assert [one.why.split(" denies")[0] for one in denied(error, "get", PLACE, REPAIRS)] == [
+        "the policy of bucket acme"
+    ]
+    assert len(error.message) < 1_000
+
+
+def test_an_objects_name_in_awss_own_words_is_no_diagnosis_either() -> None:
+    named = ASKED.replace('"arn"', '"arn:aws:s3:::acme/raw/kms:Decrypt, no session policy allows it"')
+    error = refusal(f"{named} because no identity-based policy allows the s3:GetObject action")
+    assert [one.target for one in denied(error, "get", PLACE, REPAIRS)] == ["role"]
+    assert not is_kms(error)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +219,21 @@ def test_a_clock_is_judged_by_how_far_it_is_off(ahead_s: float, outcome: str) ->
     assert clock_step(skews).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("others", "outcome", "target"),
+    [({"STS": 1.0}, "warning", "elsewhere"), ({"STS": 61.0}, "failed", "own"), ({}, "failed", "own")],
+)
+def test_a_clock_that_another_agrees_with_is_not_the_wrong_one(
+    others: dict[str, float], outcome: str, target: str
+) -> None:
+    skews = Skews(lambda: 1_000_000.0)
+    for whose, ahead_s in {"https://odd.example.com": 4_000.0, **others}.items():
+        skews.note_time(whose, 1_000_000.0 - ahead_s)
+    shown = clock_step(skews)
+    assert (shown.outcome, shown.reasons[0].target) == (outcome, target)
+    assert ("https://odd.example.com" in shown.reasons[0].why) == (outcome == "warning")
+
+
 def test_dates_that_are_none_tell_nothing() -> None:
     skews = Skews(lambda: 1_000_000.0)
     for date in ("", "yesterday", "Thu, 99 Nov 2026 00:00:00 GMT"):
@@ -206,6 +260,42 @@ def test_a_verdict_is_as_bad_as_its_worst_step_and_nothing_seen_is_no_pass(steps
         assert not any(one.outcome == "not tried" and one.vital for one in steps)
     else:
         assert verdict == "warning"
+
+
+def test_what_should_have_been_tried_is_kept_and_what_need_not_be_is_not() -> None:
+    steps = (
+        passed("get", "yes"),
+        untried("list", "too many", about="s3://b/", vital=True),
+        untried("decrypt", "no key"),
+    )
+    report = Report(connection="acme", kind="aws_role", steps=steps)
+    assert report.summary() == {"verdict": "warning", "steps": 3, "not_passed": ["list s3://b/"]}
+
+
+NAMES = st.text("abcXYZ0189+=,.@_-/", min_size=1, max_size=40)
+
+
+@given(
+    service=st.sampled_from(["iam", "sts", "kms", "secretsmanager", "organizations"]),
+    kind=st.sampled_from(["user", "role", "assumed-role", "key", "root"]),
+    name=NAMES,
+    cut=st.integers(0, 20),
+)
+def test_no_identity_is_left_in_what_others_see(service: str, kind: str, name: str, cut: int) -> None:
+    spec = parse_kept(
+        {"kind": "aws_keys", "name": "k", "access_key_id": "AKIAIOSFODNN7EXAMPLE", "allow": ["s3://acme"]}
+    )
+    foreign = Connection(
+        id="x", workspace="b", owner="a", kept_id="y", spec=spec, version=1, created_at=1, updated_at=1
+    )
+    arn = f"arn:aws-us-gov:{service}::444455556666:{kind}/{name}"
+    text = f"User: {arn} of 444455556666 with AKIAIOSFODNN7EXAMPLE or AKIA…MPLE, or {arn[: len(arn) - cut]}"
+    reason = Reason(why=text, where=text, repair={"Principal": arn})
+    report = Report(connection="k", kind="aws_keys", steps=(failed("get", text, reason, replace(reason, repair=None)),))
+    shown = repr(for_others(report, foreign).plain())
+    for secret in ("arn:", "444455556666", "MPLE", f"{kind}/{name}"):
+        assert secret not in shown
+    assert "User: ***" in shown
 
 
 def test_what_is_kept_of_a_report_is_short() -> None:

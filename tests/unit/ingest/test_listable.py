@@ -76,3 +76,15 @@ async def test_the_refusal_of_everything_says_what_was_tried() -> None:
     assert refusal.code == "AccessDenied"
     assert "prefix='videos/' and prefix='videos/' with delimiter='/'" in refusal.message
     assert "a condition on s3:prefix that lacks 'videos/'" in refusal.message
+
+
+async def test_an_account_that_has_a_problem_is_asked_in_no_other_way() -> None:
+    problem = AccessDeniedError("no", code="AccountProblem")
+
+    def allows(_prefix: bytes, _delimiter: bytes) -> bool:
+        raise problem
+
+    bucket = FolderBucket([], allows=allows)
+    shape = await listing_shape(bucket, b"videos")
+    assert (shape.kind, shape.refusal("bkt")) == ("denied", problem)
+    assert len(bucket.asked) == 1

@@ -200,6 +200,20 @@ async def test_an_access_that_ends_in_the_folder_it_began_with_is_that_and_no_co
     assert refused.type is AccessDeniedError
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"), [("AccountProblem", AccessDeniedError), ("AccessDenied", ListConditionError)]
+)
+async def test_an_account_that_has_a_problem_is_that_and_no_condition(code: str, kind: type[AccessDeniedError]) -> None:
+    def allows(prefix: bytes, _delimiter: bytes) -> bool:
+        if prefix == b"bills/":
+            raise AccessDeniedError("no", code=code)
+        return True
+
+    with pytest.raises(AccessDeniedError) as refused:
+        await walked(FolderBucket({b"a", b"bills/b"}, allows=allows))
+    assert type(refused.value) is kind
+
+
 class Endless(FolderBucket):
     """A storage that names new folders in each folder, and no key anywhere."""
 

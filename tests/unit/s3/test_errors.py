@@ -149,3 +149,12 @@ def test_any_key_can_be_shown_in_a_line_of_text(key: bytes) -> None:
     assert text.isprintable()
     assert len(text) < 160
     text.encode()
+
+
+@pytest.mark.parametrize("before", range(120, 200))
+def test_no_half_of_a_secret_is_left_where_a_message_is_shortened(before: int) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    message = f"{'x ' * (before // 2)} {secret} {'y ' * 60}{'z' * (before % 2)}"
+    shown = str(_refused(403, "AccessDenied", message=message))
+    assert secret[-12:] not in shown
+    assert secret[:12] not in shown
