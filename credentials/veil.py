@@ -1,25 +1,58 @@
-"""What a workspace is told of trouble with another one's connection: hides whose role, user and account is behind it."""
+"""What a workspace may read about another one's connection: hides who its owner is to the storage, and whom the owner trusts."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from config.errors import LongshoreError
 from credentials.connection import Connection
+from credentials.kinds import RoleSpec
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[^\s,;'\"()]+")
-_HIDDEN: Final = "***"
+_HIDDEN: Final = ("role_arn", "external_id", "access_key_id", "username", "secret_from", "expected_owner")
+_IDENTITIES: Final = re.compile(
+    r"arn:aws[a-z-]*:(?:(?:iam|sts|kms|organizations|secretsmanager|ssm)\b|[a-z0-9-]*:[a-z0-9-]*:\d{12}\b)[^\s\"'<>]*"
+)
+"""Of whatever belongs to an account, cut short or not; a bucket's ARN names none."""
+_ACCOUNTS: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
+_KEYS: Final = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)…?[A-Z0-9]{4,}\b")  # redacted or whole
+_GONE: Final = "***"
+
+
+def veil(connection: Connection) -> Callable[[str], str]:
+    """What takes out of a text all that only its owner may see."""
+    words = _words(connection)
+
+    def clean(text: str) -> str:
+        for word in words:
+            text = text.replace(word, _GONE)
+        for pattern in (_IDENTITIES, _KEYS, _ACCOUNTS):
+            text = pattern.sub(_GONE, text)
+        return text
+
+    return clean
+
+
+def whose(connection: Connection) -> str:
+    """The workspace that sees all of it."""
+    return connection.owner if connection.role_owner is None else connection.role_owner
 
 
 def veiled(error: LongshoreError, connection: Connection) -> LongshoreError:
-    """The same error, or one of its kind that names no role, user or external ID of another workspace."""
+    """The same error, or one of its kind that a workspace may read which does not own the connection."""
     if connection.open_to_view:
         return error
-    text = _ARN.sub(_HIDDEN, error.message)
-    for name in ("external_id", "access_key_id", "username"):
-        secret = getattr(connection.spec, name, None)
-        if secret:
-            text = text.replace(secret, _HIDDEN)
-    whose = connection.owner if connection.role_owner is None else connection.role_owner
-    return type(error)(f"{text} (workspace {whose!r}, whose it is, sees more)", **error.fields)
+    clean = veil(connection)
+    fields = {name: clean(value) if isinstance(value, str) else value for name, value in error.fields.items()}
+    return type(error)(f"{clean(error.message)} (workspace {whose(connection)!r}, whose it is, sees more)", **fields)
+
+
+def _words(connection: Connection) -> list[str]:
+    """Values of the connection that may not be shown, the longest first."""
+    spec = connection.spec
+    hidden = [getattr(spec, name, None) for name in _HIDDEN]
+    words = [word for word in hidden if isinstance(word, str) and word]
+    if isinstance(spec, RoleSpec):
+        words += [spec.role_arn.split(":")[4], spec.role_arn.rpartition("/")[2]]
+    return sorted(words, key=len, reverse=True)
