@@ -16,7 +16,7 @@ from credentials.audit import note
 from credentials.kinds import SECRET_FIELDS, bound_to
 from credentials.tables import audit
 from credentials.tables import connections as table
-from credentials.vault import Vault, key_id_of, sealed_prefix
+from credentials.vault import Vault, key_id_of
 
 _SET: Final = ("created", "revived")
 _SECRETS: Final = {*SECRET_FIELDS.values(), "secret_from"}
@@ -53,7 +53,7 @@ class Rotated:
 
     resealed: int = 0
     fine: int = 0
-    """Sealed with the first key before."""
+    """Sealed with the first key before, and opened by it."""
     changed: int = 0
     """Changed or removed by somebody else in the very moment: what they stored was left alone."""
     not_opened: tuple[NotOpened, ...] = ()
@@ -87,7 +87,7 @@ class Secrets:
         return self._vault.key_ids
 
     async def rotate(self, *, actor: str, progress: Callable[[Rotated], None]) -> Rotated:
-        """Seal with the first key what another one sealed, `secrets_per_commit` secrets to a transaction.
+        """Open each secret, and seal with the first key what another one sealed; `secrets_per_commit` secrets to a transaction.
 
         May be interrupted and repeated at any time. A connection's version stays, so runs that read through it go on.
         Raises SecretKeyError without a key, CatalogError; what was committed before stays.
@@ -114,23 +114,25 @@ class Secrets:
         rows, page = tx.execute(query).all(), _Page()
         for row in rows:
             page.last = row.id
-            if row.sealed.startswith(sealed_prefix(self.key_ids[0])):
-                page.fine += 1
-            else:
-                self._reseal(tx, row, page, actor)
+            self._look_at(tx, row, page, actor)
         if len(rows) < self._limits.secrets_per_commit:
             page.last = None
         return page
 
-    def _reseal(self, tx: sa.Connection, row: sa.Row[Any], page: _Page, actor: str) -> None:
+    def _look_at(self, tx: sa.Connection, row: sa.Row[Any], page: _Page, actor: str) -> None:
+        """One that bears the first key's ID is opened, too: another key may have taken the place of that one under its ID."""
         its, before = bound_to(row.workspace, row.id, row.kind), key_id_of(row.sealed)
         try:
-            sealed = self._vault.seal(self._vault.open(row.sealed, bound_to=its), bound_to=its)
+            secret = self._vault.open(row.sealed, bound_to=its)
         except SecretKeyError as error:
             page.not_opened.append(
                 NotOpened(workspace=row.workspace, connection=row.name, key_id=before, why=error.message)
             )
             return
+        if before == self.key_ids[0]:
+            page.fine += 1
+            return
+        sealed = self._vault.seal(secret, bound_to=its)
         # Whoever stored a newer secret meanwhile, or removed the connection, must not get the old one back.
         same = sa.update(table).where(table.c.id == row.id, table.c.sealed == row.sealed)
         if not tx.execute(same.values(sealed=sealed)).rowcount:

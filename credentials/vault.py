@@ -47,7 +47,10 @@ class Vault:
             where = f"{_VARIABLE}: key {number} of {len(entries)}"
             key_id, key = _parsed(entry.strip(), where)
             if key_id in keys:
-                raise SecretKeyError(f"{where} has an ID that stands there twice; give each key an ID of its own")
+                raise SecretKeyError(
+                    f"{where} has the ID {key_id!r}, which stands there twice; give each key an ID of its own: "
+                    "`longshore secrets key --id NAME` makes one"
+                )
             keys[key_id] = key
         return cls(list(keys.items()))
 
@@ -108,7 +111,7 @@ def sealed_prefix(key_id: str) -> str:
 def new_key(key_id: str) -> str:
     """A fresh entry for LONGSHORE_SECRET_KEYS: id:base64 of 32 random bytes. Raises SecretKeyError for an ID that none can have."""
     if _KEY_ID.fullmatch(key_id) is None:
-        raise SecretKeyError("a key's ID has 1 to 32 letters, digits, - or _; leave it out for today's date")
+        raise SecretKeyError("a key's ID has 1 to 32 letters, digits, - or _; leave it out for one that is made here")
     return f"{key_id}:{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +35,10 @@ def secrets() -> None:
 
 @secrets.command(short_help="Print a fresh key for LONGSHORE_SECRET_KEYS.")
 @click.option(
-    "--id", "key_id", metavar="ID", help="The key's name, 1 to 32 letters, digits, - and _.  [default: today]"
+    "--id",
+    "key_id",
+    metavar="ID",
+    help="The key's name, 1 to 32 letters, digits, - and _.  [default: today, and a few letters that no other has]",
 )
 def key(key_id: str | None) -> None:
     """Print a fresh key, as id:base64. It is kept nowhere: put it where your other secrets are, and into LONGSHORE_SECRET_KEYS.
@@ -47,7 +51,8 @@ def key(key_id: str | None) -> None:
     from credentials.vault import new_key
 
     try:
-        click.echo(new_key(key_id or time.strftime("k%Y-%m-%d", time.gmtime())))
+        # two keys that are made on one day must not share an ID: the second is put before the first
+        click.echo(new_key(key_id or f"{time.strftime('k%Y-%m-%d', time.gmtime())}-{os.urandom(4).hex()}"))
     except SecretKeyError as error:
         raise click.UsageError(error.message) from error
 

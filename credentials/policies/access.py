@@ -73,7 +73,11 @@ def access_policy(setup: Setup) -> Document:
 def read_statements(
     setup: Setup, *, principal: str | None = None, condition: Condition | None = None
 ) -> list[Statement]:
-    """What reading takes: one statement for all listings of whole buckets, one for each set of prefixes, one for all objects, keys last."""
+    """What reading takes: one statement for all listings of whole buckets, one for each set of prefixes, one for all objects, keys last.
+
+    With a `principal` it is for a bucket's policy, where others have statements, too.
+    """
+    told_apart = "" if principal is None else setup.mark
     scope, more = setup.reads(), condition or {}
     partition = setup.partition
     statements = []
@@ -82,11 +86,17 @@ def read_statements(
         where = more | ({} if heads == ("",) else prefix_condition(heads))
         statements.append(
             allow(
-                numbered("ListPlaces", position), list_actions(setup), resources, principal=principal, condition=where
+                numbered(f"ListPlaces{told_apart}", position),
+                list_actions(setup),
+                resources,
+                principal=principal,
+                condition=where,
             )
         )
     objects = [objects_arn(partition, bucket, head) for bucket, heads in scope.items() for head in heads]
-    statements.append(allow("ReadObjects", object_actions(setup), objects, principal=principal, condition=more))
+    statements.append(
+        allow(f"ReadObjects{told_apart}", object_actions(setup), objects, principal=principal, condition=more)
+    )
     if principal is None:
         statements += through_s3(setup.partition, "DecryptObjects", ACTIONS["decrypt"], setup.kms_keys)
     return statements

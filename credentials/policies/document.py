@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,11 @@ def allow(
 def numbered(sid: str, position: int) -> str:
     """`sid` for the first, `sid2` for the next: a Sid occurs once in a document, and has letters and digits only."""
     return sid if position == 0 else f"{sid}{position + 1}"
+
+
+def mark(*parts: str | None) -> str:
+    """8 letters and digits that stand for these: a Sid occurs once in a document, also where statements of several are put together."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 
 
 def one_or_many(values: Iterable[str]) -> str | list[str]:

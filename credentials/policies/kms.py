@@ -23,4 +23,4 @@ def key_statement(setup: Setup) -> Statement:
     actions = [*ACTIONS["decrypt"], *(ACTIONS["generate_data_key"] if setup.output_kms_key else ())]
     condition = via_s3(setup.partition, [key_region(keys[0])])
     condition["StringEquals"] |= tag_condition(setup).get("StringEquals", {})
-    return allow("LongshoreReads", actions, ["*"], principal=reader(setup), condition=condition)
+    return allow(f"LongshoreReads{setup.mark}", actions, ["*"], principal=reader(setup), condition=condition)

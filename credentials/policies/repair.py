@@ -7,7 +7,7 @@ from typing import Final
 from credentials.grants import Grant
 from credentials.policies.access import ACTIONS, Need, prefix_condition, through_s3, via_s3
 from credentials.policies.bucket import tag_condition
-from credentials.policies.document import Statement, allow, bucket_arn, objects_arn
+from credentials.policies.document import Statement, allow, bucket_arn, mark, objects_arn
 from credentials.policies.setup import Setup
 
 _ON_BUCKETS: Final = ("list", "list_versions")
@@ -17,9 +17,10 @@ _ON_KEYS: Final = ("decrypt", "generate_data_key")
 def statement_for(need: Need, setup: Setup, place: Grant, *, key_arn: str | None = None) -> Statement:
     """What to add to the role's policy (or, by the bucket method, to the bucket's) so that `need` is permitted in `place`.
 
-    A key is `key_arn`, else the one that the connection names, else words in capitals where its ARN belongs.
+    Its Sid is of this need and place alone, so that statements pasted one after the other fit into one policy. A key is `key_arn`, else the one that the connection names, else words in capitals where its ARN belongs.
     """
-    sid = "Longshore" + need.title().replace("_", "")
+    about = mark(setup.workspace, setup.connection, place.bucket, place.prefix, key_arn)
+    sid = f"Longshore{need.title().replace('_', '')}{about}"
     if need in _ON_KEYS:
         return _on_key(sid, need, setup, key_arn)
     principal = setup.principal if setup.method == "bucket" else None

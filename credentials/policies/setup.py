@@ -9,6 +9,7 @@ from typing import Final, Literal
 from config.errors import ConnectionSetupError
 from credentials.arns import checked_key_arn, partition_of
 from credentials.grants import Grant
+from credentials.policies.document import mark
 
 _PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(?:role|user)/[\x21-\x7e]+", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -85,6 +86,11 @@ class Setup:
                 "this document names the role that reads, and none is known: set LONGSHORE_PRINCIPAL_ARN"
             )
         return self.principal_arn
+
+    @property
+    def mark(self) -> str:
+        """For the Sids of policies into which several workspaces or connections may put statements."""
+        return mark(self.workspace, self.connection)
 
     @property
     def writes(self) -> bool:

@@ -176,7 +176,12 @@ def check(document: Document, *, principal: bool | None = None) -> None:
     _known(document, _TOP, "document")
     if document.get("Version", "2012-10-17") != "2012-10-17":
         raise UnknownElementError(f"the version {document['Version']!r} is not supported")
-    for statement in _as_list(document.get("Statement", [])):
+    statements = _as_list(document.get("Statement", []))
+    sids = [statement["Sid"] for statement in statements if isinstance(statement, Mapping) and "Sid" in statement]
+    for sid in sids:
+        if re.fullmatch(r"[A-Za-z0-9]+", sid) is None or sids.count(sid) > 1:
+            raise UnknownElementError(f"the Sid {sid!r} has other than letters and digits, or stands there twice")
+    for statement in statements:
         _known(statement, _ELEMENTS, "statement")
         if statement.get("Effect") not in {"Allow", "Deny"}:
             raise UnknownElementError(f"the effect {statement.get('Effect')!r} is neither Allow nor Deny")

@@ -77,6 +77,11 @@ def test_a_key_is_made_that_can_be_used_at_once(
         f"key {name}: 0 secrets; seals what is stored from now on",
         "key old: 0 secrets; unused; it can be taken out",
     ]
+    assert run(["secrets", "key"]) == 0
+    other = capsys.readouterr().out.strip()
+    assert other.partition(":")[0] != name, "the one before goes behind it, on the same day too"
+    monkeypatch.setenv("LONGSHORE_SECRET_KEYS", f"{other},{key}")
+    assert _said(capsys, "list")[0] == 0
     assert run(["secrets", "key", "--id", "a:b"]) == 2
     assert "1 to 32 letters" in capsys.readouterr().err
 
@@ -123,6 +128,16 @@ def test_keys_are_replaced_step_by_step(capsys: pytest.CaptureFixture[str], monk
         ("blue", "new", 0),
         ("acme", "new", 100),
     ]
+
+
+@pytest.mark.usefixtures("stored")
+def test_another_key_under_the_same_id_is_found_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_SECRET_KEYS", new_key("old"))
+    code, out, err = _said(capsys, "rotate")
+    assert (code, out) == (1, "key old: 0 sealed anew, 0 already fine, 2 could not be opened\n")
+    assert "LONGSHORE_SECRET_KEYS holds another key under that ID" in err
 
 
 @pytest.mark.usefixtures("stored")

@@ -113,6 +113,8 @@ def test_services_and_federations_are_nobody_who_asks_here() -> None:
         policy(allow("*", principal="arn:aws:iam::111122223333:role/*")),
         policy({**allow("*"), "Principal": "111122223333"}),
         policy({**allow("*"), "Principal": {"Aws": "*"}}),
+        policy({**allow("*"), "Sid": "Twice"}, {**allow("s3:Get*"), "Sid": "Twice"}),
+        policy({**allow("*"), "Sid": "with-hyphen"}),
         {"Statement": "x"},
     ],
 )
