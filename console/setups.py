@@ -10,11 +10,13 @@ from config.errors import ConnectionSetupError, CredentialError, UnknownConnecti
 from console.commands.common import actor
 from credentials.arns import partition_of
 from credentials.kinds import BucketSpec, DefaultSpec, KeysSpec, RoleSpec
-from credentials.places import parse_place
+from credentials.places import parse_place, place_text
 from credentials.policies.setup import Setup
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
+    from credentials.grants import Grant
+    from credentials.roles import Role
     from worker.service import Service
 
 Document = Literal["access", "trust", "bucket", "kms", "cors", "cloudformation", "terraform", "commands"]
@@ -34,7 +36,16 @@ class Asked:
     setup: Setup
     connection: Connection | None
     """None: it is to come."""
+    kept: Role | None
+    """The kept role that the name was said to mean, where there is one."""
     notes: tuple[str, ...]
+
+    @property
+    def kind(self) -> Literal["default", "aws_keys", "aws_role"]:
+        if self.connection is not None and isinstance(self.connection.spec, DefaultSpec):
+            return "default"
+        keys = self.connection is not None and isinstance(self.connection.spec, KeysSpec)
+        return "aws_keys" if keys else "aws_role"
 
 
 async def asked(
@@ -51,9 +62,21 @@ async def asked(
     Raises ConnectionSetupError where the kind of connection has no such document, and CredentialError when nobody knows who we are.
     """
     connection = None if kept_role else await _existing(service, name)
-    fields = _of_connection(connection, document) if connection is not None else {}
-    fields |= _as_typed(typed)
+    fields = _of_connection(connection, document, service.settings.reader_role) if connection is not None else {}
+    given = _as_typed(typed)
+    fields |= given
     notes: list[str] = []
+    kept = await _kept(service, name) if document == "trust" else None
+    if kept is not None and kept_role and kept.workspace != service.settings.workspace:
+        raise ConnectionSetupError(
+            f"role {name!r} belongs to workspace {kept.workspace!r}, which alone deals with its customer; ask there"
+        )
+    if kept is not None and connection is None and not kept_role:
+        notes.append(
+            f"note: there is a kept role {name}, and this is not for it: `longshore policy trust {name} --kept-role` prints its trust policy"
+        )
+    if connection is not None:
+        notes += _not_permitted(connection, given.get("grants", ()))
     if document in _NAMES_US or fields.get("method") == "bucket":
         fields["principal_arn"] = await _principal(service, fields, notes)
     if fields.get("method") == "bucket":
@@ -64,13 +87,13 @@ async def asked(
                 "warning: no LONGSHORE_READER_ROLE is set, so this lets our role in whichever workspace asks; with one, each workspace is "
                 "told apart by a tag"
             )
-    elif document in _NAMES_US:
+    elif document in _NAMES_US and not _built_in(connection):
         fields["external_id"] = await _external_id(
-            service, name, connection, notes, kept_role=kept_role, none=no_external_id
+            service, name, connection, notes, kept=kept if kept_role else None, kept_role=kept_role, none=no_external_id
         )
     partition = _partition(fields, service)
     setup = Setup(connection=name, workspace=service.settings.workspace, partition=partition, **fields)
-    return Asked(setup=setup, connection=connection, notes=tuple(notes))
+    return Asked(setup=setup, connection=connection, kept=kept if kept_role else None, notes=tuple(notes))
 
 
 async def _existing(service: Service, name: str) -> Connection | None:
@@ -89,21 +112,49 @@ async def _existing(service: Service, name: str) -> Connection | None:
     return found
 
 
-def _of_connection(connection: Connection, document: Document) -> dict[str, Any]:
+async def _kept(service: Service, name: str) -> Role | None:
+    try:
+        return (await service.roles.get(name))[0]
+    except UnknownConnectionError:
+        return None
+
+
+def _built_in(connection: Connection | None) -> bool:
+    return connection is not None and isinstance(connection.spec, DefaultSpec)
+
+
+def _not_permitted(connection: Connection, grants: tuple[Grant, ...]) -> list[str]:
+    outside = [
+        place_text(grant)
+        for grant in grants
+        if connection.reach(grant.bucket, grant.prefix.encode()) is None and not _built_in(connection)
+    ]
+    if not outside:
+        return []
+    note = (
+        f"note: connection {connection.name} does not permit {', '.join(outside)} so far: `longshore connections update "
+        f"{connection.name} --allow ...`, with all of its places, changes that"
+    )
+    return [note]
+
+
+def _of_connection(connection: Connection, document: Document, reader_role: str | None) -> dict[str, Any]:
     spec = connection.spec
     if not isinstance(spec, BucketSpec):
         raise ConnectionSetupError(
             f"connection {connection.name!r} is for an HTTPS server: AWS has no part in it, so there is no policy to write"
         )
     if isinstance(spec, DefaultSpec) and document in _OF_ROLES:
+        if document == "trust" and reader_role is not None:
+            return {"role_arn": reader_role, "role_name": reader_role.rpartition("/")[2]}
         raise ConnectionSetupError(
-            f"the built-in connection reads with our own identity and needs no role of the customer's: see `longshore policy bucket` "
-            f"{connection.name} --allow s3://bucket"
+            f"the built-in connection reads with our own identity and needs no role of the customer's: see `longshore policy bucket "
+            f"{connection.name} --allow s3://bucket`; a reader role of ours has a trust policy, once LONGSHORE_READER_ROLE names it"
         )
     if isinstance(spec, KeysSpec) and document not in _OF_KEYS:
         raise ConnectionSetupError(
             f"connection {connection.name!r} reads with a user's access key: what that user must be allowed shows "
-            f"`longshore policy access` {connection.name}"
+            f"`longshore policy access {connection.name}`"
         )
     fields: dict[str, Any] = {
         "grants": spec.allow,
@@ -147,7 +198,7 @@ async def _principal(service: Service, fields: dict[str, Any], notes: list[str])
             f"{error.message}; policies name our role, so either let AWS know us, or set LONGSHORE_PRINCIPAL_ARN to its ARN",
             **error.fields,
         ) from error
-    if settings.principal_arn is None:
+    if settings.principal_arn is None and ":role/" in found:
         notes.append(
             f"note: {found} is who AWS says we are now, without a role's path: workers must run as the same, or LONGSHORE_PRINCIPAL_ARN "
             "say which role is meant"
@@ -161,6 +212,7 @@ async def _external_id(
     connection: Connection | None,
     notes: list[str],
     *,
+    kept: Role | None,
     kept_role: bool,
     none: bool,
 ) -> str | None:
@@ -171,6 +223,8 @@ async def _external_id(
         )
         return None
     spec = connection.spec if connection is not None else None
+    if kept is not None and kept.external_id is not None:
+        return kept.external_id
     if not isinstance(spec, RoleSpec):
         what = "role" if kept_role else "connection"
         return await service.external_ids.issue(name, actor=actor(), what=what)

@@ -94,12 +94,8 @@ async def access(name: str, **typed: Any) -> None:
     found = await _asked(name, "access", typed)
     click.echo(pretty(access_policy(found.setup)))
     advice.suggest(found)
-    whose = (
-        "our own reader role"
-        if found.setup.method == "bucket"
-        else "the role (IAM, Roles, the role, Add permissions, Create inline policy)"
-    )
-    advice.say(found, f"paste it as a policy of {whose}", f"longshore policy trust {name}")
+    whose, then = advice.of_access(found)
+    advice.say(found, f"paste it as a policy of {whose}", then)
 
 
 @policy.command(short_help="Who may assume the customer's role: we, with an external ID.")
@@ -108,20 +104,18 @@ async def access(name: str, **typed: Any) -> None:
 async def trust(name: str, **typed: Any) -> None:
     """Print the trust policy of the customer's role. The external ID in it is issued by us, for this NAME alone.
 
+    For `default` it is that of our own reader role, as LONGSHORE_READER_ROLE names it.
+
     \b
     longshore policy trust acme
     longshore policy trust acme --account-root --session-tags
     """  # noqa: D301  \b is for click, which keeps the lines below it
-    from credentials.policies.trust import trust_policy
+    from credentials.policies.trust import reader_trust_policy, trust_policy
 
     found = await _asked(name, "trust", typed)
-    click.echo(pretty(trust_policy(found.setup)))
+    click.echo(pretty((reader_trust_policy if found.kind == "default" else trust_policy)(found.setup)))
     advice.suggest(found)
-    advice.say(
-        found,
-        "paste it as the role's trust policy (IAM, Roles, the role, Trust relationships, Edit)",
-        advice.then_add(found, kept_role=typed["kept_role"]),
-    )
+    advice.say(found, *advice.of_trust(found, kept_role=typed["kept_role"]))
 
 
 @policy.command(short_help="Lets our own role, or the customer's, into a bucket.")
@@ -139,13 +133,8 @@ async def bucket(name: str, **typed: Any) -> None:
 
     found = await _asked(name, "bucket", typed)
     click.echo(pretty(bucket_policy(found.setup)))
-    where = next(iter(found.setup.reads()))
     advice.placeholder(reader(found.setup))
-    advice.say(
-        found,
-        f"paste it as the policy of {where} (S3, {where}, Permissions, Bucket policy); if it has one, add the statements to it",
-        "",
-    )
+    advice.say(found, *advice.of_bucket(found))
 
 
 @policy.command(short_help="Lets the reader decrypt with a KMS key.")
@@ -187,7 +176,7 @@ async def cors(name: str, **typed: Any) -> None:
     click.echo(pretty(cors_rules(found.setup)))
     advice.say(
         found,
-        "paste it into each bucket (S3, the bucket, Permissions, CORS); longshore policy commands wraps it for the AWS CLI",
+        f"paste it into each bucket (S3, the bucket, Permissions, CORS); `longshore policy commands {name}` wraps it for the AWS CLI",
         "",
     )
 

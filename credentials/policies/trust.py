@@ -35,6 +35,12 @@ def trust_policy(setup: Setup) -> Document:
     )
 
 
+def reader_trust_policy(setup: Setup) -> Document:
+    """The trust policy of our own reader role: our identity assumes it, and says by a session tag for which workspace."""
+    principal, condition = _principal(setup)
+    return document([allow("ReadForWorkspaces", (*ASSUME, TELL[0]), None, principal=principal, condition=condition)])
+
+
 def _principal(setup: Setup) -> tuple[str, Condition]:
     """A role that is named itself is meant by its hidden unique ID; one that is named in a condition may be made anew."""
     if setup.trust == "role":

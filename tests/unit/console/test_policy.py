@@ -21,18 +21,6 @@ READER = "arn:aws:iam::111122223333:role/longshore-reader"
 Say = Callable[..., Done]
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    environment = {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "LONGSHORE_CATALOG_URL": f"sqlite:///{tmp_path / 'longshore.db'}",
-        "LONGSHORE_PRINCIPAL_ARN": US,
-    }
-    return Shell(tmp_path, environment)
-
-
 def external_id(done: Done) -> str:
     found: str = done.json["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
     return found
@@ -119,9 +107,10 @@ def test_the_built_in_connection_is_let_in_by_the_bucket(shell: Shell) -> None:
     assert "s3api put-bucket-policy" in shell.ok("policy", "commands", "default", "--allow", "s3://acme-photos").out
     ours = shell.ok("policy", "access", "default", "--allow", "s3://acme-photos")
     assert "our own reader role" in ours.err
+    del shell.environment["LONGSHORE_READER_ROLE"]
     refused = shell.longshore("policy", "trust", "default")
     assert (refused.code, refused.out) == (1, "")
-    assert "needs no role of the customer's" in refused.err
+    assert "needs no role of the customer's: see `longshore policy bucket default --allow s3://bucket`" in refused.err
 
 
 def test_a_role_that_does_not_exist_yet_is_named_in_capitals(shell: Shell) -> None:
