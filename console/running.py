@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from config.errors import LongshoreError
+from console.wrapping import say_wrapped
 
 EXIT_STOPPED: Final = 130
 """By the shell's custom: 128 and the number of SIGINT."""
@@ -29,7 +30,7 @@ def run_command(root: click.Command, arguments: Sequence[str] | None) -> int:
         click.echo("stopped", err=True)
         return EXIT_STOPPED
     except LongshoreError as error:
-        click.echo(f"error: {error.message}", err=True)
+        say_wrapped(f"error: {error.message}")
         return 1
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -43,7 +44,7 @@ def _refused(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
-    click.echo(f"error: {error.format_message()}", err=True)
+    say_wrapped(f"error: {error.format_message()}")
     return error.exit_code
 
 

@@ -18,6 +18,13 @@ EXIT_CODES: Final = {"complete": 0, "partial": 3}
 """By a run's state; any other state is 1."""
 _JSON_COLUMNS: Final = ("media", "metadata", "headers", "tags")
 _TIMES: Final = ("first_seen_at", "changed_at")
+_OF_CONNECTIONS: Final = frozenset(
+    (
+        *("AccessDenied", "AccessLost", "InvalidAccessKeyId", "KeyRefused", "ListCondition", "NoSuchBucket"),
+        *("RoleDenied", "RoleOpen", "SessionRefused", "SignatureDoesNotMatch"),
+    )
+)
+"""The codes of errors that a connection test looks into."""
 
 
 def exit_code(run: Run) -> int:
@@ -54,8 +61,8 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
     }
 
 
-def run_lines(summary: Mapping[str, Any]) -> list[str]:
-    """A run for people: what became of the objects, and what it took."""
+def run_lines(summary: Mapping[str, Any], *, error: bool = True) -> list[str]:
+    """A run for people: what became of the objects, and what it took; and why it ended so, unless that is told elsewhere."""
     names = ("added", "changed", "unchanged", "removed", "filtered", "vanished", "archived", "failed")
     outcomes = ", ".join(f"{summary[name]:,} {name}" for name in names if summary[name] or name in names[:3])
     requests = ", ".join(f"{count:,} {name.upper()}" for name, count in summary["requests"].items() if count)
@@ -67,9 +74,19 @@ def run_lines(summary: Mapping[str, Any]) -> list[str]:
         *([] if summary["parent"] is None else [f"tries run {summary['parent']} again"]),
         *([] if summary["schedule"] is None else [f"made by schedule {summary['schedule']}"]),
     ]
-    if summary["error"] is not None:
-        lines.append(f"{summary['error_code']}: {summary['error']}")
+    if error and summary["error"] is not None:
+        lines += [f"{summary['error_code']}: {summary['error']}", *what_next(summary)]
     return lines if summary["certificate"] is None else [*lines, *certificate_lines(summary["certificate"])]
+
+
+def what_next(summary: Mapping[str, Any]) -> list[str]:
+    """What finds out more than the error of a run says."""
+    if summary["state"] != "failed" or summary["error_code"] not in _OF_CONNECTIONS:
+        return []
+    place = f" --uri s3://{shown(summary['uris'][0][5:].partition('/')[0])}/" if summary["uris"] else ""
+    return [
+        f"next:  longshore connections test {summary['connection']}{place if summary['connection'] == 'default' else ''}"
+    ]
 
 
 def certificate_lines(certificate: Mapping[str, Any], *, whole: bool = True) -> list[str]:

@@ -131,7 +131,7 @@ class KeyAccess:
             raise KeyRefusedError(
                 f"the access key of connection {self._connection!r} (…{self._session.access_key_id[-4:]}) is refused: it was deleted, "
                 "deactivated, or its secret is another one; "
-                "`longshore connections update` takes a new key",
+                f"`longshore connections update {self._connection} --access-key-id ID` takes a new key",
                 code="InvalidAccessKeyId",
             )
         return self._session

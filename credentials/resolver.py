@@ -36,9 +36,13 @@ def choose(connections: list[Connection], bucket: str, prefix: bytes, *, workspa
     if not reaching:
         there = [connection.name for connection in connections if _reads_buckets(connection)]
         shown = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+        remedy = (
+            "add a connection for it"
+            if all(one.kind == "default" for one in connections if _reads_buckets(one))
+            else "add the place to one of them, or add a connection for it"
+        )
         raise OutOfScopeError(
-            f"no connection of workspace {workspace!r} permits {asked} ({shown} do not): add the place to one of them, or add a "
-            "connection for it"
+            f"no connection of workspace {workspace!r} permits {asked} (there {'is' if len(there) == 1 else 'are'}: {shown}): {remedy}"
         )
     # a place that the operator lists for the built-in connection gives way to the same place of a connection made for it
     best = max((reach, connection.kind != "default", own) for reach, own, connection in reaching)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from config.errors import JobError
-from console.show import as_json, exit_code, hints, run_lines, run_summary
+from console.show import as_json, exit_code, hints, run_lines, run_summary, what_next
 
 if TYPE_CHECKING:
     from config.limits import Limits
@@ -74,22 +76,43 @@ async def work_and_tell(service: Service, run: Run, tally: Tally, *, as_object: 
     """Work a run in this process, with progress, and print what became of it. Returns the exit code."""
     from console.local import stop_on_signals, work_here
     from console.progress import progress
+    from console.wrapping import say_wrapped
     from worker.interpreter import settle
 
     settle()
-    with progress(tally.counts, silent=as_object), stop_on_signals(say) as stop:
+    asked = "log_level" in service.settings.model_fields_set
+    told = nullcontext() if asked else _told_here(run.id)
+    with progress(tally.counts, silent=as_object), stop_on_signals(say) as stop, told:
         run = await work_here(service, run, stop=stop, say=say)
     run, totals = await service.catalog.run(run.id)
     summary = run_summary(run, totals)
-    for line in [as_json(summary)] if as_object else run_lines(summary):
+    for line in [as_json(summary)] if as_object else run_lines(summary, error=False):
         click.echo(line)
     for hint in hints(run.job, summary) if run.job is not None else []:
         say(hint)
     if not run.ended:
         say(f"stopped before the end; run {run.id} goes on with the next `longshore ingest` of this workspace")
     elif run.error is not None:
-        say(f"error: {run.error}")
+        say_wrapped(f"error: {run.error}")
+        for line in what_next(summary):
+            say(line)
     return exit_code(run)
+
+
+@contextmanager
+def _told_here(run_id: str) -> Generator[None]:
+    """The log does not say, too, why this run failed."""
+
+    def another(record: logging.LogRecord) -> bool:
+        said = record.msg
+        return not (isinstance(said, dict) and said.get("event") == "run failed" and said.get("run") == run_id)
+
+    logger = logging.getLogger("ingest.work")
+    logger.addFilter(another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(another)
 
 
 async def ring_for(bell: Bell, run: Run, limits: Limits) -> None:

@@ -103,8 +103,8 @@ STATUSES: Mapping[int, type[SourceError]] = {
 }
 
 _NEXT: Mapping[type[SourceError], str] = {
-    AccessDeniedError: "Grant s3:ListBucket on the bucket and s3:GetObject on its objects (and kms:Decrypt on their key) to the "
-    "connection's role, and look for a bucket policy, an expected owner or conditions on s3:prefix that forbid it",
+    AccessDeniedError: "Grant s3:ListBucket on the bucket and s3:GetObject on its objects (and kms:Decrypt on their key) to whoever "
+    "reads: the connection's role, its key's user, or for the built-in connection our own role, by the bucket's policy; and look for a bucket policy, an expected owner or conditions on s3:prefix that forbid it",
     BucketMissingError: "Check the bucket's name and the endpoint",
     ClockSkewError: "Set this machine's clock by NTP",
     ObjectArchivedError: "Restore the object, then run again",
@@ -119,6 +119,11 @@ _NEXT: Mapping[type[SourceError], str] = {
 
 _MESSAGE = 2_400
 """Characters of what a storage says that are looked at: a key has up to 1,024."""
+_NEXT_OF_CODES: Mapping[object, str] = {
+    "SignatureDoesNotMatch": "The secret is not the one of this access key: `longshore connections update NAME --new-secret` takes "
+    "the right one",
+}
+"""Where a code says more than its class."""
 
 _WORDLESS: Mapping[int, str] = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
 """What S3 calls these where it has no document to say so, as in the answer to a HEAD."""
@@ -192,7 +197,8 @@ def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
 def explained(kind: type[SourceError], subject: Subject, why: str, /, **fields: object) -> SourceError:
     """An error of ours about `subject`; what to do next is added. Its field `why` is the reason alone."""
     told = redact(why).rstrip(".")
-    return kind(f"{subject}: {told}. {_NEXT[kind]}.", **(fields | {"why": told}))
+    next_ = _NEXT_OF_CODES.get(fields.get("code"), _NEXT[kind])
+    return kind(f"{subject}: {told}. {next_}.", **(fields | {"why": told}))
 
 
 def says_nothing(subject: Subject, error: SourceError) -> bool:

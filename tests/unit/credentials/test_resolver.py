@@ -71,7 +71,7 @@ def test_one_connection_serves_every_bucket_that_it_permits_or_one_only() -> Non
     for bucket, prefix in (("two", b"y"), ("two", b""), ("four", b"")):
         with pytest.raises(OutOfScopeError) as caught:
             chosen([several, only], bucket, prefix)
-        assert f"s3://{bucket}/{prefix.decode()} (several, only do not)" in caught.value.message
+        assert f"s3://{bucket}/{prefix.decode()} (there are: several, only)" in caught.value.message
         assert "add a connection for it" in caught.value.message
 
 
