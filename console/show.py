@@ -204,6 +204,14 @@ def iso(milliseconds: int | None) -> str | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def described(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A connection or a role for programs: times as ISO 8601, null where there is none."""
+    plain = {name: iso(value or None) if name.endswith("_at") else value for name, value in record.items()}
+    if isinstance(tested := plain.get("tested"), dict) and isinstance(tested.get("at"), int):
+        plain["tested"] = tested | {"at": iso(tested["at"])}
+    return plain
+
+
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON in ASCII: a terminal or a log takes it whatever a key holds."""
     return json.dumps(value, indent=indent)

@@ -79,9 +79,9 @@ class _BucketSpec(_Spec):
         if self.sse != "sse-kms" and self.kms_key_arn is not None:
             raise ValueError(f"kms_key_arn: a key is for sse-kms only, and sse is {self.sse}")
         if self.sse != "none" and self.output is None:
-            raise ValueError("sse: says how output is encrypted, and there is none: name its place by output")
+            raise ValueError("sse: encryption is of output, and there is none: name its place by output")
         if self.test_location is not None and self.allow and not self._permits(self.test_location):
-            raise ValueError("test_location: lies outside of what is allowed")
+            raise ValueError("test_location: the test location lies outside of the places that are allowed")
         return self
 
     def _permits(self, locator: str) -> bool:
@@ -137,7 +137,9 @@ class KeysSpec(_BucketSpec):
         if not self.allow:
             raise ValueError(_NO_PLACE)
         if self.path_style is not None and self.endpoint is None:
-            raise ValueError("path_style: is for an endpoint of its own, and none is given")
+            raise ValueError(
+                "path_style: where a bucket's name goes can be said for an endpoint of its own only, and none is given"
+            )
         return self
 
 
@@ -154,7 +156,7 @@ class _HttpsSpec(_Spec):
         if len(origins) != 1:
             raise ValueError("allow: credentials belong to one server: make one connection for each")
         if self.test_location is not None and not self.test_location.startswith(self.allow):
-            raise ValueError("test_location: lies outside of what is allowed")
+            raise ValueError("test_location: the test location lies outside of the places that are allowed")
         return self
 
 
@@ -268,7 +270,7 @@ def problems_of(error: ValidationError) -> list[tuple[str, str]]:
         if item["type"] == "extra_forbidden":
             message = "this kind of connection has no such field"
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            where, message = ["kind"], f"is {', '.join(KINDS[1:-1])} or {KINDS[-1]}"
+            where, message = ["kind"], f"a kind is {', '.join(KINDS[1:-1])} or {KINDS[-1]}"
         elif item["type"] == "missing":
             message = "is needed"
         elif item["type"] == "literal_error":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from credentials.grants import Grant
 
@@ -116,6 +117,23 @@ def _what_to_type(text: str) -> str:
     if bucket_problem(text) is None:
         return f"type the place as s3://{text} or s3://{text}/prefix/"
     return "a place is typed as s3://bucket or s3://bucket/prefix/"
+
+
+def locator_to_type(text: str) -> str | None:
+    """What was meant by the ARN or URL of a bucket or an object, or by a bucket's bare name: as `s3://bucket/key`. None: nobody knows."""
+    arn = _BUCKET_ARN.fullmatch(text)
+    if arn:
+        bucket, key = arn["bucket"], arn["rest"] or ""
+    elif url := _BUCKET_URL.fullmatch(text):
+        path = unquote((url["path"] or "").split("?", 1)[0])
+        bucket, key = (url["virtual"], path) if url["virtual"] else (path.partition("/")[0], path.partition("/")[2])
+    elif console := _CONSOLE_URL.fullmatch(text):
+        bucket, key = console["virtual"], ""
+    else:
+        bucket, key = text, ""
+    if bucket_problem(bucket) or not key.isprintable():
+        return None
+    return f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
 
 
 def _suggested(bucket: str, rest: str | None) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from config.errors import JobError
 from config.limits import Limits
+from credentials.places import locator_to_type
 from ingest.filters import compile_glob
 
 Depth = Literal["list", "head"]
@@ -19,6 +20,7 @@ DEPTHS: tuple[Depth, ...] = ("list", "head")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _UNPAIRED = re.compile("[\ud800-\udfff]")
 _MOST_KEY_BYTES = 1024
+_SHOWN = 1100
 _MOST_DIGITS = 1000
 """JSON knows no bound; what reads the record does."""
 
@@ -43,7 +45,8 @@ class PrefixSource(NamedTuple):
         """Read `s3://bucket/prefix`. Nothing is percent-decoded. Raises ValueError that says what to type."""
         scheme, separator, rest = uri.partition("://")
         if scheme.lower() != "s3" or not separator:
-            raise ValueError(f"{uri[:80]!r} is no S3 locator; write s3://bucket or s3://bucket/prefix")
+            typed = locator_to_type(uri) or "s3://bucket or s3://bucket/prefix"
+            raise ValueError(f"{uri[:80]!r} is no S3 locator; write {typed[:_SHOWN]}")
         bucket, _, prefix = rest.partition("/")
         if not _BUCKET.fullmatch(bucket) or ".." in bucket:
             raise ValueError(

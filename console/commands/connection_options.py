@@ -44,12 +44,15 @@ _CLEARED: Final = (
     *("external_id", "region", "expected_owner", "endpoint", "test_location", "output", "kms_key_arn", "kms_keys"),
 )
 """What a connection can be without."""
+_TTL_S: Final = 3600
+"""Of a connection that says none."""
 _MANY: Final = ("allow", "kms_keys")
+GIVEN_TO_ALL: Final = "warning: it serves every workspace of the catalog from now on, and that can't be taken back"
 
 
 def audience_option(*, what: str, default: str = "  [default: workspace]") -> Option:
     """`--audience`, for connections and roles alike."""
-    told = f"Who may use the {what}: this workspace, or all of the catalog's.{default}"
+    told = f"Who may use the {what}: this workspace, or all of the catalog's, which can't be taken back.{default}"
     return click.option("--audience", type=click.Choice(_AUDIENCES), help=told)
 
 
@@ -109,8 +112,18 @@ _SHARED: Final = (
 )
 
 
+class _Seconds(click.ParamType[Any]):
+    """A number, or '' for what it is unless somebody says so."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "" else click.INT.convert(value, param, ctx)
+
+
 def _ttl(default: str) -> Option:
-    return click.option("--session-ttl", "session_ttl_s", type=int, metavar="SECONDS", help=f"60 to 3600.{default}")
+    told = f"60 to 3600.{default}"
+    return click.option("--session-ttl", "session_ttl_s", type=_Seconds(), metavar="SECONDS", help=told)
 
 
 _ALLOW: Final = "s3://bucket, s3://bucket/prefix/ or https://host/path/; may be given many times."
@@ -137,7 +150,7 @@ OF_A_CHANGE: Final = (
     click.option("--access-key-id", metavar="ID", help="Another key of the user; its secret is asked for."),
     click.option("--allow", metavar="PLACE", multiple=True, help="Instead of all places so far; may be many times."),
     *external_id_options(default="'' for nothing."),
-    _ttl(""),
+    _ttl("  '' for 3600."),
     audience_option(what="connection", default=""),
     *_SHARED,
     click.option("--new-secret", is_flag=True, help="Ask for another secret; with another server, too."),
@@ -184,9 +197,30 @@ def fields_of(typed: Mapping[str, Any]) -> dict[str, Any]:
     fields |= {name: None for name in _CLEARED if fields.get(name) == ""}
     if typed.get("no_external_id"):
         fields["external_id"] = None
+    if fields.get("session_ttl_s") == "":
+        fields["session_ttl_s"] = _TTL_S
     if fields.get("endpoint", "") is None:
         fields.setdefault("path_style", None)  # is for an endpoint only
     return fields
+
+
+def check_fields(check_vault: Callable[[], None], fields: Mapping[str, Any]) -> None:
+    """Before anybody is asked for a secret: where none can be kept, what else is wrong is told with it.
+
+    Raises SecretKeyError, or ConnectionSetupError with all that is wrong.
+    """
+    from config.errors import SecretKeyError
+    from credentials.kinds import parse_spec, refusal
+
+    try:
+        check_vault()
+    except SecretKeyError as error:
+        field = SECRETS[fields["kind"]][0]
+        try:
+            parse_spec({**fields, field: "x" * 40})
+        except ConnectionSetupError as wrong:
+            raise refusal([*wrong.fields.get("problems", ()), (field, error.message)]) from None
+        raise
 
 
 def secret_of(kind: str, *, from_stdin: bool) -> dict[str, str]:

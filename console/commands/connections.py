@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from console.commands.common import actor, asynchronous, opened
 from console.commands.connection_options import (
+    GIVEN_TO_ALL,
     OF_A_CHANGE,
     OF_A_NEW_ONE,
     SECRETS,
+    check_fields,
     fields_of,
     kind_of,
     options,
@@ -18,7 +21,8 @@ from console.commands.connection_options import (
     secret_of,
 )
 from console.commands.connection_test import test
-from console.show import as_json, iso, shown, table, told
+from console.show import as_json, described, shown, table, told
+from console.wrapping import say_wrapped
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
@@ -31,7 +35,6 @@ _ORDER: Final = (
     *("session_ttl_s", "session_tags", "trust", "trust_at", "tested", "used_by"),
 )
 """In which fields are shown; any others come after these."""
-_TIMES: Final = ("trust_at", "created_at", "updated_at")
 _PERMITS: Final = 60
 """Characters of what a connection permits, in a list."""
 
@@ -77,7 +80,9 @@ async def add(name: str, secret_stdin: bool, **typed: Any) -> None:  # noqa: FBT
         raise click.UsageError("give either --secret-stdin or --secret-from")
     async with opened() as service:
         if secret_stdin or (kind in SECRETS and "secret_from" not in fields):
-            fields |= _secret(service, kind, from_stdin=secret_stdin)
+            with problems_as_typed():
+                check_fields(service.registry.check_vault, fields)
+            fields |= secret_of(kind, from_stdin=secret_stdin)
         with problems_as_typed():
             connection = await service.registry.create(fields, workspace=service.settings.workspace, actor=actor())
     _warn(connection)
@@ -110,35 +115,35 @@ async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
     found.sort(key=lambda one: (one.kind != "default", not one.own, one.name))
     if as_lines:
         for connection in found:
-            click.echo(as_json(connection.describe()))
+            click.echo(as_json(described(connection.describe())))
         return
     for line in table(("name", "kind", "audience", "permits", "trust", "tested"), map(_row, found)):
         click.echo(line)
 
 
 def _row(connection: Connection) -> tuple[str, ...]:
-    described = connection.describe()
-    audience = described["audience"] if connection.own else f"organisation, by {connection.owner}"
-    trust = described.get("trust") or "-"
-    if described.get("external_id", "") is None:
+    record = described(connection.describe())
+    audience = record["audience"] if connection.own else f"organisation, by {connection.owner}"
+    trust = record.get("trust") or "-"
+    if record.get("external_id", "") is None:
         trust = "no external ID"
-    tested = described.get("tested")
+    tested = record.get("tested")
     return (
         connection.name,
         connection.kind,
         "-" if connection.kind == "default" else audience,
-        _permits(connection, described),
+        _permits(connection, record),
         trust,
-        "-" if tested is None else f"{tested.get('verdict', '')} {(iso(tested.get('at')) or '')[:10]}".strip(),
+        "-" if tested is None else f"{tested.get('verdict', '')} {(tested.get('at') or '')[:10]}".strip(),
     )
 
 
-def _permits(connection: Connection, described: dict[str, Any]) -> str:
+def _permits(connection: Connection, record: dict[str, Any]) -> str:
     if connection.anywhere:
         return "any bucket that lets us in"
-    if described.get("scope") == "bedrock":
+    if record.get("scope") == "bedrock":
         return "Bedrock"
-    places = shown(", ".join(described["allow"])) or "nothing in this workspace"
+    places = shown(", ".join(record["allow"])) or "nothing in this workspace"
     return places if len(places) <= _PERMITS else f"{places[: _PERMITS - 1]}…"
 
 
@@ -155,20 +160,18 @@ async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passe
     """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         connection = await service.registry.get(name, workspace=service.settings.workspace)
-        described = connection.describe() | {"used_by": list(await service.users(connection))}
+        record = described(connection.describe() | {"used_by": list(await service.users(connection))})
     _warn(connection)
     if as_object:
-        click.echo(as_json(described))
+        click.echo(as_json(record))
         return
-    for field in [*(field for field in _ORDER if field in described), *(described.keys() - set(_ORDER))]:
-        click.echo(f"{field:<16} {_told(field, described[field])}")
+    for field in [*(field for field in _ORDER if field in record), *(record.keys() - set(_ORDER))]:
+        click.echo(f"{field:<16} {_told(record[field])}")
 
 
-def _told(field: str, value: Any) -> str:
-    if field in _TIMES:
-        return told(iso(value or None))  # the built-in one was never made
+def _told(value: Any) -> str:
     if isinstance(value, dict):
-        return told([f"{name} {iso(one) if name == 'at' else told(one)}" for name, one in value.items()])
+        return told([f"{name} {told(one)}" for name, one in value.items()])
     return told(value)
 
 
@@ -183,7 +186,8 @@ async def update(
     new_secret: bool,  # noqa: FBT001  click passes by name
     **typed: Any,
 ) -> None:
-    """Change a connection. Its name, its kind and its role stay; what is given as '' is set no more.
+    """Change a connection. Its name, its kind and its role stay; what is given as '' is set no more: --region, --expected-owner,
+    --endpoint, --test-location, --output, --output-kms-key, --kms-key, --external-id and --session-ttl.
 
     \b
     longshore connections update acme --allow s3://acme-photos/2026/ --allow s3://acme-video
@@ -209,6 +213,8 @@ async def update(
                 name, changes, workspace=service.settings.workspace, actor=actor()
             )
     _warn(connection)
+    if before.spec.audience != connection.spec.audience == "organisation":
+        say_wrapped(GIVEN_TO_ALL)
     click.echo(f"connection {connection.name} changed")
 
 
@@ -227,12 +233,23 @@ async def remove(name: str, typed: str | None) -> None:
     removed, and they are named.
     """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
-        await service.registry.get(name, workspace=service.settings.workspace)
-        again = typed if typed is not None else click.prompt(f"Type {name} again to remove it", err=True)
-        if again != name:
-            raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
+        found = await service.registry.get(name, workspace=service.settings.workspace)
+        if found.own and found.kind != "default":  # what can't be removed is refused without a question
+            again = typed if typed is not None else _again(name)
+            if again != name:
+                raise click.ClickException(f"{again!r} is not {name!r}; nothing was removed")
         await service.remove_connection(name, actor=actor())
     click.echo(f"connection {name} removed; its asset records stay; `longshore purge --connection {name}` deletes them")
+
+
+def _again(name: str) -> str:
+    try:
+        typed: str = click.prompt(f"Type {name} again to remove it", err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError(f"there is no terminal to ask at: give --yes {name}") from None
+    return typed
 
 
 def _secret(service: Service, kind: str, *, from_stdin: bool) -> dict[str, str]:
@@ -244,7 +261,7 @@ def _secret(service: Service, kind: str, *, from_stdin: bool) -> dict[str, str]:
 
 def _warn(connection: Connection) -> None:
     for warning in connection.warnings():
-        click.echo(f"warning: {warning}", err=True)
+        say_wrapped(f"warning: {warning}")
 
 
 connections.add_command(test)

@@ -8,13 +8,15 @@ import click
 
 from console.commands.common import actor, asynchronous, opened
 from console.commands.connection_options import (
+    GIVEN_TO_ALL,
     audience_option,
     external_id_options,
     fields_of,
     options,
     problems_as_typed,
 )
-from console.show import as_json, counted, iso, table, told
+from console.show import as_json, counted, described, table, told
+from console.wrapping import say_wrapped
 
 if TYPE_CHECKING:
     from credentials.roles import Role
@@ -57,9 +59,8 @@ async def add(name: str, **typed: Any) -> None:
 
 
 def _warn_of(role: Role) -> None:
-    click.echo(
-        f"warning: role {role.name!r} has no external ID: whoever else may use this service and knows its ARN could read through it",
-        err=True,
+    say_wrapped(
+        f"warning: role {role.name!r} has no external ID: whoever else may use this service and knows its ARN could read through it"
     )
 
 
@@ -79,7 +80,7 @@ async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
         ]
     if as_lines:
         for role, _ in found:
-            click.echo(as_json(role))
+            click.echo(as_json(described(role)))
         return
     if not found:
         click.echo("no roles yet; `longshore roles add NAME --role-arn ARN` keeps one")
@@ -93,10 +94,10 @@ async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
 
 def _described(service: Service, role: Role) -> dict[str, Any]:
     """The external ID is the business of the workspace whose role it is."""
-    described = role.describe()
+    record = role.describe()
     if role.workspace != service.settings.workspace:
-        del described["external_id"]
-    return described
+        del record["external_id"]
+    return record
 
 
 @roles.command(short_help="Show a role, and which connections use it.")
@@ -111,12 +112,12 @@ async def show(name: str, as_object: bool) -> None:  # noqa: FBT001  click passe
     """  # noqa: D301  \b is for click, which keeps the lines below it
     async with opened() as service:
         role, users = await service.roles.get(name)
-        described = _described(service, role) | {"used_by": users}
+        record = described(_described(service, role) | {"used_by": users})
     if as_object:
-        click.echo(as_json(described))
+        click.echo(as_json(record))
         return
-    for field, value in described.items():
-        click.echo(f"{field:<12} {told(iso(value) if field.endswith('_at') else value)}")
+    for field, value in record.items():
+        click.echo(f"{field:<12} {told(value)}")
 
 
 @roles.command(short_help="Change a role's external ID or audience; name and ARN stay.")
@@ -136,9 +137,12 @@ async def update(name: str, **typed: Any) -> None:
         raise click.UsageError("say what to change; see longshore roles update --help")
     async with opened() as service:
         with problems_as_typed("role"):
+            before, _ = await service.roles.get(name)
             role = await service.roles.update(name, changes, actor=actor())
     if role.external_id is None:
         _warn_of(role)
+    if before.audience != role.audience == "organisation":
+        say_wrapped(GIVEN_TO_ALL)
     click.echo(f"role {role.name} changed")
 
 

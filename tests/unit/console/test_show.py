@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.commands.audit import ACTIONS
 from console.prices import cost_usd
 from console.progress import Tally, progress_line
 from console.show import (
@@ -31,6 +33,7 @@ from ingest.catalog.runs import Run, Totals
 from ingest.certificate import Certificate, Problem
 from ingest.events import RequestMade, SpanCommitted
 from ingest.job import IngestJob, PrefixSource
+from tests.servers import ROOT
 
 FIELDS = (
     "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
@@ -232,3 +235,9 @@ def test_progress_counts_objects_and_requests() -> None:
     line = progress_line(tally.counts(), seconds=2.0)
     assert line == "1,002 listed · 900 added · 0 changed · 2 failed · 3 requests · 501 objects/s"
     assert progress_line({}, seconds=0.0) == "0 listed · 0 added · 0 changed · 0 requests · 0 objects/s"
+
+
+def test_the_actions_of_an_audit_are_those_that_are_written() -> None:
+    rooms = [path for room in ("credentials", "worker") for path in (ROOT / room).rglob("*.py")]
+    found = re.findall(r'(?:action=|\.note\()"([^"]+)"', "".join(path.read_text() for path in rooms))
+    assert {"removed", "tested", "presigned", "resealed"} <= set(found) <= set(ACTIONS)

@@ -86,8 +86,8 @@ def test_a_role_needs_a_name_an_arn_and_a_place() -> None:
 
 
 def test_a_kind_is_one_of_those_there_are() -> None:
-    assert "kind: is aws_role, aws_keys, https_basic or https_bearer" in refusal({"name": "acme"})
-    assert "kind: is aws_role, aws_keys, https_basic or https_bearer" in refusal(A_ROLE | {"kind": "ftp"})
+    assert "kind: a kind is aws_role, aws_keys, https_basic or https_bearer" in refusal({"name": "acme"})
+    assert "kind: a kind is aws_role, aws_keys, https_basic or https_bearer" in refusal(A_ROLE | {"kind": "ftp"})
 
 
 def test_a_field_of_another_kind_is_refused() -> None:

@@ -68,7 +68,7 @@ def test_output_is_encrypted_by_the_headers_that_botocore_sends(fields: dict[str
         (OUT | {"sse": "sse-kms"}, "kms_key_arn: is needed with sse-kms"),
         (OUT | {"sse": "sse-s3", "kms_key_arn": KEY}, "kms_key_arn: a key is for sse-kms only, and sse is sse-s3"),
         (OUT | {"kms_key_arn": KEY}, "kms_key_arn: a key is for sse-kms only, and sse is none"),
-        ({"sse": "sse-s3"}, "sse: says how output is encrypted, and there is none"),
+        ({"sse": "sse-s3"}, "sse: encryption is of output, and there is none"),
         (OUT | {"sse": "aes"}, "sse: is one of none, sse-s3 or sse-kms"),
         (OUT | {"sse": "sse-kms", "kms_key_arn": "1234abcd"}, "kms_key_arn: "),
         (OUT | {"sse": "sse-kms", "kms_key_arn": "arn:aws:iam::444455556666:role/a"}, "kms_key_arn: "),

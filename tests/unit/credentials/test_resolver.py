@@ -75,6 +75,12 @@ def test_one_connection_serves_every_bucket_that_it_permits_or_one_only() -> Non
         assert "add a connection for it" in caught.value.message
 
 
+def test_where_the_built_in_connection_is_alone_another_one_is_the_remedy() -> None:
+    with pytest.raises(OutOfScopeError) as caught:
+        chosen([a_connection("default", "s3://listed")], "acme")
+    assert caught.value.message.endswith("permits s3://acme/ (there is: default): add a connection for it")
+
+
 def test_a_tie_is_an_error_that_names_both() -> None:
     two = [a_connection("b", "s3://acme/a/"), a_connection("a", "s3://acme/a/", "s3://acme")]
     with pytest.raises(AmbiguousConnectionError) as caught:
