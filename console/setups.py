@@ -198,11 +198,12 @@ async def _principal(service: Service, fields: dict[str, Any], notes: list[str])
             f"{error.message}; policies name our role, so either let AWS know us, or set LONGSHORE_PRINCIPAL_ARN to its ARN",
             **error.fields,
         ) from error
-    if settings.principal_arn is None and ":role/" in found:
-        notes.append(
-            f"note: {found} is who AWS says we are now, without a role's path: workers must run as the same, or LONGSHORE_PRINCIPAL_ARN "
-            "say which role is meant"
+    if settings.principal_arn is None:
+        role = ":role/" in found
+        path, which = (
+            (", without a role's path", ", or LONGSHORE_PRINCIPAL_ARN say which role is meant") if role else ("", "")
         )
+        notes.append(f"note: {found} is who AWS says we are now{path}: workers must run as the same{which}")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from typing import TextIO
 
 import click
 
@@ -29,8 +30,13 @@ def wrapped(text: str, width: int | None, *, indent: int = 0) -> str:
 
 def say_wrapped(text: str, *, indent: int = 0) -> None:
     """To standard error: wrapped where that is a terminal, on one line where it is not."""
-    click.echo(wrapped(text, _width(), indent=indent), err=True)
+    click.echo(wrapped(text, _width(sys.stderr), indent=indent), err=True)
 
 
-def _width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+def echo_wrapped(text: str) -> None:
+    """The same, to standard output."""
+    click.echo(wrapped(text, _width(sys.stdout)))
+
+
+def _width(stream: TextIO) -> int | None:
+    return shutil.get_terminal_size().columns if stream.isatty() else None

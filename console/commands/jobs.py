@@ -89,7 +89,7 @@ async def work_and_tell(service: Service, run: Run, tally: Tally, *, as_object: 
     for line in [as_json(summary)] if as_object else run_lines(summary, error=False):
         click.echo(line)
     for hint in hints(run.job, summary) if run.job is not None else []:
-        say(hint)
+        say_wrapped(hint)
     if not run.ended:
         say(f"stopped before the end; run {run.id} goes on with the next `longshore ingest` of this workspace")
     elif run.error is not None:

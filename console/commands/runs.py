@@ -10,6 +10,7 @@ import click
 from console.commands.common import asynchronous, catalog_place, opened
 from console.commands.retry import retry
 from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, table
+from console.wrapping import echo_wrapped
 
 if TYPE_CHECKING:
     from ingest.catalog.runs import Run, Totals
@@ -95,7 +96,7 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         click.echo(as_json(summary))
         return
     for line in run_lines(summary):
-        click.echo(line)
+        echo_wrapped(line)
     begun, ended = summary["started_at"] or "-", summary["finished_at"] or "-"
     click.echo(f"submitted {summary['submitted_at']}, begun {begun}, ended {ended}")
     for source in run.sources:
