@@ -8,9 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import click
-
 from config.settings import Settings
+from console.wrapping import say_wrapped
 
 if TYPE_CHECKING:
     from worker.service import ObserveAll, Service
@@ -41,7 +40,7 @@ def read_settings(*, quiet: bool = True) -> Settings:
 
     settings = Settings.load()
     for stray in Settings.strays():
-        click.echo(f"warning: {stray}", err=True)
+        say_wrapped(f"warning: {stray}")
     asked = "log_level" in settings.model_fields_set
     level = settings.log_level if asked or not quiet else "WARNING"
     configure_logging(level=level, format=settings.log_format)

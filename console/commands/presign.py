@@ -13,6 +13,7 @@ import click
 from config.errors import PresignError
 from console.commands.common import actor, asynchronous, opened
 from console.show import as_json, iso, shown
+from console.wrapping import say_wrapped
 
 if TYPE_CHECKING:
     from ingest.presign import Wanted
@@ -122,21 +123,20 @@ def _wanted(
 def _tell(error: PresignError, batch: list[str], first: int) -> None:
     problems: list[tuple[int, str]] = error.fields.get("problems", [])
     if not problems:
-        click.echo(f"error: {error.message}", err=True)
+        say_wrapped(f"error: {error.message}")
     for place, what in problems:
-        click.echo(f"error: URI {first + place + 1:,} ({shown(batch[place][:200])}): {what}", err=True)
+        say_wrapped(f"error: URI {first + place + 1:,} ({shown(batch[place][:200])}): {what}")
     before = f"those of the {first:,} before are" if first else "none is"
     if len(batch) > 1 or first:
-        click.echo(f"No URL of these {len(batch):,} is printed; {before}.", err=True)
+        say_wrapped(f"No URL of these {len(batch):,} is printed; {before}.")
 
 
 def _warn(batch: list[str], wanted: list[Wanted], first: int) -> None:
     for place, one in enumerate(wanted):
         if not one.fit_for_browsers:
-            click.echo(
+            say_wrapped(
                 f"warning: URI {first + place + 1:,} ({shown(batch[place][:200])}): browsers take '.' and '..' out of a URL's path and "
                 "will not find this object; `curl --path-as-is` does",
-                err=True,
             )
 
 

@@ -11,6 +11,7 @@ import click
 
 from console.commands.common import actor, asynchronous, opened
 from console.show import as_json, counted, iso, shown, table
+from console.wrapping import say_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ async def list_(as_object: bool) -> None:  # noqa: FBT001  click passes by name
     records = [_record(one, now) for one in kept]
     counts = _counts(kept, keys)
     for warning in _warnings(records, counts, old_days):
-        click.echo(f"warning: {warning}", err=True)
+        say_wrapped(f"warning: {warning}")
     if as_object:
         click.echo(as_json({"secrets": records, "keys": counts}))
         return
@@ -103,7 +104,7 @@ async def rotate(as_object: bool) -> int:  # noqa: FBT001  click passes by name
         done = await service.secrets.rotate(actor=actor(), progress=_progress)
         first = service.secrets.key_ids[0]
     for one in done.not_opened:
-        click.echo(f"not sealed anew: connection {one.connection} in workspace {one.workspace}: {one.why}", err=True)
+        say_wrapped(f"not sealed anew: connection {one.connection} in workspace {one.workspace}: {one.why}")
     if as_object:
         click.echo(as_json(_summary(done, first)))
     else:
@@ -111,7 +112,7 @@ async def rotate(as_object: bool) -> int:  # noqa: FBT001  click passes by name
             f"key {first}: {done.resealed:,} sealed anew, {done.fine:,} already fine, {len(done.not_opened):,} could not be opened"
         )
     if done.changed:
-        click.echo(f"{done.changed:,} were changed by somebody else meanwhile; run it again to look at them", err=True)
+        say_wrapped(f"{done.changed:,} were changed by somebody else meanwhile; run it again to look at them")
     return 1 if done.not_opened else 0
 
 

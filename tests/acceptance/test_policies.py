@@ -80,11 +80,16 @@ def test_the_printed_bucket_policy_lets_one_workspace_in_by_our_reader_role(cust
         customer.tell("put", bucket="acme", key=key, body=key)
     shell.environment |= {"LONGSHORE_READER_ROLE": READER}
     ours = shell.ok("policy", "access", "default", "--allow", "s3://acme", "--allow", "s3://another-customers").json
-    customer.tell("role", arn=READER, policy=ours)
-    customer.bucket_policy("acme", shell.ok("policy", "bucket", "default", "--allow", PLACE).json)
+    trust = shell.ok("policy", "trust", "default").json
+    customer.tell("role", arn=READER, trust=trust, policy=ours)
+    mains = shell.ok("policy", "bucket", "default", "--allow", PLACE).json
+    customer.bucket_policy("acme", mains)
     assert reads(shell, PLACE, "default") == ("complete", 2)
     shell.environment |= {"LONGSHORE_WORKSPACE": "beta"}
     assert reads(shell, PLACE, "default") == ("failed", 0)
+    betas = shell.ok("policy", "bucket", "default", "--allow", PLACE).json
+    customer.bucket_policy("acme", {**mains, "Statement": mains["Statement"] + betas["Statement"]})
+    assert reads(shell, PLACE, "default") == ("complete", 2)
 
 
 def test_our_own_identity_is_let_in_by_the_bucket_alone(customer: Customer, shell: Shell) -> None:
