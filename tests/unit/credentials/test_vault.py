@@ -108,7 +108,10 @@ BAD_KEYS = {
     "empty": ("k1:", "holds 0 bytes"),
     "second": (f"k1:{KEY_1},k2", "key 2 of 2"),
     "trailing comma": (f"k1:{KEY_1},", "key 2 of 2"),
-    "twice": (f"k1:{KEY_1},k1:{KEY_2}", "stands there twice"),
+    "twice": (
+        f"k1:{KEY_1},k1:{KEY_2}",
+        "has the ID 'k1', which stands there twice; give each key an ID of its own: `longshore secrets key --id NAME`",
+    ),
 }
 
 
