@@ -5,28 +5,16 @@ from __future__ import annotations
 from config.errors import AmbiguousConnectionError, OutOfScopeError
 from credentials.connection import Connection
 from credentials.kinds import BucketSpec, RoleSpec
-from credentials.registry import Registry
 
 _SHOWN = 10
 
 
-class Resolver:
-    """Chooses among the connections that a workspace sees."""
-
-    def __init__(self, *, registry: Registry) -> None:
-        self._registry = registry
-
-    async def resolve(self, bucket: str, prefix: bytes, *, workspace: str) -> Connection:
-        """Who reads everything below `prefix` of `bucket`: the longest permitted prefix wins, then the bucket, then the built-in
-        connection; of two alike, the workspace's own before the organisation's.
-
-        Raises OutOfScopeError if none permits it, AmbiguousConnectionError if several do so alike.
-        """
-        return choose(await self._registry.list(workspace=workspace), bucket, prefix, workspace=workspace)
-
-
 def choose(connections: list[Connection], bucket: str, prefix: bytes, *, workspace: str) -> Connection:
-    """See `Resolver.resolve`; `connections` are those that the workspace sees."""
+    """Who reads everything below `prefix` of `bucket`, of the `connections` that the workspace sees: the longest permitted prefix wins,
+    then the bucket, then the built-in connection; of two alike, the workspace's own before the organisation's.
+
+    Raises OutOfScopeError if none permits it, AmbiguousConnectionError if several do so alike.
+    """
     reaching = [
         (reach, connection.own and connection.kind != "default", connection)
         for connection in connections

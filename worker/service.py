@@ -110,11 +110,6 @@ class Service:
             )
         return next(iter(by_id.values()))
 
-    async def resolve(self, bucket: str, key: bytes) -> Connection:
-        """The most specific connection that permits an object. Raises OutOfScopeError or AmbiguousConnectionError."""
-        seen = await self.registry.list(workspace=self.settings.workspace)
-        return choose(seen, bucket, key, workspace=self.settings.workspace)
-
     async def principal(self) -> str:
         """The ARN that customers' policies name: as the operator says, else as STS knows us. Raises CredentialError."""
         if self.settings.principal_arn is not None:

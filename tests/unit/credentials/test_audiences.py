@@ -11,7 +11,7 @@ import pytest
 from config.database import Database
 from config.errors import ConnectionRuleError, ConnectionSetupError, UnknownConnectionError
 from credentials.registry import Registry
-from credentials.resolver import Resolver
+from credentials.resolver import choose
 from credentials.roles import Roles
 from tests.postgres import Kind
 from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, CANARY, ROLE, a_catalog, a_registry, settings_of
@@ -58,8 +58,7 @@ async def test_what_serves_the_organisation_is_used_by_every_workspace_with_reco
     assert (await registry.get("keys", **BLUE)).id == theirs.id
     assert await registry.secret(theirs) == CANARY
     assert (await registry.known_ids(**BLUE))[theirs.id] == "keys"
-    resolved = await Resolver(registry=registry).resolve("acme", b"a", **BLUE)
-    assert resolved.id == theirs.id
+    assert choose(await registry.list(**BLUE), "acme", b"a", **BLUE).id == theirs.id
 
 
 @pytest.mark.acceptance("IN-05")

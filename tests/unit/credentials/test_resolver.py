@@ -16,7 +16,7 @@ from credentials.grants import Grant
 from credentials.kinds import DefaultSpec, parse_kept
 from credentials.places import place_text
 from credentials.registry import Registry
-from credentials.resolver import Resolver, choose
+from credentials.resolver import choose
 from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, a_catalog, a_registry, settings_of
 
 MAIN = {"workspace": "main"}
@@ -175,12 +175,12 @@ async def registry(tmp_path: Path) -> AsyncGenerator[Registry]:
         yield a_registry(database, settings_of())
 
 
-async def test_the_resolver_asks_the_registry_for_what_a_workspace_sees(registry: Registry) -> None:
-    resolver = Resolver(registry=registry)
+async def test_it_chooses_among_what_a_workspace_sees(registry: Registry) -> None:
     await registry.create(A_ROLE, **BY_ALICE)
     await registry.create(A_KEY | {"allow": ["s3://acme/raw/"]}, **BY_ALICE)
-    assert (await resolver.resolve("acme", b"raw/1", **MAIN)).name == "keys"
-    assert (await resolver.resolve("acme", b"1", **MAIN)).name == "acme"
-    assert isinstance((await resolver.resolve("other", b"1", **MAIN)).spec, DefaultSpec)
+    seen = await registry.list(**MAIN)
+    assert choose(seen, "acme", b"raw/1", **MAIN).name == "keys"
+    assert choose(seen, "acme", b"1", **MAIN).name == "acme"
+    assert isinstance(choose(seen, "other", b"1", **MAIN).spec, DefaultSpec)
     with pytest.raises(OutOfScopeError, match="no connection of workspace 'blue' permits"):
-        await resolver.resolve("acme", b"raw/1", workspace="blue")
+        choose(await registry.list(workspace="blue"), "acme", b"raw/1", workspace="blue")
