@@ -41,6 +41,10 @@ class PlaceTest:
     """The connection itself names the endpoint."""
 
     @property
+    def _name(self) -> str:
+        return self.repairs.setup.connection
+
+    @property
     def about(self) -> str:
         return place_text(self.place)
 
@@ -67,7 +71,10 @@ class PlaceTest:
 
     def _region(self, region: str) -> Step:
         if self.said_region not in (None, region):
-            why = f"the connection says {self.said_region}: `longshore connections update NAME --region {region}` saves a detour"
+            why = (
+                f"the connection says {self.said_region}, where its buckets are looked for first: that costs one request more for those "
+                "that are elsewhere, and nothing else"
+            )
             seen = f"the bucket is in {region}, which is found by itself"
             return warned(REGION, seen, Reason(why=why, target="connection"), about=self.about)
         return passed(REGION, f"the bucket is in {region}", about=self.about)
@@ -163,8 +170,8 @@ class PlaceTest:
         if self.door.location.requester_pays or not await self._lists(requester_pays=True):
             return None
         why = (
-            "the bucket asks its readers to pay (Requester Pays): accept that by `longshore connections update NAME --requester-pays`; "
-            "requests are then charged to the account that reads"
+            f"the bucket asks its readers to pay (Requester Pays): accept that by `longshore connections update {self._name} "
+            "--requester-pays`; requests are then charged to the account that reads"
         )
         return Reason(why=why, target="connection")
 
@@ -179,7 +186,8 @@ class PlaceTest:
         )
         why = (
             f"the bucket does not belong to account {expected}, which the connection expects: {whose}; if that is "
-            "no surprise, `longshore connections update NAME --expected-owner ACCOUNT`; else somebody has taken the bucket's name"
+            f"no surprise, `longshore connections update {self._name} --expected-owner {theirs if mine else 'ACCOUNT'}`; else somebody has "
+            "taken the bucket's name"
         )
         return Reason(why=why, target="connection")
 

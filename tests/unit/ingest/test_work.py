@@ -39,6 +39,7 @@ class FakeConnection:
     id: str = "c"
     version: int = 1
     outside: bool = False
+    open_to_view: bool = True
 
     def permits(self, bucket: str, prefix: bytes) -> None:
         if self.outside:
