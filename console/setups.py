@@ -75,6 +75,10 @@ async def asked(
         notes.append(
             f"note: there is a kept role {name}, and this is not for it: `longshore policy trust {name} --kept-role` prints its trust policy"
         )
+    if connection is not None and not connection.open_to_view and document in _NAMES_US:
+        raise ConnectionSetupError(
+            f"connection {name!r} uses a role of workspace {connection.role_owner!r}, which alone deals with its customer; ask there"
+        )
     if connection is not None:
         notes += _not_permitted(connection, given.get("grants", ()))
     if document in _NAMES_US or fields.get("method") == "bucket":

@@ -13,7 +13,16 @@ from credentials.kinds import BucketSpec, KeptSpec, KeysSpec, Kind, RoleSpec
 from credentials.places import place_text
 
 _SHOWN_PLACES: Final = 5
-_OWNERS_ONLY: Final = ("role_arn", "external_id", "access_key_id", "username", "secret_from")
+OWNERS_ONLY: Final = (
+    "role_arn",
+    "external_id",
+    "access_key_id",
+    "username",
+    "secret_from",
+    "expected_owner",
+    "kms_keys",
+    "kms_key_arn",
+)
 """What a workspace does not see of another's connection, though it may use it."""
 
 
@@ -165,7 +174,7 @@ class Connection:
         if not self.open_to_view:
             spec.pop("external_id", None)
         if not self.own:
-            spec = {name: value for name, value in spec.items() if name not in _OWNERS_ONLY}
+            spec = {name: value for name, value in spec.items() if name not in OWNERS_ONLY}
         described = {"id": self.id, "workspace": self.workspace, "owner": self.owner} | spec
         if "access_key_id" in described:
             described["access_key_id"] = f"…{described['access_key_id'][-4:]}"

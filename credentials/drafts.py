@@ -136,6 +136,7 @@ class Drafts:
         self._check_allowed(spec, owner)
         if isinstance(spec, RoleSpec) and role is None:  # a kept one was checked when it was added
             ownership.check_role(spec.role_arn, settings=self._settings)
+            ownership.check_shared(spec.audience, spec.external_id, settings=self._settings)
         role_id = None if role is None else role.id
         if not isinstance(spec, SealedSpec):
             elsewhere = isinstance(spec, SecretSpec) and spec.secret_from is not None

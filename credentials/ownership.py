@@ -39,6 +39,14 @@ def check_role(role_arn: str, *, settings: Settings) -> None:
         )
 
 
+def check_shared(audience: str, external_id: str | None, *, settings: Settings) -> None:
+    """Declarations are believed at home only, and others would use what is declared there. Raises ConnectionRuleError."""
+    if audience == "organisation" and external_id is None and settings.open_roles != "allow":
+        raise ConnectionRuleError(
+            "what serves the organisation needs an external ID: other workspaces use the role, too; `longshore policy trust` issues one"
+        )
+
+
 def check_first(tx: sa.Connection, role_arn: str, external_id: str | None, *, workspace: str) -> None:
     """A role without an external ID belongs to the workspace that came first with it. Raises ConnectionRuleError.
 

@@ -181,7 +181,7 @@ class Registry:
                 raise ConnectionRuleError(f"connection {name!r} is in use: {'; '.join(using)}")
             gone = {"removed_at": db_now(), "updated_at": db_now(), "sealed": None, "version": table.c.version + 1}
             tx.execute(sa.update(table).where(table.c.id == row.id).values({**gone, "trust": None, "tested": None}))
-            spec = connection_of(row, workspace=workspace).spec.model_dump(mode="json")
+            spec = rows.plain(connection_of(row, workspace=workspace).spec)
             audit.note(
                 tx,
                 workspace=workspace,
@@ -229,7 +229,7 @@ class Registry:
     async def trusts(self, connection: Connection, trust: str) -> None:
         """Keep what was seen of its role: safe or open. A connection that changed meanwhile is left alone."""
         mine = sa.update(table).where(table.c.id == connection.kept_id, table.c.version == connection.version)
-        kept = f"{trust}:{rows.role_digest(connection.spec.model_dump(mode='json'))}"
+        kept = f"{trust}:{rows.role_digest(connection.spec.model_dump(mode='json'), workspace=connection.workspace)}"
         await self._database.transaction(lambda tx: tx.execute(mine.values(trust=kept, trust_at=db_now())))
 
     async def was_tested(self, connection: Connection, summary: str) -> None:
@@ -256,7 +256,7 @@ class Registry:
         return found
 
     def _note(self, tx: sa.Connection, workspace: str, actor: str, action: str, draft: Draft, **more: Any) -> None:
-        detail = {"spec": draft.spec.model_dump(mode="json"), **more}
+        detail = {"spec": rows.plain(draft.spec), **more}
         on = f"connection:{draft.spec.name}"
         audit.note(tx, workspace=workspace, actor=actor, action=action, on=on, detail=detail)
 

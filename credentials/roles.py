@@ -207,11 +207,7 @@ class Roles:
 
     def _check_role(self, asked: _RoleFields, external_id: str | None) -> None:
         ownership.check_role(asked.role_arn, settings=self._settings)
-        if asked.audience == "organisation" and external_id is None and self._settings.open_roles != "allow":
-            raise ConnectionRuleError(
-                f"role {asked.name!r} would serve the organisation, and needs an external ID for that: "
-                f"`longshore policy trust {asked.name} --kept-role` issues one"
-            )
+        ownership.check_shared(asked.audience, external_id, settings=self._settings)
 
     def _check_room(self, tx: sa.Connection) -> None:
         mine = sa.select(sa.func.count()).where(table.c.workspace == self._workspace)

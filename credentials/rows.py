@@ -77,15 +77,15 @@ def connection_of(row: sa.Row[Any], *, workspace: str) -> Connection:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        **_seen(row, kept),
+        **_seen(row, kept, workspace),
         tested=None if row.tested is None else json.loads(row.tested) | {"at": row.tested_at},
     )
 
 
-def _seen(row: sa.Row[Any], kept: dict[str, Any]) -> dict[str, Any]:
+def _seen(row: sa.Row[Any], kept: dict[str, Any], workspace: str) -> dict[str, Any]:
     """What was seen of this role; of another one, which another version of longshore may have put here, it says nothing."""
     verdict, _, of = (row.trust or "").partition(":")
-    known = of == role_digest(kept)
+    known = of == role_digest(kept, workspace=workspace)
     return {
         "trust": verdict if known and verdict else None,
         "trust_at": row.trust_at if known else None,
@@ -93,12 +93,18 @@ def _seen(row: sa.Row[Any], kept: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def role_digest(spec: Mapping[str, Any]) -> str:
-    """Of a role and the external ID that it is asked with."""
-    return hashlib.sha256(json.dumps([spec.get("role_arn"), spec.get("external_id")]).encode()).hexdigest()[:16]
+def role_digest(spec: Mapping[str, Any], *, workspace: str) -> str:
+    """Of a role and all that it is asked with; sessions with tags carry the workspace."""
+    asked = [spec.get("role_arn"), spec.get("external_id"), workspace if spec.get("session_tags") else None]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
 def dump(spec: KeptSpec) -> str:
-    """As it is kept: what a kept role brings is not written twice."""
+    """As it is kept."""
+    return json.dumps(plain(spec), sort_keys=True)
+
+
+def plain(spec: KeptSpec) -> dict[str, Any]:
+    """Plain data, without what a kept role brings: that is written once, and may be another workspace's."""
     without = _FROM_THE_ROLE if isinstance(spec, RoleSpec) and spec.role is not None else set()
-    return json.dumps(spec.model_dump(mode="json", exclude=without), sort_keys=True)
+    return spec.model_dump(mode="json", exclude=without)

@@ -84,10 +84,10 @@ class Trust:
         if not isinstance(spec, RoleSpec) or self._settings.open_roles == "allow":
             return
         if spec.external_id is None:
-            if open_roles_in(connection.owner, self._settings) == "refuse":
+            if "refuse" in {open_roles_in(one, self._settings) for one in (connection.owner, connection.workspace)}:
                 raise RoleOpenError(
                     f"connection {connection.name!r} has no external ID, and LONGSHORE_OPEN_ROLES={self._settings.open_roles} forbids "
-                    f"that in workspace {connection.owner!r}; `longshore policy trust {connection.name}` issues one"
+                    f"that in workspace {connection.workspace!r}; `longshore policy trust {connection.name}` issues one"
                 )
             return
         if connection.trust != "safe" or self._is_old(connection):

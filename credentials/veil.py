@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Final
 
 from config.errors import LongshoreError
-from credentials.connection import Connection
-from credentials.kinds import RoleSpec
+from credentials.connection import OWNERS_ONLY, Connection
+from credentials.kinds import KeysSpec, RoleSpec
 
-_HIDDEN: Final = ("role_arn", "external_id", "access_key_id", "username", "secret_from", "expected_owner")
 _IDENTITIES: Final = re.compile(
     r"arn:aws[a-z-]*:(?:(?:iam|sts|kms|organizations|secretsmanager|ssm)\b|[a-z0-9-]*:[a-z0-9-]*:\d{12}\b)[^\s\"'<>]*"
 )
 """Of whatever belongs to an account, cut short or not; a bucket's ARN names none."""
 _ACCOUNTS: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
+_KMS: Final = re.compile(r"\bkey/[0-9a-f]{8}-[0-9a-f-]{27}\b")
 _KEYS: Final = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)…?[A-Z0-9]{4,}\b")  # redacted or whole
 _GONE: Final = "***"
 
@@ -25,9 +25,8 @@ def veil(connection: Connection) -> Callable[[str], str]:
     words = _words(connection)
 
     def clean(text: str) -> str:
-        for word in words:
-            text = text.replace(word, _GONE)
-        for pattern in (_IDENTITIES, _KEYS, _ACCOUNTS):
+        text = words.sub(_GONE, text)
+        for pattern in (_IDENTITIES, _KMS, _KEYS, _ACCOUNTS):
             text = pattern.sub(_GONE, text)
         return text
 
@@ -48,11 +47,15 @@ def veiled(error: LongshoreError, connection: Connection) -> LongshoreError:
     return type(error)(f"{clean(error.message)} (workspace {whose(connection)!r}, whose it is, sees more)", **fields)
 
 
-def _words(connection: Connection) -> list[str]:
-    """Values of the connection that may not be shown, the longest first."""
+def _words(connection: Connection) -> re.Pattern[str]:
+    """Values of the connection that may not be shown, the longest first; each as a word of its own."""
     spec = connection.spec
-    hidden = [getattr(spec, name, None) for name in _HIDDEN]
+    hidden = [getattr(spec, name, None) for name in OWNERS_ONLY]
     words = [word for word in hidden if isinstance(word, str) and word]
+    words += [key for key in getattr(spec, "kms_keys", ()) if key]
     if isinstance(spec, RoleSpec):
         words += [spec.role_arn.split(":")[4], spec.role_arn.rpartition("/")[2]]
-    return sorted(words, key=len, reverse=True)
+    if isinstance(spec, KeysSpec):
+        words.append(f"…{spec.access_key_id[-4:]}")
+    either = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.-])(?:{either})(?![\w-]|\.\w)") if words else re.compile(r"(?!)")

@@ -106,11 +106,15 @@ class Worker:
 
     async def _work(self, shard: Shard, run: Run, stop: Callable[[], bool]) -> Outcome:
         meter = Meter(self.observe)
+        connection: Connection | None = None
+        work: Closing | Slice
         try:
             self._check_progress(shard)
-            work = (
-                self._closing(shard, run, stop) if shard.kind == "close" else await self._slice(shard, run, meter, stop)
-            )
+            if shard.kind == "close":
+                work = self._closing(shard, run, stop)
+            else:
+                connection = await self._connection(run)
+                work = await self._slice(shard, run, connection, meter, stop)
             try:
                 ended = await work.work()
             finally:
@@ -125,7 +129,8 @@ class Worker:
             await self._drop(shard, meter, rest_s=_REST_FIRST_S)
             return "resting"
         except LongshoreError as error:
-            return await self._failed(shard, meter, await self._veiled(run, error))
+            told = error if connection is None else veiled(error, connection)
+            return await self._failed(shard, meter, told)
         except Exception as error:
             log.exception("slice broke")
             unexpected = LongshoreError(
@@ -137,14 +142,6 @@ class Worker:
             return "paused"
         self.ended(ended)
         return "done"
-
-    async def _veiled(self, run: Run, error: LongshoreError) -> LongshoreError:
-        """A run through another workspace's connection is not told whose role that is."""
-        try:
-            connection = await self.storage.connection(run.connection)
-        except LongshoreError:
-            return error  # it is gone, or the catalog is: what that says is no secret of others
-        return veiled(error, connection)
 
     def _check_progress(self, shard: Shard) -> None:
         if shard.failures >= self.limits.failures_before_rest:
@@ -164,21 +161,26 @@ class Worker:
             stop=stop,
         )
 
-    async def _slice(self, shard: Shard, run: Run, meter: Meter, stop: Callable[[], bool]) -> Slice:
+    async def _connection(self, run: Run) -> Connection:
+        """The one that the run was submitted for, which permits all of its sources. Raises what ends a run that has none."""
         if run.job is None:
             raise JobError(
                 f"the job of run {run.id} was written by another version of longshore, and this one can't read it"
             )
-        patience = self.catalog.patience
-        connection = await patience.through(lambda: self.storage.connection(run.connection))
+        connection = await self.catalog.patience.through(lambda: self.storage.connection(run.connection))
         if connection.id != run.connection_id:
             raise ConnectionSetupError(
                 f"connection {run.connection!r} was replaced by one of another kind after run {run.id} was submitted; submit it again"
             )
         for source in run.sources:
             connection.permits(source.bucket, source.prefix)
+        return connection
+
+    async def _slice(
+        self, shard: Shard, run: Run, connection: Connection, meter: Meter, stop: Callable[[], bool]
+    ) -> Slice:
         places = [Grant(bucket=one.bucket, prefix=one.prefix.decode()) for one in run.sources]
-        access = await patience.through(
+        access = await self.catalog.patience.through(
             lambda: self.storage.access(connection, run_id=run.id, places=places, sts_asked=meter.sts_asked)
         )
         buckets: dict[str, BucketSource] = {}

@@ -98,7 +98,9 @@ class Opening:
                 yield step
 
     async def _keep(self, probes: list[Step]) -> None:
-        """What was seen of the role's trust, as runs look at it."""
+        """What was seen of the role's trust, as runs look at it. Whose it is not only looks."""
+        if not self.connection.own:
+            return
         outcomes = [step.outcome for step in probes]
         if "failed" in outcomes or "warning" in outcomes:
             await self.tools.kept.trusts(self.connection, "open")
