@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
+from config.logging import configure_logging
 from tests.postgres import KINDS, Kind
 from tests.servers import fake_s3_server
 
@@ -22,3 +27,18 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """Each database that may hold a catalog; `tests.fakes.running.a_catalog` and `tests.postgres.catalog_url` take it."""
     found: Kind = request.param
     return found
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """All that is logged, by the libraries too, down to DEBUG."""
+    root, factory, hook = logging.getLogger(), logging.getLogRecordFactory(), sys.excepthook
+    level, handlers = root.level, list(root.handlers)
+    stream = io.StringIO()
+    configure_logging(level="DEBUG", format="json", stream=stream)
+    yield stream
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    logging.setLogRecordFactory(factory)
+    sys.excepthook = hook
+    structlog.reset_defaults()

@@ -54,8 +54,6 @@ ACTIONS: Final[Mapping[Need, tuple[str, ...]]] = {
 }
 """The IAM actions behind each. A HEAD asks for s3:GetObject, HeadBucket and every listing for s3:ListBucket: there are none of those names."""
 
-WRITES: Final = ("s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey")
-
 
 def access_policy(setup: Setup) -> Document:
     """The permissions of the customer's role. Raises ConnectionSetupError: no places, or more than fit into a role."""

@@ -14,9 +14,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+from tests.fakes.iam import Ask, allows
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_faults import Fault
-from tests.fakes.s3_policy import Ask, allows
 from tests.fakes.sts import OPERATOR_KEY, OPERATOR_SECRET
 from tests.servers import fake_s3_server, tell
 

@@ -6,9 +6,8 @@ import base64
 import io
 import json
 import logging
-import sys
 import traceback
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 import structlog
 
 from config.errors import LongshoreError
-from config.logging import configure_logging
 from credentials.access import KeyAccess
 from credentials.connection import Connection
 from credentials.kinds import parse_spec
@@ -26,20 +24,6 @@ from tests.unit.credentials.connections import A_KEY, BY_ALICE, CANARY, KEYS, a_
 
 MARK = "CANARY"
 FORMS = (MARK, base64.b64encode(CANARY.encode()).decode()[:20], CANARY.encode().hex()[:20], KEYS.split(":")[1][:12])
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    root, factory, hook = logging.getLogger(), logging.getLogRecordFactory(), sys.excepthook
-    level, handlers = root.level, list(root.handlers)
-    stream = io.StringIO()
-    configure_logging(level="DEBUG", format="json", stream=stream)
-    yield stream
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    logging.setLogRecordFactory(factory)
-    sys.excepthook = hook
-    structlog.reset_defaults()
 
 
 async def _error(said: list[str], call: Awaitable[object]) -> None:

@@ -294,8 +294,11 @@ async def test_a_role_is_free_again_once_its_connection_is_removed_and_a_name_li
     await registry.create(
         WITHOUT_ID | {"name": "any", "role_arn": ROLE.replace("longshore-reader", "longshore_reader")}, **BY_BOB
     )
+    with pytest.raises(ConnectionRuleError, match="is another workspace's already"):
+        await registry.create(WITHOUT_ID, **BY_BOB)
     await registry.remove("acme", **BY_ALICE)
     await registry.create(WITHOUT_ID, **BY_BOB)
+    assert {one.name for one in await registry.list(**BLUE)} == {"default", "like-it", "any", "acme"}
 
 
 async def test_whoever_names_a_role_later_does_not_stop_changes_of_those_who_came_first(
@@ -307,6 +310,10 @@ async def test_whoever_names_a_role_later_does_not_stop_changes_of_those_who_cam
     await registry.create(A_ROLE, **BY_BOB)
     await registry.update("acme", {"versions": True, "external_id": None}, **BY_ALICE)
     await roles.update("reader", SHARED | {"external_id": None}, actor="alice")
+    changed = (await registry.get("acme", **MAIN)).spec
+    assert isinstance(changed, RoleSpec)
+    assert (changed.versions, changed.external_id) == (True, None)
+    assert (await roles.get("reader"))[0].audience == "organisation"
 
 
 async def test_a_role_without_an_external_id_that_is_given_to_the_organisation_serves_its_workspaces(

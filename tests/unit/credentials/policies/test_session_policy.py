@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from config.errors import SessionRefusedError
 from credentials.grants import Grant
 from credentials.policies.session import SessionPolicy, render_time_limit
-from tests.fakes.s3_policy import Ask, allows
+from tests.fakes.iam import Ask, allows
 
 LIST = ["s3:ListBucket", "s3:ListBucketVersions"]
 READ = [

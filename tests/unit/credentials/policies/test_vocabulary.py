@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from credentials.grants import Grant
-from credentials.policies.access import ACTIONS, WRITES, access_policy
+from credentials.policies.access import ACTIONS, access_policy
 from credentials.policies.bucket import bucket_policies
 from credentials.policies.document import Statement
 from credentials.policies.kms import key_statement
@@ -87,6 +87,12 @@ def _exists(statement: Statement) -> None:
         assert all(re.fullmatch(RESOURCES[kind], resource) for resource in _many(statement["Resource"]))
 
 
+READS = re.compile(
+    r"s3:(?:Get|List)[A-Z]\w*|kms:Decrypt|bedrock:Invoke\w+|sts:(?:AssumeRole|TagSession|SetSourceIdentity)"
+)
+"""By their names: none of these changes anything of the customer's."""
+
+
 def _all_exist(asked: Setup) -> None:
     for statements in _statements(asked):
         sids = [statement["Sid"] for statement in statements]
@@ -108,15 +114,15 @@ def test_all_that_is_printed_exists(name: str) -> None:
 def test_whatever_is_asked_for_it_exists_and_reading_holds_no_write(asked: Setup) -> None:
     _all_exist(asked)
     for statements in _statements(asked):
-        assert not {action for statement in statements for action in _many(statement["Action"])} & set(WRITES)
+        actions = {action for statement in statements for action in _many(statement["Action"])}
+        assert not {action for action in actions if not READS.match(action)}
         assert not any("*" in str(statement.get("Principal")) for statement in statements)
 
 
-@pytest.mark.parametrize("need", ACTIONS)
+@pytest.mark.parametrize("need", [need for need in ACTIONS if need != "invoke"])  # no place is missing for that
 def test_what_repairs_exists(need: Any) -> None:
     for method in ("role", "bucket"):
-        if need != "invoke":
-            _exists(statement_for(need, setup(method=method, workspace_tag="ours"), PHOTOS, key_arn=KEY))
+        _exists(statement_for(need, setup(method=method, workspace_tag="ours"), PHOTOS, key_arn=KEY))
 
 
 def test_the_statement_of_a_key_exists() -> None:
