@@ -1,0 +1,1 @@
+"""Sound without pictures: what its headers say."""

@@ -1,0 +1,1 @@
+"""Documents, archives, tables and text: what their headers and ends say."""
