@@ -73,6 +73,9 @@ class Limits(BaseModel):
     list_streams: int = Field(32, ge=1, description="ranges of one shard that are listed at the same time")
     list_ahead: int = Field(4, ge=1, description="pages of one shard that are listed and wait to be looked at")
     probes_at_once: int = Field(64, ge=1, description="HEADs and GETs of one shard in flight")
+    kinds_learnt: int = Field(
+        4_000, ge=1, description="buckets and extensions whose first ranges one process has learnt, at depth media"
+    )
     requests_per_connection: int = Field(
         192, ge=1, description="requests of one connection in flight in one process, over all its runs and buckets"
     )

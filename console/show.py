@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXIT_CODES: Final = {"complete": 0, "partial": 3}
 """By a run's state; any other state is 1."""
 _JSON_COLUMNS: Final = ("media", "metadata", "headers", "tags")
-_TIMES: Final = ("first_seen_at", "changed_at")
+_TIMES: Final = ("first_seen_at", "changed_at", "content_changed_at")
 _OF_CONNECTIONS: Final = frozenset(
     (
         *("AccessDenied", "AccessLost", "InvalidAccessKeyId", "KeyRefused", "ListCondition", "NoSuchBucket"),

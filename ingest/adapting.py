@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from config.errors import AccessDeniedError
 from ingest.listable import Shape, folder_of, listing_shape
 from ingest.model import ObjectHead, Page, Range, Recall
+from ingest.s3.body import Body
 from ingest.s3.errors import uri
 from ingest.walking import Flight, FolderSource, walk
 
@@ -87,9 +88,27 @@ class Adaptive:
             common_prefixes=[folder for folder in page.common_prefixes if folder.startswith(prefix)],
         )
 
-    async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead:
+    async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         """As `S3Client.head`."""
-        return await self._source.head(key, if_match=if_match)
+        return await self._source.head(key, if_match=if_match, version_id=version_id)
+
+    async def part(
+        self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
+        """As `S3Client.part`."""
+        return await self._source.part(key, first=first, last=last, if_match=if_match, version_id=version_id)
+
+    def get(
+        self,
+        key: bytes,
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> AbstractAsyncContextManager[Body]:
+        """As `S3Client.get`."""
+        return self._source.get(key, first=first, last=last, if_match=if_match, version_id=version_id)
 
     def _walk(self, prefix: bytes, within: Range | None) -> AsyncGenerator[Page]:
         return walk(

@@ -7,7 +7,7 @@ from collections import deque
 from config.errors import AccessDeniedError, AccessLostError, SourceError
 from config.limits import Limits
 from credentials.session import Access
-from ingest.probe.head import ObjectSource
+from ingest.probe.looking import ObjectSource
 
 _FEWEST = 10
 """A run that saw fewer probes than this is too short to speak of a storm."""

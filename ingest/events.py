@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-RequestClass = Literal["list", "head", "get"]
+RequestClass = Literal["list", "head", "get", "tags", "copy"]
 GateClass = Literal["list", "read"]
-"""What storage counts apart: HEADs and GETs are one."""
+"""What storage counts apart: all that is no listing is one."""
 
 
 NEVER_SENT = frozenset({"AddressDenied", "CertificateInvalid", "RequestInvalid", "Unreachable"})

@@ -6,15 +6,15 @@ import math
 import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from config.errors import JobError
 from config.limits import Limits
 from credentials.places import locator_to_type
 from ingest.filters import compile_glob
 
-Depth = Literal["list", "head"]
-DEPTHS: tuple[Depth, ...] = ("list", "head")
+Depth = Literal["list", "head", "media", "content"]
+DEPTHS: tuple[Depth, ...] = ("list", "head", "media", "content")
 """From shallow to deep; a deeper record covers what a shallower job asks."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -68,6 +68,13 @@ def _locator(uri: str) -> str:
     return uri
 
 
+def _folder(uri: str) -> str:
+    source = PrefixSource.parse(uri)
+    if source.prefix and not source.prefix.endswith(b"/"):
+        raise ValueError(f"copies go below a folder: write {source.uri}/")
+    return source.uri
+
+
 def _glob(pattern: str) -> str:
     compile_glob(pattern)
     return pattern
@@ -91,7 +98,20 @@ class IngestJob(BaseModel):
     ]
     """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be."""
     depth: Depth = "head"
-    """`list` records what the listing says; `head` asks each new or changed object for its headers too."""
+    """`list` records what the listing says; `head` asks each new or changed object for its headers too; `media` reads its first
+    bytes instead, which tell what it is; `content` reads all of it."""
+    exact: bool = False
+    """Each URI is one object; nothing is listed."""
+    versions: Literal["current", "all"] = "current"
+    """`all`: a record of every version and every delete marker."""
+    tags: bool = False
+    """Ask for the tags of objects that have some."""
+    perceptual_hash: bool = False
+    """A hash by which pictures that look alike are found; at depth `content`."""
+    copy_to: Annotated[str, AfterValidator(_folder)] | None = None
+    """Copy each new or changed object below this `s3://bucket/prefix/`, server side."""
+    recheck_archived: bool = False
+    """Look again at objects that were archived: they may have been restored."""
     include: Annotated[
         list[Annotated[str, AfterValidator(_glob)]], Field(json_schema_extra=_at_most("globs_per_job"))
     ] = []
@@ -102,6 +122,23 @@ class IngestJob(BaseModel):
     """Never keys that match one of these globs."""
     options: dict[str, JsonValue] = {}
     """Carried with the run, untouched, for whatever reads its records."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Whether what it asks for can be had at its depth."""
+        if self.depth == "list":
+            for name in ("exact", "tags", "copy_to", "recheck_archived"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name} asks each object, which depth list does not; use depth head or a deeper one"
+                    )
+        if self.perceptual_hash and self.depth != "content":
+            raise ValueError("perceptual_hash needs the whole picture: use depth content")
+        if self.exact and self.versions == "all":
+            raise ValueError("versions: all are found by listing, which exact forbids; leave one of them out")
+        if self.exact and (self.include or self.exclude):
+            raise ValueError("exact names each object, so there is nothing to include or exclude")
+        return self
 
     @classmethod
     def read(cls, payload: Any, *, limits: Limits | None = None) -> Self:

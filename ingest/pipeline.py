@@ -29,14 +29,17 @@ from ingest.filters import key_filter
 from ingest.flow import first_of
 from ingest.handover import Giver
 from ingest.heartbeat import heartbeat
-from ingest.job import Depth
 from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
 from ingest.model import Range
-from ingest.probe import head
+from ingest.probe.choosing import probe_of, steps_of
+from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.hands import Hands
-from ingest.probe.head import Change, ObjectSource, Probed
+from ingest.probe.head import unprobed
+from ingest.probe.looking import Change, ObjectSource, Probe, Probed, Step, failed, look
+from ingest.probe.records import is_settled
 from ingest.remembered import NOTHING, Remembered
+from ingest.wanted import Wanted
 
 _LOST = (SourceUnavailableError, ProtocolError)
 """A probe that ended so says nothing of the object."""
@@ -58,6 +61,7 @@ class Tools:
     open_bucket: Callable[[str], BucketSource]
     """By the bucket's name, through the run's connection."""
     denials: Denials
+    ranges: FirstRanges
     meter: Meter
     limits: Limits
     observe: Observe
@@ -76,7 +80,7 @@ class Slice:
         if run.job is None:
             raise ValueError(f"run {run.id} has no job to work on")
         self.shard, self._run, self._tools = shard, run, tools
-        self._depth: Depth = run.job.depth
+        self._wanted = Wanted.of(run.job)
         self._keep = key_filter(run.job.include, run.job.exclude)
         self._began = time.monotonic()
         self._others_wait = False
@@ -109,12 +113,13 @@ class Slice:
             ahead=limits.list_ahead,
             remembered=remembered,
         )
-        giver = Giver(source=number, lister=lister, depth=self._depth, limits=limits)
+        giver = Giver(source=number, lister=lister, depth=self._wanted.depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(self._commit_as_they_come(bucket, done, place, giver))
             async with lister.started(), asyncio.TaskGroup() as looking:
-                hands = Hands(looking, partial(self._probe, bucket), most=limits.probes_at_once)
+                probe = partial(self._probe, bucket, *self._look_of(source.bucket))
+                hands = Hands(looking, probe, most=limits.probes_at_once)
                 at = _Where(number, source.prefix, place, hands, remembered, giver)
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
@@ -150,14 +155,14 @@ class Slice:
 
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
-        limits, depth = self._tools.limits, self._depth
+        limits = self._tools.limits
         entries, left = piece.entries, piece.within
         if at.remembered.settles(entries, left):
             yield unchanged(entries, left)
             return
         while True:
             known = await self._tools.catalog.known(
-                at.place, prefix=at.prefix, within=left, depth=depth, limit=limits.known_rows
+                at.place, prefix=at.prefix, within=left, wanted=self._wanted, limit=limits.known_rows
             )
             full = known.count == limits.known_rows and known.last != left.hi
             # If more is known of this interval than one span may hold, the span ends at the last row read.
@@ -170,8 +175,8 @@ class Slice:
             entries, left = entries[inside:], Range(within.hi, left.hi)
 
     async def _probed(self, at: _Where, merged: Merged) -> Span:
-        if self._depth == "list":
-            records, outcomes = head.unprobed(merged)
+        if self._wanted.depth == "list":
+            records, outcomes = unprobed(merged)
             return Span(source=at.number, merged=merged, records=records, outcomes=outcomes)
         results = await at.hands.each(list(map(Change, merged.changes, merged.new)))
         self._raise_outage(results)
@@ -181,7 +186,7 @@ class Slice:
             if result.asset is None and not new
         )
         assets = [result.asset for result in results if result.asset is not None]
-        as_listed = all(map(head.is_as_listed, assets, merged.changes))  # if one vanished, nothing is remembered anyway
+        as_listed = all(map(is_settled, assets, merged.changes))  # if one vanished, nothing is remembered anyway
         return Span(
             source=at.number,
             merged=merged,
@@ -189,11 +194,14 @@ class Slice:
             outcomes=Counter(result.outcome for result in results),
         )
 
-    async def _probe(self, bucket: BucketSource, change: Change) -> Probed:
+    def _look_of(self, bucket: str) -> tuple[Probe, list[Step]]:
+        return probe_of(self._wanted, bucket, ranges=self._tools.ranges), steps_of(self._wanted, bucket)
+
+    async def _probe(self, bucket: BucketSource, probe: Probe, steps: list[Step], change: Change) -> Probed:
         try:
-            result = await head.head(bucket, change)
+            result = await look(bucket, change, probe=probe, steps=steps)
         except _LOST as error:
-            return head.failed(change, error)
+            return failed(change, error)
         await self._tools.denials.seen(bucket, change.entry.key, result.error)
         return result
 

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
 
@@ -36,6 +36,7 @@ from ingest.denials import Denials
 from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.probe.first_ranges import FirstRanges
 from ingest.walking import FolderSource
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ class Worker:
     storage: Storage
     limits: Limits
     observe: Observe
+    ranges: FirstRanges = field(default_factory=FirstRanges)
+    """What was learnt of each bucket."""
     ring: Callable[[int], None] = no_bell
     """Tells others that so many shards are theirs for the taking. Returns at once."""
 
@@ -203,6 +206,7 @@ class Worker:
             catalog=self.catalog,
             open_bucket=open_bucket,
             denials=Denials(access=access, connection=run.connection, limits=self.limits),
+            ranges=self.ranges,
             meter=meter,
             limits=self.limits,
             observe=self.observe,

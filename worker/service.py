@@ -42,6 +42,7 @@ from ingest.cron import Cron
 from ingest.events import Event as IngestEvent
 from ingest.gate import Gates
 from ingest.job import IngestJob
+from ingest.probe.first_ranges import FirstRanges
 from ingest.s3.dial import guarding
 from ingest.s3.http import open_http
 from ingest.s3.regions import Regions
@@ -208,6 +209,7 @@ async def open_service(
             storage=storage,
             limits=settings.limits,
             observe=observe,
+            ranges=FirstRanges(most_kinds=settings.limits.kinds_learnt),
             ring=ring,
         )
         audit = Audit(database=watched, workspace=settings.workspace)

@@ -28,10 +28,29 @@ _OPTIONS = (
     click.option("--connection", metavar="NAME", help="Who reads the bucket.  [default: the most specific that may]"),
     click.option(
         "--depth",
-        type=click.Choice(["list", "head"]),
+        type=click.Choice(["list", "head", "media", "content"]),
         default="head",
         show_default=True,
-        help="list: what the listing says. head: also each new or changed object's headers, at one request each.",
+        help="list: what the listing says. head: also each new or changed object's headers, at one request each. media: also what it "
+        "is, by its first bytes, for about the same. content: all of it is read, and its checksums are verified.",
+    ),
+    click.option("--exact", is_flag=True, help="Each URI is one object; nothing is listed."),
+    click.option(
+        "--versions",
+        type=click.Choice(["current", "all"]),
+        default="current",
+        show_default=True,
+        help="all: a record of every version and every delete marker.",
+    ),
+    click.option("--tags", is_flag=True, help="Also the tags of objects that have some, at one request each."),
+    click.option(
+        "--perceptual-hash", is_flag=True, help="Also a hash that pictures which look alike share; depth content."
+    ),
+    click.option(
+        "--copy-to", metavar="URI", help="Copy what is new or changed below this s3://bucket/prefix/, server side."
+    ),
+    click.option(
+        "--recheck-archived", is_flag=True, help="Look again at archived objects: they may have been restored."
     ),
     click.option("--include", metavar="GLOB", multiple=True, help="Only keys that match one of these, as in '*.jpg'."),
     click.option("--exclude", metavar="GLOB", multiple=True, help="Never keys that match one of these."),

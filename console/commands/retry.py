@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @click.command(short_help="Try a run again, or only its failed objects.")
 @click.argument("run_id", metavar="RUN")
 @click.option("--failed", is_flag=True, help="Only the objects that could not be read.")
+@click.option("--archived", is_flag=True, help="Only the objects that were archived: they may have been restored.")
 @click.option("--all", "whole", is_flag=True, help="The whole job again.")
 @click.option("--json", "as_object", is_flag=True, help="Print one object, and no progress.")
 @asynchronous
-async def retry(run_id: str, failed: bool, whole: bool, as_object: bool) -> int:  # noqa: FBT001  click passes by name
+async def retry(run_id: str, failed: bool, archived: bool, whole: bool, as_object: bool) -> int:  # noqa: FBT001  click passes by name
     """Try a run again, as a new run that names it as its parent: the failed objects of a partial run, all of one that failed or
     was cancelled, unless you say which.
 
@@ -30,12 +31,13 @@ async def retry(run_id: str, failed: bool, whole: bool, as_object: bool) -> int:
     longshore runs retry 20261122-101500-0a1b2c3d
     longshore runs retry acme-2026-11-22 --all
 
-    --failed lists only the ranges around the objects that are failed in the catalog now. A run of `longshore ingest` is worked
+    --failed lists only the ranges around the objects that are failed in the catalog now, or are being restored; --archived those
+    around archived ones, and looks whether they can be read by now. A run of `longshore ingest` is worked
     here and now; one that was submitted is left to the workers, and the new run's ID is printed.
     """  # noqa: D301  \b is for click, which keeps the lines below it
-    if failed and whole:
-        raise click.UsageError("one of --all and --failed")
-    what: What | None = "failed" if failed else "all" if whole else None
+    if failed + archived + whole > 1:
+        raise click.UsageError("one of --all, --failed and --archived")
+    what: What | None = "failed" if failed else "archived" if archived else "all" if whole else None
     from console.local import ORIGIN
     from console.progress import Tally
 

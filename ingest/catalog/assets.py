@@ -45,6 +45,22 @@ class Asset(NamedTuple):
     """JSON object."""
     headers: str | None = None
     """JSON object."""
+    restore: str | None = None
+    """`ongoing`, or until when an archived object can be read."""
+    md5: str | None = None
+    sha256: str | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    media: str | None = None
+    """JSON object: kind, format, and the properties of `ingest.media.properties`."""
+    tags: str | None = None
+    """JSON object; None: nobody has asked."""
+    copied_to: str | None = None
+    verified: str | None = None
+    perceptual_hash: str | None = None
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +77,13 @@ class Records:
 
 
 def records_of(assets: Sequence[Asset], *, as_listed: bool = True) -> Records:
-    """Of assets in key order."""
-    return Records(list(zip(*assets, strict=True)), as_listed) if assets else NO_RECORDS
+    """Of assets in key order. Columns behind the last one that says anything are left out."""
+    if not assets:
+        return NO_RECORDS
+    columns = list(zip(*assets, strict=True))
+    while columns[-1].count(None) == len(assets):
+        columns.pop()
+    return Records(columns, as_listed)
 
 
 NO_RECORDS: Final = Records([()])
@@ -104,6 +125,8 @@ def unmarked() -> sa.ColumnElement[str]:
     """The state that a missing asset has once its mark is taken back."""
     return sa.case(
         (table.c.error_code.is_not(None), "failed"),
+        (sa.func.coalesce(table.c.restore, "ongoing") != "ongoing", "present"),
+        (table.c.headers.contains("x-amz-archive-status"), "archived"),
         (sa.or_(*(table.c.storage_class == name for name in ARCHIVED)), "archived"),
         else_="present",
     )

@@ -21,10 +21,11 @@ from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Leases, Shard, Usage
 from ingest.catalog.spans import Span
-from ingest.job import Depth, IngestJob
+from ingest.job import IngestJob
 from ingest.known import Known
 from ingest.model import Range
 from ingest.remembered import Remembered, remember
+from ingest.wanted import Wanted
 
 T = TypeVar("T")
 
@@ -150,9 +151,9 @@ class Catalog:
         """Returns how many others have nothing to do. Waits for a catalog that is away. Raises FencedError."""
         return await self._patiently(lambda tx: shards.renew(tx, shard, lease_s=self._limits.lease_s))
 
-    async def known(self, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
+    async def known(self, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int) -> Known:
         """See `knowing.known`."""
-        find = partial(knowing.known, place=place, prefix=prefix, within=within, depth=depth, limit=limit)
+        find = partial(knowing.known, place=place, prefix=prefix, within=within, wanted=wanted, limit=limit)
         return await self.patience.through(lambda: self._database.read(find))
 
     async def remembered(self, run: Run, source: int) -> Remembered:

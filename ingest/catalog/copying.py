@@ -18,7 +18,13 @@ from ingest.catalog.tables import IDENTITY
 from ingest.catalog.tables import assets as table
 
 _STAGE: Final = "longshore_stage"
-_TYPES: Final = {"key": "bytea", "size": "bigint"}
+_TYPES: Final = {
+    "key": "bytea",
+    "size": "bigint",
+    "width": "integer",
+    "height": "integer",
+    "duration_s": "double precision",
+}
 """Of the columns of `Asset`; all others are text."""
 _COLUMNS: Final = tuple(column.name for column in table.columns)
 

@@ -8,17 +8,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ingest.catalog.assets import Place, prefix_end
-from ingest.job import DEPTHS, Depth
 from ingest.known import NOTHING, SEPARATOR, Joined, Known, KnownAsset, known_of
 from ingest.model import Range
+from ingest.wanted import Wanted
 
-_SETTLED: Final = ("present", "archived")
-"""States in which a known asset needs no second look."""
+_ARCHIVED_ENOUGH: Final = ("head", "media", "content")
+"""Nothing deeper than its headers can be had of an archived object."""
 _COMPARED: Final = ("size", "etag", "last_modified", "storage_class", "listed_checksum")
 
 
-def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, depth: Depth, limit: int) -> Known:
-    """The first `limit` assets of the range that are not removed, to compare with a listing for this depth."""
+def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int) -> Known:
+    """The first `limit` assets of the range that are not removed, to compare with a listing for what is wanted."""
     behind = prefix_end(prefix)
     from_prefix = within.lo is None or within.lo < prefix
     to_hi = within.hi is not None and (behind is None or within.hi < behind)
@@ -26,8 +26,9 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, dept
     bounds = "key >= ?" if from_prefix else "key > ?"
     if highest is not None:
         bounds += " AND key <= ?" if to_hi else " AND key < ?"
-    joined, each = _statements(bounds, depth, tx.dialect.name)
-    values = (*place, *(bound for bound in (lowest, highest) if bound is not None), limit)
+    copied = () if wanted.copy_to is None else (wanted.copy_to,) * 2
+    joined, each = _statements(bounds, wanted._replace(copy_to=wanted.copy_to and "?"), tx.dialect.name)
+    values = (*copied, *place, *(bound for bound in (lowest, highest) if bound is not None), limit)
     count, *texts = _rows(tx, joined, values)[0]
     if not count:
         return NOTHING
@@ -43,14 +44,13 @@ def _rows(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[An
 
 
 @cache
-def _statements(bounds: str, depth: Depth, dialect: str) -> tuple[str, str]:
+def _statements(bounds: str, wanted: Wanted, dialect: str) -> tuple[str, str]:
     """Of all assets together one row: how many, keys, each column as one text, keys that need a second look and keys that are
     missing (None: no such). And a row of each.
 
     One bound at each end: of two, a database may search by the one and walk to the other.
     """
-    enough = DEPTHS[DEPTHS.index(depth) :]
-    unsettled = f"NOT ({_among('state', _SETTLED)} AND {_among('depth', enough)})"
+    unsettled = f"NOT ({_settled(wanted)})"
     rows = (
         f"SELECT key, {', '.join(_COMPARED)}, {unsettled} AS unsettled, state = 'missing' AS missing FROM assets "  # noqa: S608 - names and words of our own
         f"WHERE connection_id = ? AND bucket = ? AND {bounds} AND version_id = '' AND state <> 'removed' "
@@ -62,6 +62,19 @@ def _statements(bounds: str, depth: Depth, dialect: str) -> tuple[str, str]:
         f"{keys('CASE WHEN unsettled THEN key END')}, {keys('CASE WHEN missing THEN key END')} FROM ({rows}) AS found"
     )
     return (joined, rows) if dialect == "sqlite" else (_numbered(joined), _numbered(rows))
+
+
+def _settled(wanted: Wanted) -> str:
+    """Of a record that covers what is wanted. None of it is ever null."""
+    present = f"state = 'present' AND {_among('depth', wanted.depths)}"
+    if wanted.perceptual_hash:
+        present += " AND perceptual_hash IS NOT NULL"
+    if wanted.copy_to is not None:
+        present += " AND copied_to IS NOT NULL AND substr(copied_to, 1, length(?)) = ?"
+    enough = wanted.depths if wanted.depth == "list" else _ARCHIVED_ENOUGH
+    archived = f"state = 'archived' AND {_among('depth', enough)} AND coalesce(restore, '') <> 'ongoing'"
+    either = f"({present})" if wanted.recheck_archived else f"({present} OR {archived})"
+    return f"{either} AND tags IS NOT NULL" if wanted.tags else either
 
 
 def _among(name: str, words: tuple[str, ...]) -> str:

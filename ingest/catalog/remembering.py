@@ -17,10 +17,11 @@ from ingest.catalog import shards
 from ingest.catalog.runs import REFUTED, Run
 from ingest.catalog.tables import runs
 from ingest.catalog.tables import spans as table
-from ingest.job import DEPTHS, PrefixSource
+from ingest.job import IngestJob, PrefixSource
 from ingest.model import Range
 from ingest.remembered import Tile
 from ingest.splitting import KEY_BYTES
+from ingest.wanted import Wanted
 
 _LOOKED_AT = 20
 """Older runs of the connection. If none of so many has been there, nothing is remembered."""
@@ -29,7 +30,7 @@ _BEYOND = b"\xff" * (KEY_BYTES + 1)
 
 def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[Tile]:
     """The spans, in key order, of the last run before this one that listed all of this source; none if it listed another one that
-    meets this, or for a shallower depth, or was refuted, or if there are more than `limit`.
+    meets this, or for less than is wanted, or was refuted, or if there are more than `limit`.
 
     Runs since then that were about some ranges only have written nowhere else: of the spans that meet those, only the ends are told.
     """
@@ -46,9 +47,9 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
             touched += [part for number, part in shards.load(row.asked) if number in meeting]
             continue
         alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
-        depth = json.loads(row.job).get("depth")
-        deep = depth in DEPTHS[DEPTHS.index(run.job.depth) :]
-        trusted = alone and deep and row.error_code != REFUTED
+        job = IngestJob.kept(row.job)
+        covers = job is not None and Wanted.of(run.job).covered_by(Wanted.of(job))
+        trusted = alone and covers and row.error_code != REFUTED
         tiles = _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []
         since = _Touched(touched)
         return [tile._replace(digest=None) if since.meets(tile) else tile for tile in tiles]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -21,12 +21,15 @@ from ingest.job import IngestJob, PrefixSource
 from ingest.model import Range
 from ingest.splitting import cut_point
 
-What = Literal["failed", "all"]
+What = Literal["failed", "archived", "all"]
 _READ_AT_ONCE = 1000
+_ARCHIVED: Final = assets.c.state == "archived"
+_FAILED: Final = sa.or_(assets.c.state == "failed", sa.and_(_ARCHIVED, assets.c.restore == "ongoing"))
+"""What to try again: what could not be read, and what is being restored."""
 
 
 class Failed(NamedTuple):
-    """An object that could not be read, and where it stands among the rows of its source."""
+    """An object to try again, and where it stands among the rows of its source."""
 
     key: bytes
     lo: bytes | None
@@ -43,7 +46,9 @@ class Retries:
     async def create(self, parent: Run, *, what: What, connection_id: str) -> Run:
         """Write a run that tries this one again, of the same origin. Raises RetryRefusedError if there is nothing to try again."""
         job = usable_job(parent)
-        asked = await self._around_failed(parent, connection_id) if what == "failed" else None
+        asked = None if what == "all" else await self._around(parent, connection_id, what)
+        if what == "archived":
+            job = job.model_copy(update={"recheck_archived": True})
         create = partial(
             runs.create,
             workspace=self._workspace,
@@ -56,14 +61,16 @@ class Retries:
         )
         return (await self._database.transaction(create))[0]
 
-    async def _around_failed(self, parent: Run, connection_id: str) -> list[Todo]:
+    async def _around(self, parent: Run, connection_id: str, what: What) -> list[Todo]:
         if connection_id != parent.connection_id:
             raise RetryRefusedError(
                 f"connection {parent.connection!r} was replaced by one of another kind after run {parent.id}, so its records are "
                 "not this one's; `longshore ingest` or `longshore submit` reads them anew"
             )
-        find = partial(around_failed, run=parent, limits=self._limits)
+        find = partial(around, run=parent, what=what, limits=self._limits)
         asked = await self._database.read(find)
+        if not asked and what == "archived":
+            raise RetryRefusedError(f"no object of run {parent.id} is archived, so there is none to look at again")
         if not asked:
             raise RetryRefusedError(
                 f"no object of run {parent.id} is left to try again: a later run has read what it could not; "
@@ -89,8 +96,8 @@ def chosen(run: Run, asked_for: What | None) -> What:
             f"run {run.id} is {run.state}: it still goes on; `longshore runs watch {run.id}` follows it, "
             f"`longshore runs cancel {run.id}` ends it"
         )
-    if asked_for == "all":
-        return "all"
+    if asked_for in ("all", "archived"):
+        return asked_for
     if run.state == "complete":
         raise RetryRefusedError(
             f"run {run.id} is complete, so nothing of it failed; `longshore runs retry {run.id} --all` reads all of it again"
@@ -103,12 +110,13 @@ def chosen(run: Run, asked_for: What | None) -> What:
     return asked_for or ("failed" if part else "all")
 
 
-def around_failed(tx: sa.Connection, run: Run, limits: Limits) -> list[Todo]:
-    """The ranges that hold the failed objects of a run's sources, and little else, in the order of sources and keys."""
+def around(tx: sa.Connection, run: Run, what: What, limits: Limits) -> list[Todo]:
+    """The ranges that hold the failed or the archived objects of a run's sources, and little else, in the order of sources and keys."""
+    wanted = _ARCHIVED if what == "archived" else _FAILED
     found = [
         (number, part)
         for number, source in enumerate(run.sources)
-        for part in ranges(_failed(tx, run.connection_id, source), prefix=source.prefix, near=limits.page_keys)
+        for part in ranges(_those(tx, run.connection_id, source, wanted), prefix=source.prefix, near=limits.page_keys)
     ]
     return _fewer(found, most=max(limits.retry_ranges, len({number for number, _ in found})))
 
@@ -162,12 +170,14 @@ def _fewer(found: Sequence[tuple[int, _Part]], *, most: int) -> list[Todo]:
     return merged
 
 
-def _failed(tx: sa.Connection, connection_id: str, source: PrefixSource) -> Iterator[Failed]:
+def _those(
+    tx: sa.Connection, connection_id: str, source: PrefixSource, wanted: sa.ColumnElement[bool]
+) -> Iterator[Failed]:
     columns, end = assets.c, prefix_end(source.prefix)
     rows = (
         sa.select(
             columns.key,
-            columns.state,
+            wanted.label("wanted"),
             sa.func.lag(columns.key, 2).over(order_by=columns.key).label("lo"),
             sa.func.row_number().over(order_by=columns.key).label("number"),
         )
@@ -181,7 +191,7 @@ def _failed(tx: sa.Connection, connection_id: str, source: PrefixSource) -> Iter
         )
         .subquery()
     )
-    query = sa.select(rows.c.key, rows.c.lo, rows.c.number).where(rows.c.state == "failed").order_by(rows.c.key)
+    query = sa.select(rows.c.key, rows.c.lo, rows.c.number).where(rows.c.wanted).order_by(rows.c.key)
     with tx.execute(query.execution_options(yield_per=_READ_AT_ONCE)) as found:
         for row in found:
             yield Failed(bytes(row.key), None if row.lo is None else bytes(row.lo), row.number)

@@ -227,7 +227,10 @@ def sources_of(text: str) -> tuple[PrefixSource, ...]:
 def totals(tx: sa.Connection, run_id: str) -> Totals:
     """A run's counters: as they were kept when it ended, else what its spans and shards add up to."""
     kept, removed = tx.execute(sa.select(table.c.totals, table.c.removed).where(table.c.id == run_id)).one()
-    return _added_up(tx, run_id, removed) if kept is None else Totals(**{**json.loads(kept), "removed": removed})
+    if kept is None:
+        return _added_up(tx, run_id, removed)
+    read = json.loads(kept)  # an older version knew fewer classes of requests
+    return Totals(**{**read, "removed": removed, "requests": dict.fromkeys(shards.REQUESTS, 0) | read["requests"]})
 
 
 def keep_totals(tx: sa.Connection, run_id: str) -> None:
@@ -244,23 +247,17 @@ def _added_up(tx: sa.Connection, run_id: str, removed: int) -> Totals:
     sums = [summed(span_table.c[name]).label(name) for name in names]
     counted = tx.execute(sa.select(*sums).where(span_table.c.run_id == run_id)).one()._mapping  # noqa: SLF001 - SQLAlchemy's name
     spent = [
-        summed(shard_table.c[name]).label(name)
-        for name in ("requests_list", "requests_head", "requests_get", "requests_sts", "bytes")
+        summed(shard_table.c[name]).label(name) for name in (*(f"requests_{name}" for name in shards.REQUESTS), "bytes")
     ]
-    used = tx.execute(sa.select(*spent).where(shard_table.c.run_id == run_id)).one()
+    used = tx.execute(sa.select(*spent).where(shard_table.c.run_id == run_id)).one()._mapping  # noqa: SLF001 - the same
     return Totals(
         listed=int(counted["listed"]),
         outcomes={outcome: int(counted[outcome]) for outcome in OUTCOMES},
         known=int(counted["known"]),
         missing=int(counted["missing"]),
         removed=removed,
-        requests={
-            "list": int(used.requests_list),
-            "head": int(used.requests_head),
-            "get": int(used.requests_get),
-            "sts": int(used.requests_sts),
-        },
-        bytes=int(used.bytes),
+        requests={name: int(used[f"requests_{name}"]) for name in shards.REQUESTS},
+        bytes=int(used["bytes"]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -48,17 +48,17 @@ class Usage:
     list: int = 0
     head: int = 0
     get: int = 0
+    tags: int = 0
+    copy: int = 0
     sts: int = 0
     bytes: int = 0
 
     def __sub__(self, other: Usage) -> Usage:
-        return Usage(
-            list=self.list - other.list,
-            head=self.head - other.head,
-            get=self.get - other.get,
-            sts=self.sts - other.sts,
-            bytes=self.bytes - other.bytes,
-        )
+        return Usage(**{name: count - getattr(other, name) for name, count in asdict(self).items()})
+
+
+REQUESTS = ("list", "head", "get", "tags", "copy", "sts")
+"""Classes of requests, as `Usage` names them; a column of the table counts each."""
 
 
 def create(tx: sa.Connection, run_id: str, *, sources: int, asked: Sequence[Todo] | None = None) -> None:
@@ -102,16 +102,12 @@ def advance(
     tx: sa.Connection, shard: Shard, *, todo: Sequence[Todo], steps: int, usage: Usage, lease_s: float
 ) -> Shard:
     """The fence of every commit: move on by so many `seq`, with these ranges left. Raises FencedError and must come first."""
-    spent = {
-        f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
-        for name in ("list", "head", "get", "sts")
-    }
     fence = sa.update(table).where(
         table.c.id == shard.id, table.c.epoch == shard.epoch, table.c.seq == shard.seq, table.c.state == "leased"
     )
     left = {} if todo else {"state": "done", "owner": None, "lease_until": None}
     values = {"seq": table.c.seq + steps, "ranges": dump(todo), "lease_until": db_now() + ms(lease_s), "failures": 0}
-    moved = fence.values({**values, **spent, "bytes": table.c.bytes + usage.bytes, **left})
+    moved = fence.values({**values, **_spent(usage), **left})
     others = tx.execute(moved.returning(idle_others(shard.run_id, shard.owner))).scalar_one_or_none()
     if others is None:
         raise _fenced(shard)
@@ -151,10 +147,6 @@ def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 
     The epoch rises, as with every end of a lease: within one there is one holder, and a commit of the former one that is still
     under way is fenced.
     """
-    spent = {
-        f"requests_{name}": table.c[f"requests_{name}"] + getattr(usage, name)
-        for name in ("list", "head", "get", "sts")
-    }
     _held(
         tx,
         shard,
@@ -164,9 +156,14 @@ def give_back(tx: sa.Connection, shard: Shard, *, usage: Usage, rest_s: float = 
         lease_until=None,
         rest_until=db_now() + ms(rest_s),
         failures=table.c.failures + int(failed),
-        bytes=table.c.bytes + usage.bytes,
-        **spent,
+        **_spent(usage),
     )
+
+
+def _spent(usage: Usage) -> dict[str, sa.ColumnElement[int]]:
+    """What is spent beyond what stands there."""
+    columns = {"bytes": usage.bytes} | {f"requests_{name}": getattr(usage, name) for name in REQUESTS}
+    return {name: table.c[name] + count for name, count in columns.items() if count}
 
 
 def close(tx: sa.Connection, run_id: str, *, state: str) -> None:

@@ -67,6 +67,8 @@ shards = sa.Table(
     sa.Column("requests_head", sa.BigInteger, nullable=False, default=0),
     sa.Column("requests_get", sa.BigInteger, nullable=False, default=0),
     sa.Column("requests_sts", sa.BigInteger, nullable=False, default=0),
+    sa.Column("requests_tags", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("requests_copy", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("bytes", sa.BigInteger, nullable=False, default=0),
     sa.Column("giver", Text),  # who cut it off a shard of its own, for others that are idle
     sa.Index("shards_of_run", "run_id"),
@@ -132,11 +134,22 @@ assets = sa.Table(
     sa.Column("media", sa.Text),
     sa.Column("metadata", sa.Text),
     sa.Column("headers", sa.Text),
-    sa.Column("tags", sa.Text),
+    sa.Column("tags", sa.Text),  # JSON object; null: nobody has asked
     sa.Column("error_code", sa.Text),
     sa.Column("run_id", Text, nullable=False),
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Column("changed_at", sa.BigInteger, nullable=False),
+    sa.Column("media_type", sa.Text),  # of the bytes, not of the name
+    sa.Column("sha256", sa.Text),  # in hex
+    sa.Column("md5", sa.Text),  # in hex; null where nobody knows
+    sa.Column("verified", sa.Text),  # what was computed anew from the whole body, and was as the storage says
+    sa.Column("restore", sa.Text),  # ongoing, or until when an archived object can be read (ISO 8601)
+    sa.Column("perceptual_hash", sa.Text),  # null: nobody has asked; empty: it is no picture
+    sa.Column("copied_to", sa.Text),  # s3 URI of the copy
+    sa.Column("content", sa.Text),  # of a small text that may stand beside another object
+    sa.Column("is_latest", sa.Boolean),  # of a version
+    sa.Column("is_delete_marker", sa.Boolean),
+    sa.Column("content_changed_at", sa.BigInteger),  # a change of metadata alone leaves it
     sa.Index(
         "assets_missing",
         "run_id",

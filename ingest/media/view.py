@@ -32,7 +32,7 @@ class View:
     parser again from the beginning with a view that holds it. What can't be there raises MalformedError.
     """
 
-    __slots__ = ("_first", "_pieces", "_steps", "size")
+    __slots__ = ("_first", "_pieces", "_steps", "reach", "size")
 
     def __init__(self, size: int | None, pieces: Mapping[int, bytes], *, steps: int = STEPS) -> None:
         """`pieces`: by the place of their first byte."""
@@ -40,11 +40,14 @@ class View:
         self._pieces = sorted(pieces.items())
         self._first = self._pieces[0][1] if self._pieces and self._pieces[0][0] == 0 else b""
         self._steps = steps
+        self.reach = 0
+        """One behind the last byte that was read."""
 
     def read(self, at: int, length: int) -> bytes:
         """Exactly so many bytes. Raises MoreNeededError, MalformedError."""
         self._step()
         if at >= 0 and length >= 0 and at + length <= len(self._first):
+            self.reach = max(self.reach, at + length)
             return self._first[at : at + length]
         piece, start = self._piece(at, length)
         return piece[start : start + length]
@@ -54,6 +57,7 @@ class View:
         packed = _struct(form)
         self._step()
         if at >= 0 and at + packed.size <= len(self._first):
+            self.reach = max(self.reach, at + packed.size)
             return packed.unpack_from(self._first, at)
         piece, start = self._piece(at, packed.size)
         return packed.unpack_from(piece, start)
@@ -86,6 +90,7 @@ class View:
             raise MalformedError("it points outside itself")
         for first, piece in self._pieces:
             if first <= at and at + length <= first + len(piece):
+                self.reach = max(self.reach, at + length)
                 return piece, at - first
         raise MoreNeededError(at, length)
 

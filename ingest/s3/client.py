@@ -168,6 +168,17 @@ class S3Client:
                 body = await self._run(call, lambda: self._get_once(stack, call, whole, if_match))
             yield body
 
+    async def part(
+        self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
+        """Headers, and bytes `first` to `last`, both inclusive, as many as there are of them; all in memory.
+
+        What breaks off is asked for again. Raises SourceError, CredentialError.
+        """
+        span = Span(first, last)
+        call = self._object_call("get", key, if_match=if_match, version_id=version_id, span=span)
+        return await self._run(call, lambda: self._part_once(call, span, if_match))
+
     def _listed(self, prefix: bytes) -> Subject:
         return Subject(request="list", bucket=self._location.bucket, key=prefix)
 
@@ -209,6 +220,11 @@ class S3Client:
             return  # it is mended, and the HEAD itself will show whether that was all
         with suppress(ObjectArchivedError):  # which is nothing that a HEAD would be refused for
             (await self._exchange.attempt(call, self._route.address)).end(None)
+
+    async def _part_once(self, call: Call, span: Span, if_match: str | None) -> tuple[ObjectHead, bytes]:
+        with ExitStack() as stack:
+            body = await self._get_once(stack, call, span, if_match)
+            return body.head, await body.read()
 
     async def _get_once(self, stack: ExitStack, call: Call, span: Span, if_match: str | None) -> Body:
         with ExitStack() as attempt:

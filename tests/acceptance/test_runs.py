@@ -73,7 +73,7 @@ def test_a_second_run_of_an_unchanged_bucket_costs_its_list_pages_and_nothing_el
     assert (code, second["unchanged"], second["added"]) == (0, 1500, 0)
     requests = _requests(second)
     assert 2 <= requests.pop("list") <= 4  # two pages, and what it took to list them side by side
-    assert requests == {"head": 0, "get": 0, "sts": 0}
+    assert requests == {"head": 0, "get": 0, "tags": 0, "copy": 0, "sts": 0}
     assert {one["op"] for one in customer.seen()} == {"list"}
     assert shell.ok("assets", "--json").lines == before
 
@@ -97,7 +97,7 @@ def test_json_has_exactly_the_agreed_fields_and_runs_show_prints_the_same(custom
     done = shell.ok("ingest", "s3://acme", "--exclude", "b", "--json")
     assert done.err == ""
     assert done.json.keys() == FIELDS
-    assert _requests(done.json) == {"list": 1, "head": 1, "get": 0, "sts": 0}
+    assert _requests(done.json) == {"list": 1, "head": 1, "get": 0, "tags": 0, "copy": 0, "sts": 0}
     assert (done.json["listed"], done.json["added"], done.json["filtered"]) == (2, 1, 1)
     assert done.json["cost_usd"] == pytest.approx(0.000005 + 0.0000004, abs=1e-6)
     assert shell.ok("runs", "show", done.json["run"], "--json").json == done.json

@@ -14,6 +14,7 @@ from ingest.catalog import knowing
 from ingest.catalog.assets import Asset, Place, bring, records_of
 from ingest.catalog.knowing import known
 from ingest.model import Range
+from ingest.wanted import Wanted
 from tests.postgres import Kind, catalog_url
 
 PLACE = Place("c", "bucket-a")
@@ -53,7 +54,7 @@ async def test_a_page_is_found_by_one_range_of_the_index(
         await database.transaction(fill)
         for _ in range(8):  # a plan may be made anew after some
             found = await database.read(
-                lambda tx: known(tx, PLACE, prefix=b"0", within=within, depth="list", limit=1000)
+                lambda tx: known(tx, PLACE, prefix=b"0", within=within, wanted=Wanted("list"), limit=1000)
             )
             assert found.count == 1000
 

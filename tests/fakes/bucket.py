@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from config.errors import ObjectChangedError, ObjectMissingError
 from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
+from ingest.s3.body import Body
+from ingest.s3.errors import Subject
 
 
 @dataclass
@@ -16,6 +19,8 @@ class FakeBucket:
     """`objects` by key: (size, etag, last_modified, storage class)."""
 
     objects: dict[bytes, tuple[int, str, str, str]] = field(default_factory=dict)
+    bodies: dict[bytes, bytes] = field(default_factory=dict)
+    """By key; else as many zeros as the object is long."""
     page_keys: int = 1000
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     recalled: int = 0
@@ -83,8 +88,40 @@ class FakeBucket:
             next_token="more" if len(keys) > most else None,
         )
 
-    async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead:
-        self._asked("head", key)
+    async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
+        return await self._answer("head", key, if_match)
+
+    async def part(
+        self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
+        answer = await self._answer("get", key, if_match)
+        return answer, self._body(key)[first : last + 1]
+
+    @asynccontextmanager
+    async def get(
+        self,
+        key: bytes,
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> AsyncIterator[Body]:
+        answer = await self._answer("get", key, if_match)
+        body = self._body(key)[first or 0 : None if last is None else last + 1]
+        pieces = iter([body])
+
+        async def more() -> bytes:
+            return next(pieces, b"")
+
+        subject = Subject(request="get", bucket="fake", key=key)
+        yield Body(head=answer, skip=0, length=len(body), subject=subject, more=more)
+
+    def _body(self, key: bytes) -> bytes:
+        return self.bodies.get(key, bytes(self.objects[key][0]))
+
+    async def _answer(self, request: str, key: bytes, if_match: str | None) -> ObjectHead:
+        self._asked(request, key)
         await asyncio.sleep(0)
         if key not in self.objects:
             raise ObjectMissingError("gone")

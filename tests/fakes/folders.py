@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from config.errors import AccessDeniedError
 from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
+from ingest.s3.body import Body
 from ingest.s3.listing import Progress, check_page, cut
 from tests.fakes.s3_store import Bucket, Listed, list_bucket, new_object
 
@@ -95,5 +97,13 @@ class FolderBucket:
         finally:
             self.open -= 1
 
-    async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead:
+    async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
+        raise NotImplementedError
+
+    async def part(
+        self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
+        raise NotImplementedError
+
+    def get(self, key: bytes, **how: object) -> AbstractAsyncContextManager[Body]:
         raise NotImplementedError

@@ -27,6 +27,7 @@ from ingest.events import Observe, ignore
 from ingest.job import IngestJob
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.probe.first_ranges import FirstRanges
 from tests.fakes.access import FakeAccess
 from tests.postgres import Kind, catalog_url
 
@@ -96,6 +97,7 @@ def a_slice(
         catalog=catalog,
         open_bucket=lambda _name: bucket,
         denials=Denials(access=access or FakeAccess(), connection=run.connection, limits=limits),
+        ranges=FirstRanges(),
         meter=Meter(observe),
         limits=limits,
         observe=observe,

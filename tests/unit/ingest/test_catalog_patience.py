@@ -25,6 +25,7 @@ from ingest.catalog.tables import spans
 from ingest.compare import Merged
 from ingest.events import CatalogAway, CatalogBack, Event
 from ingest.model import Range
+from ingest.wanted import Wanted
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import FlakyDatabase
@@ -146,7 +147,7 @@ WAITING: list[Callable[[Catalog, Any, Any], Awaitable[Any]]] = [
     lambda catalog, shard, _run: catalog.give_back(shard, usage=Usage()),
     lambda catalog, shard, _run: catalog.fail(shard, UnknownRunError("why"), usage=Usage()),
     lambda catalog, _shard, run: catalog.remembered(run, 0),
-    lambda catalog, _shard, _run: catalog.known(PLACE, prefix=b"", within=Range(), depth="list", limit=9),
+    lambda catalog, _shard, _run: catalog.known(PLACE, prefix=b"", within=Range(), wanted=Wanted("list"), limit=9),
 ]
 
 

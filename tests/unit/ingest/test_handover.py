@@ -195,10 +195,10 @@ class Reluctant(FakeBucket):
         super().__init__(page_keys=50)
         self._handed_over = handed_over
 
-    async def head(self, key: bytes, *, if_match: str | None = None) -> ObjectHead:
+    async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         if sum(kind == "head" for kind, _ in self.requests) > 60:
             await self._handed_over.wait()
-        return await super().head(key, if_match=if_match)
+        return await super().head(key, if_match=if_match, version_id=version_id)
 
     async def pages(
         self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None

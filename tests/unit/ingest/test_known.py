@@ -23,6 +23,7 @@ from ingest.catalog.tables import assets as table
 from ingest.job import Depth
 from ingest.known import Joined, Known, KnownAsset
 from ingest.model import Entries, Entry, Range
+from ingest.wanted import Wanted
 from tests.fakes.running import a_catalog, engines
 from tests.postgres import Kind
 
@@ -69,7 +70,7 @@ def recorded(entries: Entries, *, state: str = "present", depth: str = "list") -
 def look(
     tx: sa.Connection, *, within: Range = Range(), prefix: bytes = b"", limit: int = 100, depth: Depth = "list"
 ) -> Known:
-    return known(tx, PLACE, prefix=prefix, within=within, depth=depth, limit=limit)
+    return known(tx, PLACE, prefix=prefix, within=within, wanted=Wanted(depth), limit=limit)
 
 
 @settings(
@@ -144,6 +145,10 @@ def test_a_removed_asset_is_not_known(kind: Kind) -> None:
     assert list(in_catalog(write_and_look, kind).rows()) == [b"0", b"2"]
 
 
+def _told(name: str, number: int) -> str | int | float:
+    return {"width": number, "height": number, "duration_s": number / 2}.get(name, f"{name} {number}")
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 1023, 2047, 2048, 2049, 5000])
 @pytest.mark.parametrize("wide", [False, True])
 def test_any_number_of_rows_is_written_whole(kind: Kind, count: int, wide: bool) -> None:
@@ -157,12 +162,12 @@ def test_any_number_of_rows_is_written_whole(kind: Kind, count: int, wide: bool)
         every.checksum_kinds(),
     )
     narrow += (["present"] * count, ["list"] * count)
-    more = tuple([f"{name} {number}" for number in range(count)] for name in Asset._fields[8:])
+    more = tuple([_told(name, number) for number in range(count)] for name in Asset._fields[8:])
     records = Records((*narrow, *more) if wide else narrow)
 
     def write_twice(tx: sa.Connection) -> list[Any]:
         assets.bring(tx, [records])(PLACE, "r1")
-        tx.execute(sa.update(table).values(first_seen_at=1, media="of its former self"))
+        tx.execute(sa.update(table).values(first_seen_at=1, is_latest=True))
         assets.bring(tx, [records])(PLACE, "r2")
         return [tuple(row) for row in tx.execute(sa.select(table).order_by(table.c.key))]
 
@@ -172,7 +177,8 @@ def test_any_number_of_rows_is_written_whole(kind: Kind, count: int, wide: bool)
         told = dict(zip(names, row, strict=True))
         assert tuple(told[name] for name in Asset._fields[:3]) == (b"%05d" % number, number, "e")
         assert told["headers"] == (f"headers {number}" if wide else None)
-        assert (told["run_id"], told["first_seen_at"], told["media"]) == ("r2", 1, None)
+        assert (told["run_id"], told["first_seen_at"], told["is_latest"]) == ("r2", 1, None)
+        assert all(told[name] == _told(name, number) for name in Asset._fields[8:] if wide)
     assert len(rows) == count
 
 

@@ -104,7 +104,7 @@ async def test_a_turn_works_a_shard_and_ends_its_run(here: Here) -> None:
     assert [await here.turn(), await here.turn()] == ["done", "done"]
     run, totals = await here.catalog.run(run_id)
     assert (run.state, totals.outcomes["added"]) == ("complete", 1)
-    assert (totals.requests, totals.bytes) == ({"list": 2, "head": 0, "get": 0, "sts": 1}, 14)
+    assert (totals.requests, totals.bytes) == ({"list": 2, "head": 0, "get": 0, "tags": 0, "copy": 0, "sts": 1}, 14)
     slices, runs = (
         [e for e in here.told if isinstance(e, SliceEnded)],
         [e for e in here.told if isinstance(e, RunEnded)],
