@@ -47,7 +47,7 @@ def nested(levels: int) -> Any:
         ({"uris": ["s3://a..b"]}, "no bucket name"),
         ({"uris": ["s3://bucket/" + "x" * 1025]}, "1025 bytes"),
         ({"uris": ["s3://bucket/\ud800"]}, "no valid Unicode"),
-        ({"uris": ["s3://bucket"], "depth": "media"}, "'list', 'head', 'media' or 'content'"),
+        ({"uris": ["s3://bucket"], "depth": "deep"}, "'list', 'head', 'media' or 'content'"),
         ({"uris": ["s3://bucket"], "include": [""]}, "a glob has 1"),
         ({"uris": ["s3://bucket"], "include": ["[]"]}, "the set [] names no character"),
         ({"uris": ["s3://bucket"], "include": ["\ud800"]}, "include: it holds half"),
