@@ -5,6 +5,7 @@ Source: "List of error codes" in the Amazon S3 API Reference. A HEAD carries no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ CODES: Mapping[str, type[SourceError]] = {
     "InvalidPayer": AccessDeniedError,
     "InvalidSecurity": AccessDeniedError,
     "KMS.DisabledException": AccessDeniedError,
+    "KmsDenied": AccessDeniedError,  # our own: S3 says AccessDenied, and names the key in its message only
     "KMS.KMSInvalidStateException": AccessDeniedError,
     "KMS.NotFoundException": AccessDeniedError,
     "NotSignedUp": AccessDeniedError,
@@ -119,7 +121,10 @@ _NEXT: Mapping[type[SourceError], str] = {
 
 _MESSAGE = 2_400
 """Characters of what a storage says that are looked at: a key has up to 1,024."""
+_KMS = re.compile(r"perform: kms:\w+|ciphertext refers to a customer master key", re.IGNORECASE)
+"""What S3 says where it may read the object, and not decrypt it."""
 _NEXT_OF_CODES: Mapping[object, str] = {
+    "KmsDenied": "Allow kms:Decrypt on that key to whoever reads, in the role's policy and in the key's own",
     "SignatureDoesNotMatch": "The secret is not the one of this access key: `longshore connections update NAME --new-secret` takes "
     "the right one",
 }
@@ -177,6 +182,8 @@ def refused(subject: Subject, refusal: Refusal, *, now: float) -> SourceError:
     fields: dict[str, object] = {"status": refusal.status}
     if code in CODES or (not code and refusal.status in _WORDLESS):
         fields["code"] = code or _WORDLESS[refusal.status]
+    if code == "AccessDenied" and _KMS.search(document.message[:_MESSAGE]):
+        fields["code"] = "KmsDenied"
     if request_id := headers.get("x-amz-request-id") or document.request_id:
         fields["request_id"] = request_id[:100]
     if issubclass(kind, RegionError) and region:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from config.errors import ObjectChangedError, ObjectMissingError
-from ingest.model import Entries, Entry, ObjectHead, Page, Range, Recall
+from config.errors import ObjectArchivedError, ObjectChangedError, ObjectMissingError
+from ingest.model import ARCHIVED, Entries, Entry, ObjectHead, Page, Range, Recall
 from ingest.s3.body import Body
 from ingest.s3.errors import Subject
 
@@ -21,6 +21,8 @@ class FakeBucket:
     objects: dict[bytes, tuple[int, str, str, str]] = field(default_factory=dict)
     bodies: dict[bytes, bytes] = field(default_factory=dict)
     """By key; else as many zeros as the object is long."""
+    headers: dict[bytes, dict[str, str]] = field(default_factory=dict)
+    """By key: what a probe sees besides."""
     page_keys: int = 1000
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     recalled: int = 0
@@ -128,6 +130,8 @@ class FakeBucket:
         size, etag, _at, storage = self.objects[key]
         if if_match not in {None, etag}:
             raise ObjectChangedError("changed")
+        if request == "get" and self._away(key):
+            raise ObjectArchivedError("archived", code="InvalidObjectState")
         return ObjectHead(
             size=size,
             etag=etag,
@@ -136,7 +140,13 @@ class FakeBucket:
             storage_class=storage,
             version_id="v1",
             metadata={"who": "me"},
+            headers=self.headers.get(key, {}),
         )
+
+    def _away(self, key: bytes) -> bool:
+        said = self.headers.get(key, {})
+        restored = 'ongoing-request="false"' in said.get("x-amz-restore", "")
+        return (self.objects[key][3] in ARCHIVED or "x-amz-archive-status" in said) and not restored
 
     def _asked(self, request: str, key: bytes) -> None:
         self.requests.append((request, key))

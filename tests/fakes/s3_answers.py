@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import quote_from_bytes
 
 from tests.fakes.s3_faults import Fault, error_document, spoil_listing
-from tests.fakes.s3_store import ARCHIVED, Bucket, Listed, Stored, list_bucket
+from tests.fakes.s3_store import Bucket, Listed, Stored, list_bucket
 from tests.fakes.s3_wire import Answer, Request
 
 _WISHES = {
@@ -158,7 +158,7 @@ def answer_object(bucket: Bucket, request: Request, key: bytes, dialect: Dialect
     }
     if request.method == "HEAD":
         return Answer(headers=headers, length=stored.size)
-    if stored.storage_class in ARCHIVED:
+    if stored.away:
         return error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
     asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.header("range") or "")
     if asked is None or dialect.ignore_range or (fault is not None and fault.kind == "ignore_range"):

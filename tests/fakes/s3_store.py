@@ -58,6 +58,12 @@ class Stored:
             return base64.b64encode(zlib.crc32(self.body).to_bytes(4, "big")).decode()
         return base64.b64encode(hashlib.sha256(self.body).digest()).decode()
 
+    @property
+    def away(self) -> bool:
+        """Whether it must be restored before it can be read."""
+        restored = 'ongoing-request="false"' in self.headers.get("x-amz-restore", "")
+        return (self.storage_class in ARCHIVED or "x-amz-archive-status" in self.headers) and not restored
+
     def content(self, first: int, last: int) -> bytes:
         """Bytes `first..last`; what lies behind the body given is zeros."""
         part = self.body[first : last + 1]
