@@ -27,7 +27,6 @@ _TIMES: Final = frozenset({_TAKEN, _STORED, *_OFFSETS.values()})
 _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _ALTITUDE_REF, _ALTITUDE = 1, 2, 3, 4, 5, 6
 _PLACE: Final = frozenset(range(1, 7))
 
-_TIME: Final = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
 _OFFSET: Final = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]+")
 
@@ -38,7 +37,7 @@ def read_exif(view: View, start: int, length: int, media: Media) -> None:
         if length >= 6 and view.read(start, 6) == b"Exif\0\0":
             start, length = start + 6, length - 6
         ifd = Ifd(view, start, length)
-        root, _ = ifd.directory(ifd.first, ROOT)
+        root = ifd.directory(ifd.first, ROOT)
     except MalformedError:
         media.more["problem"] = _BROKEN
         return
@@ -73,7 +72,7 @@ def _time(ifd: Ifd, root: Directory, media: Media) -> None:
     broken: MalformedError | None = None
     if (at := ifd.number(root, _EXIF)) is not None:
         try:
-            found, _ = ifd.directory(at, _TIMES)
+            found = ifd.directory(at, _TIMES)
         except MalformedError as error:
             broken = error
     for tag in (_TAKEN, _STORED, _CHANGED):
@@ -89,7 +88,7 @@ def _where(ifd: Ifd, root: Directory, media: Media) -> None:
     at = ifd.number(root, _GPS)
     if at is None:
         return
-    found, _ = ifd.directory(at, _PLACE)
+    found = ifd.directory(at, _PLACE)
     latitude = _degrees(ifd, found, _LATITUDE, _LATITUDE_REF, "NS", 90)
     longitude = _degrees(ifd, found, _LONGITUDE, _LONGITUDE_REF, "EW", 180)
     if latitude is not None and longitude is not None:
@@ -118,16 +117,16 @@ def _degrees(ifd: Ifd, found: Directory, tag: int, ref: int, sides: str, most: i
 
 def _moment(said: str, offset: str) -> str | None:
     """ISO 8601 of an EXIF time; None if it is none, such as the zeros or blanks that say a clock was never set."""
-    parts = _TIME.match(said.strip())
-    if parts is None:
-        return None
+    moment = f"{said[:4]}-{said[5:7]}-{said[8:10]}T{said[11:19]}"
     try:
-        moment = datetime(*map(int, parts.groups()))  # type: ignore[arg-type]  # noqa: DTZ001 - a camera's clock knows no zone, and the six groups aren't a tzinfo
+        if datetime.fromisoformat(moment).isoformat() != moment:
+            return None
     except ValueError:
         return None
-    offset = offset.strip()
-    return moment.isoformat() + (offset if _OFFSET.fullmatch(offset) else "")
+    return moment + offset if _OFFSET.fullmatch(offset) else moment
 
 
 def _words(said: str) -> str:
-    return _CONTROL.sub(" ", said).strip()[:TEXT_MOST].strip()
+    if not said.isprintable():
+        said = _CONTROL.sub(" ", said)
+    return said[: 2 * TEXT_MOST].strip()[:TEXT_MOST]

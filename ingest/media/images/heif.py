@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from ingest.media.boxes import Box, boxes, child, full, within
 from ingest.media.exif import read_exif
-from ingest.media.images.items import Items, read_items
+from ingest.media.images.items import Items, Part, read_items
 from ingest.media.properties import Media
-from ingest.media.view import MalformedError, MoreNeededError, View
+from ingest.media.view import MalformedError, View
 
-_META_MOST: Final = 256 << 10
-"""Bytes of a `meta` box that are asked for at once."""
 _EXIF_WISH: Final = 4 << 10
 _ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
+_CODINGS: Final = (b"av1C", b"hvcC")
 _TURNED: Final = {
     None: (1, 8, 3, 6),
     0: (4, 5, 2, 7),
@@ -28,7 +28,7 @@ def read_heif(view: View, media: Media) -> None:
     decoder heeds that here. Raises MoreNeededError, MalformedError.
     """
     meta = next((box for box in boxes(view, 0) if box.type == b"meta"), None)
-    items = _items(view, meta) if meta is not None else None
+    items = read_items(view, meta) if meta is not None else None
     if items is None:
         raise MalformedError("it has no primary item")
     media.more["frames"] = 1
@@ -40,7 +40,7 @@ def read_heif_sequence(view: View, media: Media) -> None:
     items = None
     for box in boxes(view, 0):
         if box.type == b"meta":
-            items = _items(view, box)
+            items = read_items(view, box)
         elif box.type == b"moov":
             _track(view, box, media)
             break
@@ -48,56 +48,43 @@ def read_heif_sequence(view: View, media: Media) -> None:
         _tell(view, items, media)
 
 
-def _items(view: View, meta: Box) -> Items | None:
-    """All of the box is wanted, so one request fetches it."""
-    try:
-        return read_items(view, meta)
-    except MoreNeededError as needed:
-        length = max(needed.first + needed.length, min(meta.end, meta.at + _META_MOST)) - meta.at
-        raise MoreNeededError(meta.at, length) from None
-
-
 def _tell(view: View, items: Items, media: Media) -> None:
-    turn: int | None = None
+    turn = 0
     mirror: int | None = None
+    turned = False
     more = media.more
-    more["colour"], more["alpha"] = "rgb", any(_is_alpha(view, described) for described in items.auxiliary)
-    for box in items.properties:
-        if box.type == b"ispe":
-            media.width, media.height = view.unpack(">II", within(box, box.body + 4, 8))
-        elif box.type == b"irot":
-            turn = view.unpack("B", within(box, box.body, 1))[0] & 3
-        elif box.type == b"imir":
-            mirror = view.unpack("B", within(box, box.body, 1))[0] & 1
-        elif box.type == b"pixi":
-            channels, depth = view.unpack("BB", within(box, box.body + 4, 2))
-            more["bit_depth"] = depth
-            more["colour"] = "grey" if channels == 1 else "rgb"
-        elif box.type in (b"av1C", b"hvcC"):
-            _coding(view, box, media)
+    more["colour"], more["alpha"] = "rgb", any(_is_alpha(described) for described in items.auxiliary)
+    for kind, body, _ in items.properties:
+        if kind == b"ispe":
+            media.width, media.height = struct.unpack_from(">II", body, 4)
+        elif kind == b"irot":
+            turn, turned = body[0] & 3, True
+        elif kind == b"imir":
+            mirror, turned = body[0] & 1, True
+        elif kind == b"pixi":
+            more["colour"], more["bit_depth"] = "grey" if body[4] == 1 else "rgb", body[5]
+        elif kind in _CODINGS:
+            _coding(kind, body, media)
     if items.exif is not None:
         _exif(view, *items.exif, media)
-    if turn is not None or mirror is not None or "orientation" in more:
-        more["orientation"] = _TURNED[mirror][turn or 0]
+    if turned or "orientation" in more:
+        more["orientation"] = _TURNED[mirror][turn]
 
 
-def _coding(view: View, box: Box, media: Media) -> None:
-    if box.type == b"av1C":
-        bits = view.unpack("B", within(box, box.body + 2, 1))[0]
+def _coding(kind: bytes, body: bytes, media: Media) -> None:
+    """Depth and colour, as the decoder is told them."""
+    if kind == b"av1C":
+        bits = body[2]
         depth, grey = 12 if bits & 0x60 == 0x60 else 10 if bits & 0x40 else 8, bool(bits & 0x10)
     else:
-        chroma, luma = view.unpack("BB", within(box, box.body + 16, 2))
-        depth, grey = 8 + (luma & 7), chroma & 3 == 0
+        depth, grey = 8 + (body[17] & 7), body[16] & 3 == 0
     media.more.setdefault("bit_depth", depth)
     if grey:
         media.more["colour"] = "grey"
 
 
-def _is_alpha(view: View, described: list[Box]) -> bool:
-    return any(
-        box.type == b"auxC" and view.read(box.body + 4, min(64, max(0, box.end - box.body - 4))).startswith(_ALPHA)
-        for box in described
-    )
+def _is_alpha(described: list[Part]) -> bool:
+    return any(kind == b"auxC" and body[4:].startswith(_ALPHA) for kind, body, _ in described)
 
 
 def _exif(view: View, at: int, length: int, media: Media) -> None:

@@ -2,149 +2,163 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final, NamedTuple
 
-from ingest.media.boxes import Box, boxes, full
-from ingest.media.view import MalformedError, View
+from ingest.media.boxes import Box
+from ingest.media.view import PIECE_MOST, MalformedError, View
 
-_TABLE_MOST: Final = 128 << 10
+_BOXES_MOST: Final = 1_000
+_TABLE_MOST: Final = 64 << 10
 """Bytes of one table. A picture of 500 tiles has 12 KB of them."""
-_PROPERTIES_MOST: Final = 1_000
+_TABLES_MOST: Final = 4
+"""Tables that say which properties an item has: by version and width there can be as many."""
+_PLACES: Final = {0: "", 4: "I", 8: "Q"}
+_EXIF: Final = b"Exif"
+
+
+class Part(NamedTuple):
+    """A box, or the rest of it behind its version and flags."""
+
+    type: bytes
+    body: bytes
+    at: int
+    """Where its body is in the object."""
 
 
 class Items(NamedTuple):
     """What the tables say of the item that is shown."""
 
-    properties: list[Box]
+    properties: list[Part]
     """That describe it, in their order."""
-    auxiliary: list[list[Box]]
+    auxiliary: list[list[Part]]
     """Of each item that is said to belong to it: an alpha plane, a map of depths."""
     exif: tuple[int, int] | None
     """Where the first item of EXIF is in the object, and how long."""
 
 
 def read_items(view: View, meta: Box) -> Items | None:
-    """None if no item is shown. Raises MoreNeededError, MalformedError."""
-    _, _, at = full(view, meta)
-    found: dict[bytes, Box] = {}
-    for box in boxes(view, at, meta.end):
-        found.setdefault(box.type, box)
+    """None if no item is shown. All of the box is wanted, so it is read, or asked for, at once. Raises as `View.read` does."""
+    if meta.end - meta.body > PIECE_MOST:
+        raise MalformedError("it has too many items")
+    whole = Part(b"meta", view.read(meta.body, meta.end - meta.body), meta.body)
+    try:
+        return _items(whole)
+    except (struct.error, IndexError):
+        raise MalformedError("a table of its items is cut off") from None
+
+
+def _items(whole: Part) -> Items | None:
+    found: dict[bytes, Part] = {}
+    for part in _parts(whole, 4):
+        found.setdefault(part.type, part)
     if b"pitm" not in found:
         return None
-    primary = _primary(view, found[b"pitm"])
-    others = _auxiliary(view, found[b"iref"], primary) if b"iref" in found else []
-    described: dict[int, list[Box]] = {}
-    if b"iprp" in found:
-        described = _described(view, found[b"iprp"], {primary, *others})
+    (primary,) = struct.unpack_from(">I" if _version(found[b"pitm"]) else ">H", found[b"pitm"].body, 4)
+    others = _auxiliary(found[b"iref"], primary) if b"iref" in found else []
+    described = _described(found[b"iprp"], {primary, *others}) if b"iprp" in found else {}
     exif = None
-    if b"iinf" in found and b"iloc" in found and (item := _first_exif(view, found[b"iinf"])) is not None:
-        exif = _location(view, found[b"iloc"], item, found.get(b"idat"))
+    if b"iinf" in found and b"iloc" in found and (item := _first_exif(found[b"iinf"].body)) is not None:
+        exif = _location(found[b"iloc"], item, found.get(b"idat"))
     return Items(described.get(primary, []), [described.get(other, []) for other in others], exif)
 
 
-class _Table:
-    """The numbers of one box, one after the other. Reading past its end raises MalformedError."""
-
-    __slots__ = ("_at", "_bytes")
-
-    def __init__(self, body: bytes) -> None:
-        self._bytes, self._at = body, 0
-
-    def take(self, length: int) -> int:
-        end = self._at + length
-        if end > len(self._bytes):
-            raise MalformedError("a table of its items is cut off")
-        number = int.from_bytes(self._bytes[self._at : end], "big")
-        self._at = end
-        return number
-
-    def skip(self, length: int) -> None:
-        self._at += length
+def _parts(part: Part, at: int = 0) -> list[Part]:
+    """The boxes in one."""
+    body = part.body
+    found: list[Part] = []
+    last = len(body) - 8
+    while at <= last:
+        size, kind = struct.unpack_from(">I4s", body, at)
+        size = size or len(body) - at
+        if size < 8 or len(found) >= _BOXES_MOST:
+            raise MalformedError("a box among its items is none")
+        found.append(Part(kind, body[at + 8 : at + size], part.at + at + 8))
+        at += size
+    return found
 
 
-def _table(view: View, box: Box, at: int) -> _Table:
-    if box.end - at > _TABLE_MOST:
+def _version(part: Part) -> int:
+    if len(part.body) > _TABLE_MOST:
         raise MalformedError("it has too many items")
-    return _Table(view.read(at, box.end - at))
+    return part.body[0]
 
 
-def _primary(view: View, box: Box) -> int:
-    version, _, at = full(view, box)
-    return _table(view, box, at).take(4 if version else 2)
-
-
-def _auxiliary(view: View, box: Box, primary: int) -> list[int]:
+def _auxiliary(part: Part, primary: int) -> list[int]:
     """Items that say they are auxiliary to the primary one."""
-    version, _, at = full(view, box)
-    width = 4 if version else 2
+    one = "I" if _version(part) else "H"
     found = []
-    for one in boxes(view, at, box.end):
-        if one.type == b"auxl":
-            table = _table(view, one, one.body)
-            source = table.take(width)
-            if primary in [table.take(width) for _ in range(table.take(2))]:
+    for box in _parts(part, 4):
+        if box.type == b"auxl":
+            source, count = struct.unpack_from(f">{one}H", box.body)
+            if primary in struct.unpack_from(f">{count}{one}", box.body, struct.calcsize(f">{one}H")):
                 found.append(source)
     return found[:8]
 
 
-def _described(view: View, box: Box, wanted: set[int]) -> dict[int, list[Box]]:
+def _described(part: Part, wanted: set[int]) -> dict[int, list[Part]]:
     """The properties of the wanted items."""
-    properties: list[Box] = []
-    found: dict[int, list[Box]] = {}
-    for one in boxes(view, box.body, box.end):
-        if one.type == b"ipco":
-            properties = list(boxes(view, one.body, one.end, most=_PROPERTIES_MOST))
-        elif one.type == b"ipma":
-            version, flags, at = full(view, one)
-            table, wide = _table(view, one, at), 2 if flags & 1 else 1
-            for _ in range(table.take(4)):
-                item, count = table.take(4 if version else 2), table.take(1)
-                if item not in wanted:
-                    table.skip(count * wide)
-                    continue
-                indices = [table.take(wide) & (0x7FFF if wide == 2 else 0x7F) for _ in range(count)]
-                found[item] = [properties[index - 1] for index in indices if 0 < index <= len(properties)]
+    boxes = _parts(part)
+    properties = next((_parts(box) for box in boxes if box.type == b"ipco"), [])
+    found: dict[int, list[Part]] = {}
+    for table in [box for box in boxes if box.type == b"ipma"][:_TABLES_MOST]:
+        for item, indices in _associations(table, wanted):
+            found[item] = [properties[index - 1] for index in indices if 0 < index <= len(properties)]
     return found
 
 
-def _first_exif(view: View, box: Box) -> int | None:
-    version, _, at = full(view, box)
-    table = _table(view, box, at)
-    for _ in range(table.take(4 if version else 2)):
-        size, kind = table.take(4), table.take(4)
-        if size < 12 or kind != int.from_bytes(b"infe", "big"):
-            raise MalformedError("an entry of its items is none")
-        entry = table.take(1)
-        table.skip(3)
-        if entry < 2:  # without a type: nothing of it is EXIF
-            table.skip(size - 12)
-            continue
-        wide = 2 if entry == 2 else 4
-        item = table.take(wide)
-        table.skip(2)
-        if table.take(4) == int.from_bytes(b"Exif", "big"):
-            return item
-        table.skip(size - 18 - wide)
+def _associations(part: Part, wanted: set[int]) -> list[tuple[int, list[int]]]:
+    head = struct.Struct(">IB" if _version(part) else ">HB")
+    wide = part.body[3] & 1
+    (count,) = struct.unpack_from(">I", part.body, 4)
+    at, found = 8, []
+    for _ in range(min(count, _TABLE_MOST)):
+        item, many = head.unpack_from(part.body, at)
+        at += head.size
+        if item in wanted:
+            indices = struct.unpack_from(f">{many}{'H' if wide else 'B'}", part.body, at)
+            found.append((item, [index & (0x7FFF if wide else 0x7F) for index in indices]))
+            if len(found) > len(wanted):
+                raise MalformedError("an item of it is described twice")
+        at += many << wide
+    return found
+
+
+def _first_exif(body: bytes) -> int | None:
+    """Found by the words of its entry: to walk the entries of a hundred tiles would take longer than all else."""
+    at = body.find(_EXIF)
+    for _ in range(_BOXES_MOST):
+        if at < 0:
+            return None
+        if body[at - 12 : at - 7] == b"infe\x02":
+            return int.from_bytes(body[at - 4 : at - 2], "big")
+        if body[at - 14 : at - 9] == b"infe\x03":
+            return int.from_bytes(body[at - 6 : at - 2], "big")
+        at = body.find(_EXIF, at + 1)
     return None
 
 
-def _location(view: View, box: Box, wanted: int, inside: Box | None) -> tuple[int, int] | None:
+def _location(part: Part, wanted: int, inside: Part | None) -> tuple[int, int] | None:
     """Where an item is, if it lies in one piece in the file or in `inside`."""
-    version, _, at = full(view, box)
-    table = _table(view, box, at)
-    sizes = table.take(2)
-    offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
-    for _ in range(table.take(4 if version == 2 else 2)):
-        item = table.take(4 if version == 2 else 2)
-        method = table.take(2) & 15 if version else 0
-        table.skip(2)
-        start, extents = table.take(base), table.take(2)
+    version, body = _version(part), part.body
+    sizes = int.from_bytes(body[4:6], "big")
+    offset, length, base = (_PLACES[sizes >> shift & 15] for shift in (12, 8, 4))
+    index = _PLACES[sizes & 15] if version else ""
+    one = "I" if version == 2 else "H"
+    head = struct.Struct(f">{one}{'H' if version else ''}H{base}H")
+    extent = struct.Struct(f">{index}{offset}{length}")
+    (count,) = struct.unpack_from(">" + one, body, 6)
+    at = 6 + (4 if version == 2 else 2)
+    for _ in range(min(count, _TABLE_MOST)):
+        item, *middle, extents = head.unpack_from(body, at)
+        at += head.size
         if item != wanted:
-            table.skip(extents * (offset + length + (index if version else 0)))
+            at += extents * extent.size
             continue
-        if extents != 1 or method > 1 or (method == 1 and inside is None):
+        method = middle[0] & 15 if version else 0
+        if extents != 1 or not length or method > 1 or (method == 1 and inside is None):
             return None
-        table.skip(index if version else 0)
-        start += table.take(offset) + (inside.body if method == 1 and inside is not None else 0)
-        return start, table.take(length)
+        parts = extent.unpack_from(body, at)
+        start = (middle[-1] if base else 0) + (parts[-2] if offset else 0)
+        return start + (inside.at if method == 1 and inside is not None else 0), parts[-1]
     return None

@@ -30,14 +30,14 @@ _RAW: Final = {b"CR\x02\x00": ("cr2", "image/x-canon-cr2")}
 def read_tiff(view: View, media: Media) -> None:
     """The first page; in a DNG the picture itself, not its preview. Raises MoreNeededError, MalformedError."""
     ifd = Ifd(view)
-    root, following = ifd.directory(ifd.first, _WANTED)
+    root = ifd.directory(ifd.first, _WANTED)
     if _DNG in root:
         media.format, media.type = "dng", "image/x-adobe-dng"
     elif not ifd.big and ifd.first >= 16 and (raw := _RAW.get(view.read(8, 4))):
         media.format, media.type = raw
     _picture(ifd, _main(ifd, root) if _DNG in root else root, media)
     if media.format == "tiff":
-        _pages(ifd, following, media)
+        _pages(ifd, media)
     tell(ifd, root, media)
 
 
@@ -45,7 +45,7 @@ def _main(ifd: Ifd, root: Directory) -> Directory:
     """The first directory below the root that is no reduced picture, if the root's own is one."""
     if (ifd.number(root, _SUBFILE) or 0) & 1:
         for at in ifd.numbers(root, _SUBIFDS, 8):
-            found, _ = ifd.directory(at, _WANTED)
+            found = ifd.directory(at, _WANTED)
             if ifd.number(found, _SUBFILE) == 0:
                 return found
     return root
@@ -71,9 +71,10 @@ def _picture(ifd: Ifd, found: Directory, media: Media) -> None:
     more["alpha"] = unsaid or any(kind in _ALPHA for kind in extra[: max(0, samples - _COLOUR_SAMPLES[colour])])
 
 
-def _pages(ifd: Ifd, at: int, media: Media) -> None:
+def _pages(ifd: Ifd, media: Media) -> None:
     """Counts directories as far as they are held: each may lie anywhere, and a request for each would be too much to pay."""
-    seen = {ifd.first}
+    seen: set[int] = set()
+    at = ifd.first
     try:
         while at:
             if at in seen or len(seen) >= PAGES_MOST:
