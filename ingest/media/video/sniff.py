@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ingest.media.formats import Format
+from ingest.media.video import matroska, movie, riff
+
+_PICTURES: Final = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
+)
+"""Brands of still pictures, which other rooms read."""
+_BARE: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp", b"sidx"})
+"""What a film may begin with that names no brand, as those of QuickTime before 2001."""
+
+_BRANDS: Final = {
+    b"qt  ": Format("video", "mov", "video/quicktime", movie.read),
+    b"M4A": Format("audio", "m4a", "audio/mp4", movie.read),
+    b"M4B": Format("audio", "m4a", "audio/mp4", movie.read),
+    b"M4P": Format("audio", "m4a", "audio/mp4", movie.read),
+    b"M4V": Format("video", "m4v", "video/mp4", movie.read),
+    b"3gp": Format("video", "3gp", "video/3gpp", movie.read),
+    b"3g2": Format("video", "3g2", "video/3gpp2", movie.read),
+}
 
 
 def sniff(head: bytes) -> Format | None:
     """See `ingest.media.formats.Sniffer`."""
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return Format("video", "mkv", "video/matroska", matroska.read)
+    if head[:4] == b"RIFF" and head[8:11] == b"AVI":
+        return Format("video", "avi", "video/x-msvideo", riff.read)
+    return _movie(head)
+
+
+def _movie(head: bytes) -> Format | None:
+    kind, size = head[4:8], int.from_bytes(head[:4])
+    if kind == b"ftyp" and size >= 8:
+        return _brand(head[8:12])
+    if kind in {b"moof", b"styp", b"sidx"} and size >= 8:
+        return Format("video", "mp4", "video/mp4", movie.read)
+    if kind in _BARE and (size >= 8 or (size in {0, 1} and kind == b"mdat")):
+        return Format("video", "mov", "video/quicktime", movie.read)
     return None
+
+
+def _brand(major: bytes) -> Format | None:
+    if major in _PICTURES:
+        return None
+    return _BRANDS.get(major) or _BRANDS.get(major[:3], Format("video", "mp4", "video/mp4", movie.read))

@@ -1,0 +1,73 @@
+"""What any container says of its tracks, in one shape; hides how it becomes the properties of a file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ingest.media.properties import Media
+from ingest.media.video.parameters import Picture
+
+UNKNOWN = "unknown"
+"""As ffprobe calls a codec it doesn't know."""
+
+
+@dataclass(slots=True)
+class Track:
+    """One track. What isn't known is None."""
+
+    kind: Literal["video", "audio", "other"] = "other"
+    codec: str = UNKNOWN
+    width: int | None = None
+    height: int | None = None
+    frame_rate: float | None = None
+    rotation: int | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+    def show(self, picture: Picture) -> None:
+        """Takes over what the codec itself says, which is what a player shows."""
+        self.width, self.height = picture.width, picture.height
+        self.frame_rate = picture.rate or self.frame_rate
+
+
+def tell(media: Media, track: Track) -> None:
+    """Writes down a track, if it is the first of its kind."""
+    more = media.more
+    if track.kind == "video" and "video_codec" not in more:
+        media.width, media.height = track.width or None, track.height or None
+        more["video_codec"] = track.codec
+        if track.rotation is not None:
+            more["rotation"] = track.rotation
+        rate(media, track.frame_rate)
+    elif track.kind == "audio" and "audio_codec" not in more:
+        more["audio_codec"] = track.codec
+        if track.sample_rate:
+            more["sample_rate"] = track.sample_rate
+        if track.channels:
+            more["channels"] = track.channels
+
+
+def rate(media: Media, frames: float | None) -> None:
+    """Writes down frames per second, if they can be."""
+    if frames is not None and 0 < frames <= 100_000:
+        media.more["frame_rate"] = round(frames, 6)
+
+
+def length(media: Media, seconds: float | None, size: int | None) -> None:
+    """Writes down how long it plays, and the bits per second that follow from it."""
+    if seconds is None or not math.isfinite(seconds) or seconds <= 0:
+        return
+    media.duration_s = round(seconds, 6)
+    if size and seconds >= 1e-3:
+        media.more["bit_rate"] = int(size * 8 / seconds)
+
+
+def finish(media: Media, sound: tuple[str, str]) -> None:
+    """Once all tracks were told: whether it has sound, and that what has sound alone is `sound`, a format and its type."""
+    if "video_codec" in media.more:
+        media.more["has_audio"] = "audio_codec" in media.more
+    elif "audio_codec" in media.more:
+        media.kind = "audio"
+        media.format, media.type = sound
