@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest.media.formats import Format
-from ingest.media.video import matroska, movie, riff
+from ingest.media.video import matroska, movie, riff, transport
 
 _PICTURES: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
@@ -31,6 +31,8 @@ def sniff(head: bytes) -> Format | None:
         return Format("video", "mkv", "video/matroska", matroska.read)
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
         return Format("video", "avi", "video/x-msvideo", riff.read)
+    if transport.shape(head) is not None:
+        return Format("video", "mpegts", "video/mp2t", transport.read)
     return _movie(head)
 
 

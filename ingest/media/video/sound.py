@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from ingest.media.video.bits import Bits
 from ingest.media.view import MalformedError
 
-_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _CHANNELS: Final = (0, 1, 2, 3, 4, 5, 6, 8)
-_AC3_RATES: Final = (48000, 44100, 32000)
-_AC3_CHANNELS: Final = (2, 1, 2, 3, 3, 4, 4, 5)
+AC3_RATES: Final = (48000, 44100, 32000)
+AC3_CHANNELS: Final = (2, 1, 2, 3, 3, 4, 4, 5)
 """By acmod (ETSI TS 102 366, 4.4.2.3), without the low-frequency channel."""
 _SYNC: Final = 0x2B7
 """Says that a decoder which knows more than AAC-LC doubles the rate (ISO/IEC 14496-3, 1.6.5)."""
@@ -50,7 +50,7 @@ def ac3(configuration: bytes) -> Sound:
     bits = Bits(configuration[:3])
     code = bits.take(2)
     bits.take(8)
-    return Sound(_AC3_RATES[code] if code < 3 else 0, _AC3_CHANNELS[bits.take(3)] + bits.take(1))
+    return Sound(AC3_RATES[code] if code < 3 else 0, AC3_CHANNELS[bits.take(3)] + bits.take(1))
 
 
 def eac3(configuration: bytes) -> Sound:
@@ -59,7 +59,7 @@ def eac3(configuration: bytes) -> Sound:
     bits.take(16)
     code = bits.take(2)
     bits.take(5 + 1 + 1 + 3)
-    return Sound(_AC3_RATES[code] if code < 3 else 0, _AC3_CHANNELS[bits.take(3)] + bits.take(1))
+    return Sound(AC3_RATES[code] if code < 3 else 0, AC3_CHANNELS[bits.take(3)] + bits.take(1))
 
 
 def flac(streaminfo: bytes) -> Sound:
@@ -95,4 +95,4 @@ def _rate(bits: Bits) -> int:
     code = bits.take(4)
     if code == 15:
         return bits.take(24)
-    return _RATES[code] if code < len(_RATES) else 0
+    return RATES[code] if code < len(RATES) else 0

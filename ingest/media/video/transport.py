@@ -1,0 +1,206 @@
+"""MPEG transport streams (ISO/IEC 13818-1); hides packets of three sizes, tables, and that only the two ends tell how long it plays."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ingest.media.properties import Media
+from ingest.media.video.elementary import CLOCK, Elementary, packet
+from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell
+from ingest.media.view import MalformedError, MoreNeededError, View
+
+SHAPES: Final = ((188, 0), (192, 4), (204, 0))
+"""Bytes of a packet, and of them those before its sync byte: broadcast, Blu-ray and cameras, with error correction."""
+_HEAD: Final = 256 << 10
+"""Bytes of the beginning that are searched for the tables and the first pictures."""
+_TAIL: Final = 256 << 10
+"""Bytes of the end that are searched for the last time stamps."""
+_STREAMS_MOST: Final = 64
+_FRAMES_ENOUGH: Final = 30
+
+_VIDEO: Final = {
+    0x01: "mpeg2video",
+    0x02: "mpeg2video",
+    0x10: "mpeg4",
+    0x1B: "h264",
+    0x20: "h264",
+    0x24: "hevc",
+    0x33: "vvc",
+    0x42: "cavs",
+    0xD1: "dirac",
+    0xEA: "vc1",
+}
+_AUDIO: Final = {
+    0x03: "mp3",
+    0x04: "mp3",
+    0x0F: "aac",
+    0x11: "aac_latm",
+    0x81: "ac3",
+    0x82: "dts",
+    0x83: "truehd",
+    0x84: "eac3",
+    0x85: "dts",
+    0x86: "dts",
+    0x87: "eac3",
+    0xC1: "ac3",
+    0xC2: "eac3",
+}
+_DESCRIBED: Final = {0x6A: "ac3", 0x7A: "eac3", 0x7B: "dts", 0x7C: "aac"}
+"""By the descriptor that a private stream has (ETSI EN 300 468, 6.1)."""
+_REGISTERED: Final = {
+    b"AC-3": "ac3",
+    b"EAC3": "eac3",
+    b"DTS1": "dts",
+    b"DTS2": "dts",
+    b"DTS3": "dts",
+    b"Opus": "opus",
+    b"BSSD": "s302m",
+}
+
+
+def shape(head: bytes) -> tuple[int, int] | None:
+    """Which of SHAPES its packets have, by four sync bytes in a row, or by as many as there are."""
+    for stride, lead in SHAPES:
+        found = head[lead : lead + 4 * stride : stride]
+        if len(found) >= 2 and found == b"G" * len(found) and head[lead + 1] & 0x80 == 0:
+            return stride, lead
+    return None
+
+
+def read(view: View, media: Media) -> None:
+    """See `ingest.media.formats.Parser`."""
+    head = _beginning(view)
+    form = shape(head)
+    if form is None:
+        raise MalformedError("its packets can't be told apart")
+    demux = _Demux()
+    demux.run(head, *form)
+    if len(head) < _HEAD and (view.size is None or len(head) < view.size) and not demux.complete:
+        wanted = _HEAD if view.size is None else min(_HEAD, view.size)
+        demux.tell(media)
+        raise MoreNeededError(len(head), wanted - len(head))
+    if not demux.streams:
+        raise MalformedError("it has no table of its streams")
+    demux.tell(media)
+    finish(media, ("mpegts", "audio/mp2t"))
+    if view.size is not None:
+        length(media, _plays(view, demux, form, media), view.size)
+
+
+def _beginning(view: View) -> bytes:
+    head = view.held(0)
+    while 0 < len(head) < _HEAD and (more := view.held(len(head))):
+        head += more
+    return head[:_HEAD]
+
+
+def _plays(view: View, demux: _Demux, form: tuple[int, int], media: Media) -> float | None:
+    """Seconds from the first time to the end of the last frame."""
+    firsts = [one.first for one in demux.streams.values() if one.first is not None]
+    if not firsts:
+        return None
+    at, held = view.tail(_TAIL)
+    last = _Demux(
+        {pid: Elementary(Track(one.track.kind, width=1, sample_rate=1)) for pid, one in demux.streams.items()}
+    )
+    last.run(held[-at % form[0] :], *form)
+    rate = media.more.get("frame_rate")
+    frame = rate if isinstance(rate, float) else None
+    ends = [
+        until
+        for pid, one in demux.streams.items()
+        if (until := one.until(last.streams[pid].starts, last.streams[pid].lengths, frame)) is not None
+    ]
+    return (max(ends) - min(firsts)) / CLOCK if ends else None
+
+
+class _Demux:
+    """Takes packets apart."""
+
+    __slots__ = ("_known", "_tables", "streams")
+
+    def __init__(self, streams: dict[int, Elementary] | None = None) -> None:
+        self._known = streams is not None
+        self.streams: dict[int, Elementary] = streams or {}
+        self._tables: set[int] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the tables were found, and all streams said what they are."""
+        return bool(self.streams) and all(
+            one.known and (one.track.kind == "audio" or one.track.frame_rate or len(one.starts) > _FRAMES_ENOUGH)
+            for one in self.streams.values()
+        )
+
+    def run(self, held: bytes, stride: int, lead: int) -> None:
+        """Goes through packets, as far as is needed."""
+        for count, at in enumerate(range(lead, len(held) - 187, stride)):
+            if held[at] != 0x47:
+                continue
+            pid = (held[at + 1] & 31) << 8 | held[at + 2]
+            if (pid in self.streams or pid == 0 or pid in self._tables) and held[at + 3] & 16:
+                skipped = 4 + (1 + held[at + 4] if held[at + 3] & 32 else 0)
+                self._payload(pid, bool(held[at + 1] & 64), held[at + skipped : at + 188] if skipped < 188 else b"")
+            if not self._known and count & 15 == 15 and self.complete:
+                break
+        for stream in self.streams.values():
+            stream.end()
+
+    def tell(self, media: Media) -> None:
+        """Writes down the streams, in the order of the table."""
+        for stream in self.streams.values():
+            if stream.track.kind == "video" and not stream.track.frame_rate:
+                stream.track.frame_rate = stream.rate()
+            tell(media, stream.track)
+
+    def _payload(self, pid: int, begins: bool, payload: bytes) -> None:  # noqa: FBT001 - a bit of the packet
+        stream = self.streams.get(pid)
+        if stream is None:
+            if begins and payload and not self.streams:
+                self._table(pid, payload[1 + payload[0] :])
+        elif not begins:
+            stream.go_on(payload)
+        elif (found := packet(payload)) is not None:
+            start, size, body = found
+            stream.begin(start, size, payload[body:])
+
+    def _table(self, pid: int, section: bytes) -> None:
+        if len(section) < 12:
+            return
+        end = min(len(section), 3 + ((section[1] & 15) << 8 | section[2]) - 4)
+        if pid == 0 and section[0] == 0:
+            numbers = (
+                (section[at + 2] & 31) << 8 | section[at + 3]
+                for at in range(8, end - 3, 4)
+                if section[at] or section[at + 1]
+            )
+            self._tables.update(numbers)
+        elif section[0] == 2:
+            at = 12 + ((section[10] & 15) << 8 | section[11])
+            while at + 5 <= end and len(self.streams) < _STREAMS_MOST:
+                pid = (section[at + 1] & 31) << 8 | section[at + 2]
+                size = (section[at + 3] & 15) << 8 | section[at + 4]
+                track = _track(section[at], section[at + 5 : at + 5 + size])
+                if track.kind != "other":
+                    self.streams[pid] = Elementary(track)
+                at += 5 + size
+
+
+def _track(kind: int, descriptors: bytes) -> Track:
+    if kind in _VIDEO:
+        return Track("video", _VIDEO[kind])
+    if kind in _AUDIO:
+        return Track("audio", _AUDIO[kind])
+    at = 0
+    while kind == 6 and at + 2 <= len(descriptors):
+        tag, size = descriptors[at], descriptors[at + 1]
+        content = descriptors[at + 2 : at + 2 + size]
+        if tag in _DESCRIBED:
+            return Track("audio", _DESCRIBED[tag])
+        if tag == 5 and content[:4] in _REGISTERED:
+            codec = _REGISTERED[content[:4]]
+            return Track("audio", codec, sample_rate=48_000 if codec in {"opus", "s302m"} else None)
+        if tag == 5 and content[:4] == b"HEVC":
+            return Track("video", "hevc")
+        at += 2 + size
+    return Track("other", UNKNOWN)
