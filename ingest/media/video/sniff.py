@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest.media.formats import Format
-from ingest.media.video import matroska, movie, riff, transport
+from ingest.media.video import asf, flash, matroska, movie, program, riff, transport
 
 _PICTURES: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
@@ -25,10 +25,19 @@ _BRANDS: Final = {
 }
 
 
+_SIGNED: Final = (
+    (b"\x1aE\xdf\xa3", Format("video", "mkv", "video/matroska", matroska.read)),
+    (b"FLV\1", Format("video", "flv", "video/x-flv", flash.read)),
+    (asf.HEADER, Format("video", "wmv", "video/x-ms-wmv", asf.read)),
+    (b"\0\0\1\xba", Format("video", "mpeg", "video/mpeg", program.read)),
+)
+
+
 def sniff(head: bytes) -> Format | None:
     """See `ingest.media.formats.Sniffer`."""
-    if head[:4] == b"\x1aE\xdf\xa3":
-        return Format("video", "mkv", "video/matroska", matroska.read)
+    for sign, found in _SIGNED:
+        if head.startswith(sign):
+            return found
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
         return Format("video", "avi", "video/x-msvideo", riff.read)
     if transport.shape(head) is not None:
