@@ -49,16 +49,25 @@ def read(view: View, media: Media) -> None:
         elif part.name == _STREAM:
             _stream(view, part, streams)
         elif part.name == _EXTENSION:
-            for inner in _objects(view, part.body + 22, part.end):
-                if inner.name == _EXTENDED:
-                    number, ticks = view.unpack("<H2xQ", inner.body + 48)
-                    rates[number] = 1e7 / ticks if ticks else 0.0
+            rates |= _rates(view, part)
     for number, track in sorted(streams.items()):
         track.frame_rate = rates.get(number)
         tell(media, track)
     if not streams:
         raise MalformedError("it has no streams")
-    finish(media, ("wma", "audio/x-ms-wma"))
+    finish(media)
+    if media.kind == "audio":
+        media.format, media.type = "wma", "audio/x-ms-wma"
+
+
+def _rates(view: View, extension: _Object) -> dict[int, float]:
+    """Frames per second, by stream."""
+    found = {}
+    for inner in _objects(view, extension.body + 22, extension.end):
+        if inner.name == _EXTENDED:
+            number, ticks = view.unpack("<H2xQ", inner.body + 48)
+            found[number] = 1e7 / ticks if ticks else 0.0
+    return found
 
 
 def _stream(view: View, part: _Object, streams: dict[int, Track]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from ingest.media.video import parameters
 from ingest.media.video.parameters import Picture
 from ingest.media.video.sound import AC3_CHANNELS, AC3_RATES, RATES, Sound
 from ingest.media.video.tracks import Track
-from ingest.media.view import MalformedError
+from ingest.media.view import MalformedError, View
 
 CLOCK: Final = 90_000
 """Ticks of a presentation time stamp per second."""
@@ -20,21 +21,30 @@ _TRIES: Final = 64
 _LATE: Final = 4
 """Frames at the end of what is held, of which some that are shown before them may not be held."""
 _STARTS_MOST: Final = 512
+_FRAMES: Final = {
+    "aac": 1024,
+    "aac_latm": 1024,
+    "mp1": 384,
+    "mp2": 1152,
+    "mp3": 1152,
+    "ac3": 1536,
+    "eac3": 1536,
+    "dts": 512,
+}
+"""Samples of one frame of sound."""
 _MPEG_RATES: Final = (44100, 48000, 32000)
 
 
 class Elementary:
     """What is learnt of one stream, packet by packet."""
 
-    __slots__ = ("_collected", "_open", "first", "lengths", "starts", "track")
+    __slots__ = ("_collected", "_open", "first", "starts", "track")
 
     def __init__(self, track: Track) -> None:
         self.track = track
         self.first: int | None = None
         self.starts: list[int] = []
         """Presentation times."""
-        self.lengths: list[int] = []
-        """Bytes, as announced, of the packets that began then; 0: not announced."""
         self._collected = bytearray()
         self._open = False
 
@@ -44,13 +54,12 @@ class Elementary:
         track = self.track
         return self.first is not None and bool(track.sample_rate if track.kind == "audio" else track.width)
 
-    def begin(self, start: int | None, length: int, payload: bytes) -> None:
+    def begin(self, start: int | None, payload: bytes) -> None:
         """A packet begins."""
         self._search()
         if start is not None and len(self.starts) < _STARTS_MOST:
             self.first = start if self.first is None else self.first
             self.starts.append(start)
-            self.lengths.append(length)
         self._collected[:] = payload[:_COLLECTED]
         self._open = True
 
@@ -70,17 +79,17 @@ class Elementary:
         times = sorted(set(self.starts))[:-_LATE]
         return (len(times) - 1) * CLOCK / (times[-1] - times[0]) if len(times) > 2 else None
 
-    def until(self, starts: list[int], lengths: list[int], frame: float | None) -> float | None:
-        """Ticks at which it ends, by the last packets of the object, after the first ones."""
+    def until(self, starts: list[int], frames: float | None) -> float | None:
+        """Ticks at which it ends, by times that are found at the end of the object; `frames` per second, if it has pictures.
+
+        As ffprobe does, a packet counts as one frame, though one of sound may hold several.
+        """
         if not starts or self.first is None:
             return None
-        later = [start if start >= self.first else start + _WRAP for start in starts]
-        last = max(later)
+        last = max(start if start >= self.first else start + _WRAP for start in starts)
         if self.track.kind == "video":
-            return last + (CLOCK / frame if frame else 0)
-        if len(later) < 2 or not lengths[-2]:
-            return float(last)
-        return last + (later[-1] - later[-2]) * lengths[-1] / lengths[-2]
+            return last + (CLOCK / frames if frames else 0)
+        return last + CLOCK * _FRAMES.get(self.track.codec, 0) / (self.track.sample_rate or CLOCK)
 
     def _search(self) -> None:
         if not self._open or self.track.width or self.track.sample_rate:
@@ -88,8 +97,9 @@ class Elementary:
         held, self._open = bytes(self._collected), False
         if self.track.kind == "video":
             _picture(self.track, held)
-        elif (found := _sound(self.track.codec, held)) is not None:
-            self.track.codec, (self.track.sample_rate, self.track.channels) = found
+        elif (found := first_frame(self.track.codec, held)) is not None:
+            self.track.codec, heard = found
+            self.track.hear(heard)
 
 
 def stamp(held: bytes, at: int) -> int:
@@ -101,12 +111,12 @@ def stamp(held: bytes, at: int) -> int:
     )
 
 
-def packet(held: bytes) -> tuple[int | None, int, int] | None:
-    """Of a PES packet: its time, the bytes it announces, and where its payload begins; None if it is none."""
+def packet(held: bytes) -> tuple[int | None, int] | None:
+    """Of a PES packet: its time, and where its payload begins; None if it is none."""
     if len(held) < 9 or held[:3] != b"\0\0\1" or held[6] & 0xC0 != 0x80:
         return None
     start = stamp(held, 9) if held[7] & 0x80 and len(held) >= 14 else None
-    return start, int.from_bytes(held[4:6]), 9 + held[8]
+    return start, 9 + held[8]
 
 
 def _picture(track: Track, held: bytes) -> None:
@@ -142,7 +152,7 @@ def _sequence(track: Track, held: bytes, unit: bytes) -> None:
     track.show(found)
 
 
-def _sound(codec: str, held: bytes) -> tuple[str, Sound] | None:
+def first_frame(codec: str, held: bytes) -> tuple[str, Sound] | None:
     """Codec, rate and channels, of the first frame that is found."""
     sync, parse = (b"\x0bw", _dolby) if codec in {"ac3", "eac3"} else (b"\xff", _mpeg)
     at = held.find(sync)
@@ -180,3 +190,23 @@ def _dolby(held: bytes, at: int) -> tuple[str, Sound] | None:
     skipped = 2 * (mode & 1 and mode != 1) + 2 * (mode >> 2) + 2 * (mode == 2)
     low = int.from_bytes(held[at + 6 : at + 8].ljust(2, b"\0")) >> (12 - skipped) & 1
     return "ac3", Sound(AC3_RATES[code], AC3_CHANNELS[mode] + low)
+
+
+def plays(firsts: Mapping[int, Elementary], lasts: Mapping[int, Elementary], frames: float | None) -> float | None:
+    """Seconds from the first time to the end of the last frame: streams by their number, of both ends of the object."""
+    begins = [one.first for one in firsts.values() if one.first is not None]
+    ends = [until for number, one in firsts.items() if (until := one.until(lasts[number].starts, frames)) is not None]
+    return (max(ends) - min(begins)) / CLOCK if begins and ends else None
+
+
+def again(streams: Mapping[int, Elementary]) -> dict[int, Elementary]:
+    """The same streams, of which nothing but times is wanted."""
+    return {number: Elementary(Track(one.track.kind, width=1, sample_rate=1)) for number, one in streams.items()}
+
+
+def beginning(view: View, most: int) -> bytes:
+    """The first bytes, as far as they are held without a gap."""
+    head = view.held(0)
+    while 0 < len(head) < most and (more := view.held(len(head))):
+        head += more
+    return head[:most]

@@ -73,7 +73,7 @@ def read(view: View, media: Media) -> None:
         raise MalformedError("it has no tags of pictures or sound")
     for kind in sorted(tracks, reverse=True):
         tell(media, tracks[kind])
-    finish(media, ("flv", "audio/x-flv"))
+    finish(media)
     if media.duration_s is None and view.size is not None:
         length(media, _last(view), view.size)
 
@@ -144,8 +144,7 @@ def _sound(held: bytes) -> Track:
     if held[0] >> 2 & 3:
         track.sample_rate = 44_100 >> (3 - (held[0] >> 2 & 3))
     if track.codec == "aac" and held[1] == 0:
-        found = sound.aac(held[2:])
-        track.sample_rate, track.channels = found.rate or track.sample_rate, found.channels or track.channels
+        track.hear(sound.aac(held[2:]))
     elif form in {4, 14, 5, 11}:
         track.sample_rate = {4: 16_000, 14: 8_000, 5: 8_000, 11: 16_000}[form]
     elif form in {0, 3} and not held[0] & 2:

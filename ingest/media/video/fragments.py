@@ -43,6 +43,8 @@ class _Played:
     """Ticks of one frame, unless a fragment says otherwise."""
     ends: dict[int, int] = field(default_factory=dict)
     video: int = 0
+    first: int = -1
+    """Where the fragment is that was read first."""
     ticks: int = 0
     frames: int = 0
 
@@ -59,6 +61,7 @@ def measure(view: View, moov: Box, mvex: Box, media: Media, times: Times) -> Non
         if box.type == b"sidx":
             indexed = max(indexed, _index(view, box) or 0)
         elif box.type == b"moof":
+            played.first = box.at
             _fragment(view, box, played)
             break
     if media.duration_s is None:
@@ -101,7 +104,7 @@ def _last(view: View, played: _Played, times: Times) -> float | None:
     before = len(held)
     for _ in range(_LAST):
         before = held.rfind(_BEGIN, 0, before)
-        if before < 4:
+        if before < 4 or at + before - 4 <= played.first:
             break
         (size,) = view.unpack(">I", at + before - 4)
         _fragment(

@@ -84,7 +84,7 @@ def read(view: View, media: Media) -> None:
             wanted.pop(kind)(view, element_, media)
     if _TRACKS in wanted:
         raise MalformedError("its tracks can't be found")
-    finish(media, ("webm", "audio/webm") if media.format == "webm" else ("mka", "audio/matroska"))
+    finish(media)
 
 
 def _doctype(view: View) -> str:
@@ -186,9 +186,13 @@ def _configured(track: Track, codec: str, private: bytes, bits: int) -> None:
         track.codec = riff.wave(private)[0]
     elif codec.startswith("A_PCM/"):
         track.codec = sound.pcm(bits, big="BIG" in codec, real="FLOAT" in codec, signed=bits > 8)
+        track.bit_depth = bits
     elif codec.startswith("A_AAC"):
         track.codec = "aac"
-        found = sound.aac(private)
-        track.sample_rate, track.channels = found.rate or track.sample_rate, found.channels or track.channels
+        track.hear(sound.aac(private))
+    elif track.codec == "flac":
+        track.hear(sound.flac(private[8:]))
+    elif track.codec == "alac":
+        track.hear(sound.alac(private))
     elif track.codec == "opus":
         track.sample_rate = 48_000

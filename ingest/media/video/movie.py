@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from operator import mul
@@ -10,9 +11,10 @@ from typing import Final, Literal
 from ingest.media.boxes import Box, boxes, child, full, within
 from ingest.media.properties import Media
 from ingest.media.video import samples
+from ingest.media.video.elementary import first_frame
 from ingest.media.video.fragments import Times, measure
 from ingest.media.video.tracks import Track, finish, length, rate, tell
-from ingest.media.view import PIECE_MOST, MalformedError, View
+from ingest.media.view import PIECE_MOST, MalformedError, MoreNeededError, View
 
 _WISH: Final = 128 << 10
 """Bytes asked for after the media data: the movie box of five minutes whole, or the first track of a longer one."""
@@ -20,7 +22,6 @@ _TABLE_MOST: Final = PIECE_MOST // 2
 """Bytes of a table of frame durations that is summed up; a film at a constant rate has one of 8."""
 _HANDLERS: Final[dict[bytes, Literal["video", "audio"]]] = {b"vide": "video", b"soun": "audio"}
 _FOREVER: Final = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
-_SOUND_TYPES: Final = {"mov": ("mov", "video/quicktime"), "3gp": ("3gp", "audio/3gpp"), "3g2": ("3g2", "audio/3gpp2")}
 
 
 def read(view: View, media: Media) -> None:
@@ -46,7 +47,7 @@ def _movie(view: View, moov: Box, media: Media) -> None:
             fragmented = box
         elif box.type == b"cmov":
             raise MalformedError("its movie header is compressed, which is not read")
-    finish(media, _SOUND_TYPES.get(media.format, ("m4a", "audio/mp4")))
+    finish(media)
     if times.table is not None:
         rate(media, _average(view, times.table, times.scales[times.video]))
     if fragmented is not None:
@@ -84,31 +85,40 @@ def _media(view: View, mdia: Box, track: Track, media: Media, times: Times, numb
         elif box.type == b"hdlr":
             track.kind = _HANDLERS.get(view.read(within(box, box.body + 8, 4), 4), "other")
         elif box.type == b"minf":
-            if track.kind == "other":
-                return
-            table = _tables(view, box, track)
-            if track.kind == "video" and "video_codec" not in media.more and number in times.scales:
-                times.video, times.table = number, table
-            tell(media, track)
+            stbl = child(view, box, b"stbl") if track.kind != "other" else None
+            if stbl is not None:
+                _samples(view, stbl, track, media, times, number)
             return
 
 
-def _tables(view: View, minf: Box, track: Track) -> Box | None:
-    """Describes the samples; where the table of their durations lies, as far as its header is at hand."""
-    stbl = child(view, minf, b"stbl")
-    if stbl is None:
-        return None
-    shown = track.width, track.height
+def _samples(view: View, stbl: Box, track: Track, media: Media, times: Times, number: int) -> None:
+    """Tells the track, and finds the table of the durations of its frames; no farther than that."""
+    shown, first = (track.width, track.height), False
     for box in boxes(view, stbl.body, stbl.end):
         if box.type == b"stsd":
             samples.describe(view, box, track)
             if not track.width or not track.height:
                 track.width, track.height = shown
-        elif box.type == b"stts":
-            return box
-        else:
-            break
-    return None
+            if track.codec == "mp3":
+                _first_frame(view, stbl, track)
+            first = track.kind == "video" and "video_codec" not in media.more and number in times.scales
+            tell(media, track)
+            if not first:
+                return
+        elif box.type == b"stts" and first:
+            times.video, times.table = number, box
+            return
+
+
+def _first_frame(view: View, stbl: Box, track: Track) -> None:
+    """Takes channels from the first frame of MP3, if it is held: descriptions always say two."""
+    with contextlib.suppress(MoreNeededError):
+        place = next((box for box in boxes(view, stbl.body, stbl.end) if box.type in {b"stco", b"co64"}), None)
+        if place is not None:
+            (at,) = view.unpack(">Q" if place.type == b"co64" else ">I", within(place, place.body + 8, 4))
+            found = first_frame("mp3", view.held(at)[:16])
+            if found is not None:
+                track.hear(found[1])
 
 
 def _average(view: View, table: Box, scale: int) -> float | None:

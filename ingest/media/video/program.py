@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import CLOCK, Elementary, packet, stamp
+from ingest.media.video.elementary import Elementary, again, beginning, packet, plays, stamp
 from ingest.media.video.tracks import Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -22,7 +22,7 @@ _PRIVATE: Final = ((0x80, 0x87, "ac3"), (0x88, 0x8F, "dts"), (0xA0, 0xAF, "pcm_d
 
 def read(view: View, media: Media) -> None:
     """See `ingest.media.formats.Parser`."""
-    head = _beginning(view)
+    head = beginning(view, _HEAD)
     streams: dict[int, Elementary] = {}
     _run(head, streams)
     known = bool(streams) and all(one.known for one in streams.values())
@@ -34,33 +34,17 @@ def read(view: View, media: Media) -> None:
         if stream.track.kind == "video" and not stream.track.frame_rate:
             stream.track.frame_rate = stream.rate()
         tell(media, stream.track)
-    finish(media, ("mpeg", "audio/mpeg"))
+    finish(media)
     if view.size is not None:
         length(media, _plays(view, streams, media), view.size)
 
 
-def _beginning(view: View) -> bytes:
-    head = view.held(0)
-    while 0 < len(head) < _HEAD and (more := view.held(len(head))):
-        head += more
-    return head[:_HEAD]
-
-
 def _plays(view: View, streams: dict[int, Elementary], media: Media) -> float | None:
-    firsts = [one.first for one in streams.values() if one.first is not None]
-    if not firsts:
-        return None
     _, held = view.tail(_TAIL)
-    last = {number: Elementary(Track(one.track.kind, width=1, sample_rate=1)) for number, one in streams.items()}
+    last = again(streams)
     _run(held, last)
     rate = media.more.get("frame_rate")
-    frame = rate if isinstance(rate, float) else None
-    ends = [
-        until
-        for number, one in streams.items()
-        if (until := one.until(last[number].starts, last[number].lengths, frame)) is not None
-    ]
-    return (max(ends) - min(firsts)) / CLOCK if ends else None
+    return plays(streams, last, rate if isinstance(rate, float) else None)
 
 
 def _run(held: bytes, streams: dict[int, Elementary]) -> None:
@@ -83,7 +67,7 @@ def _take(content: bytes, streams: dict[int, Elementary]) -> None:
     opened = packet(content) or _older(content)
     if opened is None:
         return
-    start, size, body = opened
+    start, body = opened
     number, payload = content[3], content[body:]
     kind, codec = ("video", "mpeg2video") if number >= 0xE0 else ("audio", "mp2")
     if number == 0xBD:
@@ -100,10 +84,10 @@ def _take(content: bytes, streams: dict[int, Elementary]) -> None:
             streams[number].track.sample_rate = 48_000
     if start is None and not streams[number].starts:
         return
-    streams[number].begin(start, size, payload)
+    streams[number].begin(start, payload)
 
 
-def _older(content: bytes) -> tuple[int | None, int, int] | None:
+def _older(content: bytes) -> tuple[int | None, int] | None:
     """As `packet`, of MPEG-1 (ISO/IEC 11172-1, 2.4.3.3)."""
     at = 6
     while at < len(content) and content[at] == 0xFF and at < 22:
@@ -112,9 +96,9 @@ def _older(content: bytes) -> tuple[int | None, int, int] | None:
         at += 2
     if at + 5 > len(content):
         return None
-    size, mark = int.from_bytes(content[4:6]), content[at] & 0xF0
+    mark = content[at] & 0xF0
     if mark == 0x20:
-        return stamp(content, at), size, at + 5
+        return stamp(content, at), at + 5
     if mark == 0x30:
-        return stamp(content, at), size, at + 10
-    return (None, size, at + 1) if content[at] == 0x0F else None
+        return stamp(content, at), at + 10
+    return (None, at + 1) if content[at] == 0x0F else None

@@ -45,7 +45,7 @@ def read(view: View, media: Media) -> None:
     if frames and rates and rates[0]:
         seconds = max(seconds, frames / rates[0])
     length(media, seconds, view.size)
-    finish(media, ("avi", "audio/x-msvideo"))
+    finish(media)
 
 
 def wave(held: bytes) -> tuple[str, int, int]:

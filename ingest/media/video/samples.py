@@ -65,17 +65,19 @@ def _audible(view: View, entry: Box, track: Track) -> None:
     for box in tuple(inner):
         if box.type == b"wave":
             inner.extend(boxes(view, box.body, box.end))
-    track.codec = _samples(view, sign, bits, flags, inner) if sign in _PCM else codecs.sound(sign)
+    if sign in _PCM:
+        track.codec, track.bit_depth = _samples(view, sign, bits, flags, inner)
+    else:
+        track.codec = codecs.sound(sign)
     for box in inner:
         if box.type == b"esds":
             _elementary(view, box, track)
         elif (parse := _SOUNDS.get(box.type)) is not None and box.end - box.body > 1:
-            found = parse(_held(view, box))
-            track.sample_rate, track.channels = found.rate or track.sample_rate, found.channels or track.channels
+            track.hear(parse(_held(view, box)))
 
 
-def _samples(view: View, sign: bytes, bits: int, flags: int | None, inner: list[Box]) -> str:
-    """The name of samples that aren't compressed (QuickTime File Format, "Sound sample descriptions"; ISO/IEC 23003-5)."""
+def _samples(view: View, sign: bytes, bits: int, flags: int | None, inner: list[Box]) -> tuple[str, int]:
+    """Name and bits of samples that aren't compressed (QuickTime File Format, "Sound sample descriptions"; ISO/IEC 23003-5)."""
     little = sign == b"sowt"
     for box in inner:
         if box.type == b"enda":
@@ -84,18 +86,18 @@ def _samples(view: View, sign: bytes, bits: int, flags: int | None, inner: list[
             form, bits = view.unpack(">BB", within(box, box.body + 4, 2))
             little = bool(form & 1)
     if sign == b"lpcm" and flags is not None:
-        return sound.pcm(bits, big=bool(flags & 2), real=bool(flags & 1), signed=bool(flags & 4))
+        return sound.pcm(bits, big=bool(flags & 2), real=bool(flags & 1), signed=bool(flags & 4)), bits
     if sign in {b"in24", b"in32", b"fl32", b"fl64"}:
-        return sound.pcm(int(sign[2:]), big=not little, real=sign[:2] == b"fl")
-    return sound.pcm(bits, big=not little, real=sign == b"fpcm", signed=sign != b"raw ")
+        bits = int(sign[2:])
+        return sound.pcm(bits, big=not little, real=sign[:2] == b"fl"), bits
+    return sound.pcm(bits, big=not little, real=sign == b"fpcm", signed=sign != b"raw "), bits
 
 
 def _elementary(view: View, box: Box, track: Track) -> None:
     indication, configuration = _esds(view, box)
     track.codec = codecs.mpeg4(indication) or track.codec
     if track.codec == "aac" and configuration:
-        found = sound.aac(configuration)
-        track.sample_rate, track.channels = found.rate or track.sample_rate, found.channels or track.channels
+        track.hear(sound.aac(configuration))
 
 
 def _esds(view: View, box: Box) -> tuple[int, bytes]:

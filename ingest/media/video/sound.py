@@ -18,10 +18,11 @@ _SYNC: Final = 0x2B7
 
 
 class Sound(NamedTuple):
-    """Samples per second and channels; 0 where it isn't said."""
+    """Samples per second, channels and bits of a sample; 0 where it isn't said."""
 
     rate: int
     channels: int
+    bits: int = 0
 
 
 def aac(configuration: bytes) -> Sound:
@@ -67,13 +68,13 @@ def flac(streaminfo: bytes) -> Sound:
     if len(streaminfo) < 14:
         raise MalformedError("its configuration of FLAC is broken")
     word = int.from_bytes(streaminfo[10:14])
-    return Sound(word >> 12, (word >> 9 & 7) + 1)
+    return Sound(word >> 12, (word >> 9 & 7) + 1, (word >> 4 & 31) + 1)
 
 
 def alac(cookie: bytes) -> Sound:
     """Of an ALACSpecificConfig."""
-    channels, rate = struct.unpack_from(">B10xI", cookie, 9)
-    return Sound(rate, channels)
+    bits, channels, rate = struct.unpack_from(">B3xB10xI", cookie, 5)
+    return Sound(rate, channels, bits)
 
 
 def pcm(bits: int, *, big: bool = False, real: bool = False, signed: bool = True) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ingest.media.properties import Media
 from ingest.media.video.parameters import Picture
+from ingest.media.video.sound import Sound
 
 UNKNOWN = "unknown"
 """As ffprobe calls a codec it doesn't know."""
@@ -25,11 +26,18 @@ class Track:
     rotation: int | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    bit_depth: int | None = None
+    """Of sound."""
 
     def show(self, picture: Picture) -> None:
         """Takes over what the codec itself says, which is what a player shows."""
         self.width, self.height = picture.width, picture.height
         self.frame_rate = picture.rate or self.frame_rate
+
+    def hear(self, sound: Sound) -> None:
+        """Takes over what the codec itself says."""
+        self.sample_rate, self.channels = sound.rate or self.sample_rate, sound.channels or self.channels
+        self.bit_depth = sound.bits or self.bit_depth
 
 
 def tell(media: Media, track: Track) -> None:
@@ -38,8 +46,7 @@ def tell(media: Media, track: Track) -> None:
     if track.kind == "video" and "video_codec" not in more:
         media.width, media.height = track.width or None, track.height or None
         more["video_codec"] = track.codec
-        if track.rotation is not None:
-            more["rotation"] = track.rotation
+        more["rotation"] = track.rotation or 0
         rate(media, track.frame_rate)
     elif track.kind == "audio" and "audio_codec" not in more:
         more["audio_codec"] = track.codec
@@ -47,6 +54,8 @@ def tell(media: Media, track: Track) -> None:
             more["sample_rate"] = track.sample_rate
         if track.channels:
             more["channels"] = track.channels
+        if track.bit_depth:
+            more["bit_depth"] = track.bit_depth
 
 
 def rate(media: Media, frames: float | None) -> None:
@@ -64,10 +73,11 @@ def length(media: Media, seconds: float | None, size: int | None) -> None:
         media.more["bit_rate"] = int(size * 8 / seconds)
 
 
-def finish(media: Media, sound: tuple[str, str]) -> None:
-    """Once all tracks were told: whether it has sound, and that what has sound alone is `sound`, a format and its type."""
-    if "video_codec" in media.more:
-        media.more["has_audio"] = "audio_codec" in media.more
-    elif "audio_codec" in media.more:
-        media.kind = "audio"
-        media.format, media.type = sound
+def finish(media: Media) -> None:
+    """Once all tracks were told: whether it has sound, and that what has sound alone is no film."""
+    more = media.more
+    if "video_codec" in more:
+        more["has_audio"] = "audio_codec" in more
+        more.pop("bit_depth", None)
+    elif "audio_codec" in more:
+        media.kind, media.type = "audio", media.type.replace("video/", "audio/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import CLOCK, Elementary, packet
+from ingest.media.video.elementary import Elementary, again, beginning, packet, plays
 from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -69,7 +69,7 @@ def shape(head: bytes) -> tuple[int, int] | None:
 
 def read(view: View, media: Media) -> None:
     """See `ingest.media.formats.Parser`."""
-    head = _beginning(view)
+    head = beginning(view, _HEAD)
     form = shape(head)
     if form is None:
         raise MalformedError("its packets can't be told apart")
@@ -82,36 +82,17 @@ def read(view: View, media: Media) -> None:
     if not demux.streams:
         raise MalformedError("it has no table of its streams")
     demux.tell(media)
-    finish(media, ("mpegts", "audio/mp2t"))
+    finish(media)
     if view.size is not None:
         length(media, _plays(view, demux, form, media), view.size)
 
 
-def _beginning(view: View) -> bytes:
-    head = view.held(0)
-    while 0 < len(head) < _HEAD and (more := view.held(len(head))):
-        head += more
-    return head[:_HEAD]
-
-
 def _plays(view: View, demux: _Demux, form: tuple[int, int], media: Media) -> float | None:
-    """Seconds from the first time to the end of the last frame."""
-    firsts = [one.first for one in demux.streams.values() if one.first is not None]
-    if not firsts:
-        return None
     at, held = view.tail(_TAIL)
-    last = _Demux(
-        {pid: Elementary(Track(one.track.kind, width=1, sample_rate=1)) for pid, one in demux.streams.items()}
-    )
+    last = _Demux(again(demux.streams))
     last.run(held[-at % form[0] :], *form)
     rate = media.more.get("frame_rate")
-    frame = rate if isinstance(rate, float) else None
-    ends = [
-        until
-        for pid, one in demux.streams.items()
-        if (until := one.until(last.streams[pid].starts, last.streams[pid].lengths, frame)) is not None
-    ]
-    return (max(ends) - min(firsts)) / CLOCK if ends else None
+    return plays(demux.streams, last.streams, rate if isinstance(rate, float) else None)
 
 
 class _Demux:
@@ -161,8 +142,8 @@ class _Demux:
         elif not begins:
             stream.go_on(payload)
         elif (found := packet(payload)) is not None:
-            start, size, body = found
-            stream.begin(start, size, payload[body:])
+            start, body = found
+            stream.begin(start, payload[body:])
 
     def _table(self, pid: int, section: bytes) -> None:
         if len(section) < 12:
