@@ -1,0 +1,40 @@
+"""Asks for enough at once; hides that what is missing costs a request however short it is, so that a window is asked for, not a word."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ingest.media.view import MalformedError, MoreNeededError, View
+
+WINDOW: Final = 4096
+"""Bytes asked for where a header of unknown length begins."""
+
+
+def reach(view: View, at: int, length: int, most: int = WINDOW) -> bytes:
+    """So many bytes; where they are not held, `most` are asked for. Raises MoreNeededError, MalformedError."""
+    try:
+        return view.read(at, length)
+    except MoreNeededError:
+        wanted = max(length, most)
+        raise MoreNeededError(at, wanted if view.size is None else min(wanted, view.size - at)) from None
+
+
+def near(view: View, at: int, least: int, most: int = WINDOW) -> bytes:
+    """What is held from there on, at most `most` bytes, if it is `least` or all that the object has there. Raises as `reach`."""
+    if at < 0 or (view.size is not None and at > view.size):
+        raise MalformedError("it points outside itself")
+    if view.size is not None:
+        least, most = min(least, view.size - at), min(most, view.size - at)
+    held = view.held(at)[:most]
+    return held if len(held) >= least else view.read(at, most)
+
+
+def ending(view: View, most: int) -> tuple[int, bytes]:
+    """The last bytes of the object, and where they begin; of what the first piece holds already nothing is asked for again."""
+    if view.size is None:
+        return view.tail(most)
+    start = max(0, view.size - most)
+    first = len(view.held(0))
+    if first >= view.size or first <= start:
+        return start, view.read(start, view.size - start)
+    return start, view.held(0)[start:] + view.read(first, view.size - first)
