@@ -69,8 +69,9 @@ def caf(view: View, media: Media) -> None:
             codec = _caf_codec(kind, flags, bits)
             say(media, codec=codec, rate=int(rate), channels=channels)
         elif name == b"kuki" and kind == b"alac" and size >= 24:
-            cookie = reach(view, at + 12, min(size, 36))
-            say(media, depth=cookie[17 if cookie[4:8] == b"alac" else 5])
+            cookie = reach(view, at + 12, min(size, 48))
+            boxed = cookie.rfind(b"alac", 0, 32)
+            say(media, depth=cookie[5 if boxed < 0 else boxed + 13])
         elif name == b"pakt" and rate:
             _, frames, _, _ = struct.unpack(">qqii", reach(view, at + 12, 24))
             last(media, frames / rate, view.size)
