@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ingest.media.audio import flac
-from ingest.media.audio.pcm import say
+from ingest.media.audio.pcm import last, say
 from ingest.media.nearby import ending, near
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, View
@@ -111,7 +111,4 @@ def _duration(view: View, media: Media, streams: dict[int, _Stream]) -> None:
         stream.over, waiting = True, waiting - 1
         count = (granule >> stream.shift) + (granule & (1 << stream.shift) - 1) if stream.shift else granule
         stream.seconds = (count - stream.skip) / stream.rate
-    seconds = max(stream.seconds for stream in streams.values())
-    if 0 < seconds < 1e9:
-        media.duration_s = round(seconds, 6)
-        media.more["bit_rate"] = int((view.size or 0) * 8 / seconds)
+    last(media, max(stream.seconds for stream in streams.values()), view.size)

@@ -59,8 +59,8 @@ def say(media: Media, *, codec: str = "", rate: int = 0, channels: int = 0, dept
 
 def last(media: Media, seconds: float, size: int | None) -> None:
     """Puts down how long it plays, and with it the bits per second of the whole file."""
-    if not 0 < seconds < 1e9:
+    if not 1e-6 < seconds < 1e9:
         return
     media.duration_s = round(seconds, 6)
     if size:
-        media.more["bit_rate"] = int(size * 8 / seconds)
+        media.more["bit_rate"] = int(size * 8 / media.duration_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from ingest.media.nearby import near
+from ingest.media.nearby import ending, near
 from ingest.media.properties import Media
 from ingest.media.view import PIECE_MOST, MalformedError, View
 
@@ -23,26 +23,24 @@ _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _M
 
 def read(view: View, media: Media) -> None:
     """See `ingest.media.formats.Parser`."""
-    if view.size is None:
-        view.tail(8)
-        return
-    tail = view.held(view.size - 8)[:8]
-    if len(tail) < 8:
-        most = min(_TAIL, view.size)
-        tail = view.read(view.size - most, most)[-8:]
-    (length,) = struct.unpack_from("<I", tail)
-    media.more["encrypted"] = tail[4:] == b"PARE"
+    start, tail = ending(view, _TAIL)
+    end = start + len(tail) - 8
+    if end < 4 or tail[-4:] not in {b"PAR1", b"PARE"}:
+        raise MalformedError("its footer is missing")
+    (length,) = struct.unpack_from("<I", tail, len(tail) - 8)
+    if length > end - 4:
+        raise MalformedError("its footer is missing")
+    media.more["encrypted"] = tail[-4:] == b"PARE"
     if media.more["encrypted"]:
         return
-    if tail[4:] != b"PAR1" or length + 12 > view.size:
-        raise MalformedError("its footer is missing")
-    at = view.size - 8 - length
+    at = end - length
     wanted = min(length, _FOOTER)
+    footer = tail[at - start :][:wanted] if at >= start else near(view, at, wanted, wanted)
     try:
-        _describe(near(view, at, wanted, wanted), media)
+        _describe(footer, media)
     except _CutOffError:
         if length <= wanted:
-            raise MalformedError("its footer is broken") from None
+            raise
         most = min(length, PIECE_MOST)
         _describe(near(view, at, most, most), media)
 
@@ -132,7 +130,8 @@ class _Compact:
         elif kind in {_I16, _I32, _I64}:
             self._unsigned()
         elif kind == _BINARY:
-            self._at += self._unsigned()
+            length = self._unsigned()
+            self._at += length
         elif kind in {_LIST, _SET, _MAP, _STRUCT}:
             if depth == 0:
                 raise MalformedError("its footer is nested too deep")

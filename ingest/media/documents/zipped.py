@@ -61,7 +61,9 @@ def read(view: View, media: Media) -> None:
     _settle(media, local + listed)
     if media.kind == "document":
         told = islice((entry for entry in listed if entry.name in _TOLD), 2)
-        media.more |= {"pages": found for entry in told if (found := _told(view, entry, shift))}
+        pages = max((_told(view, entry, shift) for entry in told), default=0)
+        if pages:
+            media.more["pages"] = pages
 
 
 def _end(tail: bytes) -> int:
