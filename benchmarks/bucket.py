@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.keys import KeySpace
 from benchmarks.listing import Slice, list_slice
-from benchmarks.objects import VARIETY, checksums, content, describe, headers
+from benchmarks.objects import Objects, Patterned, checksums, headers
 from benchmarks.render import Renderer, common_prefixes, echoed
 from benchmarks.wire import ListQuery, Pieces, Request, answer, refusal, token_for
 
@@ -17,12 +17,16 @@ _END: Final = b"</ListBucketResult>"
 class VirtualBucket:
     """LIST (version 2), HEAD and GET. Signatures and conditions are not looked at: nothing here ever changes."""
 
-    def __init__(self, *, name: str, region: str, space: KeySpace, cache_bytes: int) -> None:
+    def __init__(
+        self, *, name: str, region: str, space: KeySpace, cache_bytes: int, objects: Objects | None = None
+    ) -> None:
         self.name: Final = name.encode()
         self.space: Final = space
         self._region = f"x-amz-bucket-region: {region}\r\n".encode()
-        self._renderer = Renderer(space, cache_bytes=cache_bytes)
-        described = [describe(number) for number in range(VARIETY)]
+        self._objects = objects or Patterned()
+        self._variety = self._objects.variety
+        described = [self._objects.describe(number) for number in range(self._variety)]
+        self._renderer = Renderer(space, described, cache_bytes=cache_bytes)
         self._sizes = [one.size for one in described]
         self._headers = [headers(one) for one in described]
         self._heads = [
@@ -46,13 +50,13 @@ class VirtualBucket:
         index = self.space.find(key)
         if index is None:
             return "head", 404, refusal(404, "NoSuchKey", "", method=b"HEAD")
-        return "head", 200, [self._heads[index % VARIETY]]
+        return "head", 200, [self._heads[index % self._variety]]
 
     def _get(self, request: Request) -> tuple[str, int, Pieces]:
         index = self.space.find(request.key)
         if index is None:
             return "get", 404, refusal(404, "NoSuchKey", "The specified key does not exist.")
-        size = self._sizes[index % VARIETY]
+        size = self._sizes[index % self._variety]
         first, last, status = 0, size - 1, 200
         if request.span is not None:
             begin, end = request.span
@@ -63,10 +67,10 @@ class VirtualBucket:
             if first > last or not (begin or end):
                 return "get", 416, refusal(416, "InvalidRange", "The requested range is not satisfiable")
             status = 206
-        said = self._headers[index % VARIETY]
+        said = self._headers[index % self._variety]
         said += f"Content-Range: bytes {first}-{last}/{size}\r\n".encode() if status == 206 else b""
         start = f"HTTP/1.1 {status} OK\r\nContent-Length: {last - first + 1}\r\n".encode()
-        return "get", status, [start + said + b"\r\n", content(first, last)]
+        return "get", status, [start + said + b"\r\n", self._objects.content(index, first, last)]
 
     def _list(self, query: bytes) -> tuple[str, int, Pieces]:
         if b"list-type=2" not in query:

@@ -6,7 +6,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 VARIETY: Final = 4_093
 """Objects this many numbers apart are described alike (a prime, so that no shape falls in step with it)."""
@@ -24,6 +24,33 @@ class Object(NamedTuple):
     modified: datetime
     checksum: str
     """CRC64NVME, base64: any value, since nobody reads whole objects here to check it."""
+
+
+class Objects(Protocol):
+    """What the objects of a bucket are, by the numbers of their keys."""
+
+    @property
+    def variety(self) -> int:
+        """Objects this many numbers apart are described alike."""
+        ...
+
+    def describe(self, number: int) -> Object: ...
+
+    def content(self, number: int, first: int, last: int) -> bytes:
+        """Bytes `first` to `last`, both inclusive."""
+        ...
+
+
+class Patterned:
+    """Objects that nobody looks into."""
+
+    variety = VARIETY
+
+    def describe(self, number: int) -> Object:
+        return describe(number)
+
+    def content(self, _number: int, first: int, last: int) -> bytes:
+        return content(first, last)
 
 
 def describe(index: int) -> Object:

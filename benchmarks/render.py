@@ -10,7 +10,7 @@ from urllib.parse import quote_from_bytes
 from xml.sax.saxutils import escape as xml_escape
 
 from benchmarks.keys import KeySpace
-from benchmarks.objects import VARIETY, describe, listed
+from benchmarks.objects import Object, listed
 
 _BLOCK: Final = 1000
 _OPEN: Final = b"<Contents><Key>"
@@ -63,9 +63,11 @@ def echoed(text: bytes, *, encoded: bool) -> bytes:
 class Renderer:
     """Entries of one key space. Rendered blocks of 1,000 are kept up to `cache_bytes`, the longest unused leave first."""
 
-    def __init__(self, space: KeySpace, *, cache_bytes: int) -> None:
+    def __init__(self, space: KeySpace, described: Sequence[Object], *, cache_bytes: int) -> None:
+        """`described`: what the objects are, again and again."""
         self._space = space
-        self._tails = [listed(describe(number)) for number in range(VARIETY)] * 2
+        self._variety = len(described)
+        self._tails = [listed(one) for one in described] * (1 + -(-_BLOCK // len(described)))
         self._blocks: OrderedDict[tuple[int, bool], _Block] = OrderedDict()
         self._room = cache_bytes
 
@@ -99,7 +101,7 @@ class Renderer:
 
     def _render(self, keys: list[bytes], start: int, *, encoded: bool) -> bytes:
         names = escape(keys, encoded=encoded)
-        first = start % VARIETY
+        first = start % self._variety
         pieces = [_OPEN] * (3 * len(names))
         pieces[1::3] = names
         pieces[2::3] = self._tails[first : first + len(names)]

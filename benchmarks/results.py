@@ -68,7 +68,7 @@ class Result:
     @property
     def over_fewest(self) -> float:
         """LISTs (and HEADs) that reached the server, over the fewest that can do the work."""
-        fewest = -(-self.objects // PAGE) + (self.objects if self.work.kind == "head" else 0)
+        fewest = -(-self.objects // PAGE) + (self.objects if self.work.kind in ("head", "media") else 0)
         return median(run.sent("list", "head", "get") for run in self.runs) / fewest
 
     @property

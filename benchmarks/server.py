@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks.bucket import VirtualBucket
 from benchmarks.conduct import Conduct, Stats, TokenBucket
-from benchmarks.shapes import SHAPES
+from benchmarks.spaces import NAMES, objects_of, space_of
 from benchmarks.wire import BadRequestError, Pieces, Request, answer, read_request, refusal
 
 _MOST_HEAD = 64 * 1024
@@ -146,7 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     parser.add_argument("--bucket", default="bench")
     parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="flat")
+    parser.add_argument("--shape", choices=NAMES, default="flat")
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--latency-ms", type=float, default=0.0, help="median time before an answer")
     parser.add_argument("--jitter", type=float, default=0.0, help="sigma of the lognormal around it, 0.3 say")
@@ -159,7 +159,11 @@ def _arguments() -> argparse.Namespace:
 
 async def _main(asked: argparse.Namespace) -> None:
     bucket = VirtualBucket(
-        name=asked.bucket, region=asked.region, space=SHAPES[asked.shape](asked.keys), cache_bytes=asked.cache_mb << 20
+        name=asked.bucket,
+        region=asked.region,
+        space=space_of(asked.shape, asked.keys),
+        cache_bytes=asked.cache_mb << 20,
+        objects=objects_of(asked.shape),
     )
     conduct = Conduct(
         latency_s=asked.latency_ms / 1000,

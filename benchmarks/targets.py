@@ -35,6 +35,10 @@ def _requests(*shapes: str) -> Callable[[Found], float]:
     return lambda found: max(found[f"shape-{shape}", "longshore"].over_fewest for shape in shapes)
 
 
+def _per_object(result: Result) -> float:
+    return max(run.sent("head", "get") for run in result.runs) / result.objects
+
+
 def _flat(found: Found) -> float:
     """The highest of the second half of the run over the highest of its second quarter."""
     resident = [mb for _, mb in memory_over_time(found["memory", "longshore"].runs[0])]
@@ -86,6 +90,19 @@ TARGETS: Final[Sequence[Target]] = (
         wanted="at least 8, aim 12",
         seen=_times("head", "aiobotocore"),
         reached=lambda seen: seen >= 8,
+    ),
+    Target(
+        what="media depth, 20,000 mixed objects: objects/s over head depth",
+        wanted="at least 0.7",
+        seen=lambda found: found["media", "longshore"].rate / found["media-head", "longshore"].rate,
+        reached=lambda seen: seen >= 0.7,
+    ),
+    Target(
+        what="... and requests per object",
+        wanted="at most 1.05",
+        seen=lambda found: _per_object(found["media", "longshore"]),
+        reached=lambda seen: seen <= 1.05,
+        shown="{:.3f}",
     ),
     Target(
         what="memory, 10 million keys at list depth: MB at the peak",

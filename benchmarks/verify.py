@@ -6,8 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.objects import VARIETY, describe
-from benchmarks.shapes import SHAPES
+from benchmarks.spaces import objects_of, space_of
 
 
 class WrongRowsError(Exception):
@@ -16,12 +15,12 @@ class WrongRowsError(Exception):
 
 def check_rows(catalog: Path, *, shape: str, keys: int, depth: str) -> None:
     """Every key once, in its place, with its size and ETag, at this depth. Raises WrongRowsError."""
-    space = SHAPES[shape](keys)
-    known = [(one.size, one.etag) for one in map(describe, range(VARIETY))]
+    space, objects = space_of(shape, keys), objects_of(shape)
+    known = [(one.size, one.etag) for one in map(objects.describe, range(objects.variety))]
     with closing(sqlite3.connect(catalog)) as database:
         rows = database.execute("SELECT key, size, etag, state, depth FROM assets ORDER BY key")
         for index in range(keys):
-            expected = (space.key(index), *known[index % VARIETY], "present", depth)
+            expected = (space.key(index), *known[index % objects.variety], "present", depth)
             row = rows.fetchone()
             if row != expected:
                 raise WrongRowsError(f"row {index}: expected {expected}, found {row}")

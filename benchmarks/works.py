@@ -17,7 +17,7 @@ class Work:
 
     name: str
     title: str
-    kind: Literal["list", "head", "commit"]
+    kind: Literal["list", "head", "media", "commit"]
     """What is done to the bucket; or, without one, rows that go into a catalog on PostgreSQL."""
     shape: str
     keys: int
@@ -42,6 +42,7 @@ class Work:
 _EVERYONE: Final = ("floor", "aiobotocore", "boto3", "obstore", "s5cmd", "rclone", "s3fs", "datachain")
 _MILLION: Final = 1_000_000
 _HEADS: Final = 100_000
+_MIXED: Final = 20_000
 _FAIR: Final[tuple[tuple[str, Literal["list", "head"]], ...]] = (("fair", "list"), ("fair-head", "head"))
 _WORKS: Final = (
     Work(name="list", title="list depth, no latency", kind="list", shape="hash", keys=_MILLION, peers=_EVERYONE),
@@ -55,6 +56,22 @@ _WORKS: Final = (
         peers=("floor", "aiobotocore", "obstore", "s5cmd", "rclone"),
     ),
     Work(name="head", title="head depth, no latency", kind="head", shape="hash", keys=_HEADS, peers=_EVERYONE),
+    Work(
+        name="media-head",
+        title="head depth on 20,000 pictures, films, sounds and documents",
+        kind="head",
+        shape="mixed",
+        keys=_MIXED,
+        repeat=5,
+    ),
+    Work(
+        name="media",
+        title="media depth on the same",
+        kind="media",
+        shape="mixed",
+        keys=_MIXED,
+        repeat=5,
+    ),
     Work(
         name="wire",
         title="HEADs alone: what each client's wire costs",
@@ -135,7 +152,7 @@ def works(*, quick: bool, repeat: int | None, keys: int | None) -> list[Work]:
     """All of them. `quick`: one run each of 10,000 keys, or 2,000 at head depth; `keys` and `repeat` overrule."""
     found = list(_WORKS)
     if quick:
-        found = [replace(one, keys=2_000 if one.kind == "head" else 10_000, repeat=1) for one in found]
+        found = [replace(one, keys=2_000 if one.kind in ("head", "media") else 10_000, repeat=1) for one in found]
     if keys is not None:
         found = [replace(one, keys=keys) for one in found]
     if repeat is not None:

@@ -21,7 +21,7 @@ REGION = "us-east-1"
 class Asked:
     """The work of one process."""
 
-    work: Literal["list", "head", "commit"]
+    work: Literal["list", "head", "media", "commit"]
     endpoint: str
     bucket: str
     shape: str

@@ -99,7 +99,7 @@ def _python(name: str, *works: str, package: str = "", whole: bool = False, **mo
 OURS: Final = Tool(
     name="longshore",
     package="longshore",
-    works=frozenset({"list", "head"}),
+    works=frozenset({"list", "head", "media"}),
     command=_longshore,
     read=_json_listed,
     whole=True,
