@@ -45,13 +45,13 @@ class Template:
 _MIX: Final = (
     # of a hundred: extension, files, size, and where the padding goes
     (
-        50,
+        52,
         "jpg",
         ("jpeg/camera-utf8.jpg", "jpeg/exif.jpg", "jpeg/thumbnail.jpg", "jpeg/progressive.jpg"),
         3 * _MB,
         "behind",
     ),
-    (3, "jpg", ("jpeg/chained.jpg",), 6 * _MB, "behind"),
+    (1, "jpg", ("jpeg/chained.jpg",), 6 * _MB, "behind"),
     (9, "png", ("png/rgb.png", "png/rgba.png", "png/palette.png"), 400 * _KB, "behind"),
     (4, "webp", ("webp/lossy.webp", "webp/lossless.webp"), 120 * _KB, "behind"),
     (2, "gif", ("gif/still.gif", "gif/comment.gif"), 0, ""),

@@ -93,7 +93,14 @@ def _json_line(service: Service, connection: str, row: Mapping[str, Any]) -> str
     return as_json(asset_record(row, workspace=service.settings.workspace, connection=connection))
 
 
+def _what(row: Mapping[str, Any]) -> str:
+    """What its bytes say that it is; empty if nobody has looked at them."""
+    size = "" if row["width"] is None else f" {row['width']}x{row['height']}"
+    duration = "" if row["duration_s"] is None else f" {row['duration_s']:.1f} s"
+    return f"{row['media_type']}{size or duration}" if row["media_type"] else ""
+
+
 def _line(connection: str, row: Mapping[str, Any]) -> str:
     uri = f"s3://{row['bucket']}/{shown_key(row['key'])}"
-    what = row["error_code"] or row["content_type"] or "-"
+    what = row["error_code"] or _what(row) or row["content_type"] or "-"
     return f"{row['state']:<8} {row['size']:>14,}  {shown(row['last_modified']):<24}  {shown(what):<28} {connection:<16} {uri}"

@@ -222,9 +222,19 @@ class S3Client:
             (await self._exchange.attempt(call, self._route.address)).end(None)
 
     async def _part_once(self, call: Call, span: Span, if_match: str | None) -> tuple[ObjectHead, bytes]:
-        with ExitStack() as stack:
-            body = await self._get_once(stack, call, span, if_match)
-            return body.head, await body.read()
+        with await self._exchange.attempt(call, self._route.address) as answered:
+            check_etag(answered.headers, if_match, call.subject)
+            size, skip = span.answered(answered.status, answered.headers, call.subject)
+            head, length = read_head(answered.headers, size=size), max(0, span.end(size) - span.first)
+            if answered.status == 206:
+                found = await answered.all(most=length)
+                if len(found) == length:
+                    return head, found
+                why = f"the answer has {len(found)} bytes instead of {length}"
+                raise explained(ProtocolError, call.subject, why)
+            self._check_skip(skip, length, call)
+            body = Body(head=head, skip=skip, length=length, subject=call.subject, more=answered.some)
+            return head, await body.read()
 
     async def _get_once(self, stack: ExitStack, call: Call, span: Span, if_match: str | None) -> Body:
         with ExitStack() as attempt:
@@ -232,13 +242,16 @@ class S3Client:
             check_etag(answered.headers, if_match, call.subject)
             size, skip = span.answered(answered.status, answered.headers, call.subject)
             length = max(0, span.end(size) - span.first)
-            if length and skip > self._limits.range_skip_bytes:
-                why = f"the server ignores ranges, and bytes from {skip} on are wanted"
-                raise explained(RequestRefusedError, call.subject, why, code="RangeIgnored")
+            self._check_skip(skip, length, call)
             head = read_head(answered.headers, size=size)
             body = Body(head=head, skip=skip, length=length, subject=call.subject, more=answered.some)
             stack.push(attempt.pop_all())
             return body
+
+    def _check_skip(self, skip: int, length: int, call: Call) -> None:
+        if length and skip > self._limits.range_skip_bytes:
+            why = f"the server ignores ranges, and bytes from {skip} on are wanted"
+            raise explained(RequestRefusedError, call.subject, why, code="RangeIgnored")
 
     # -- what is common
 
