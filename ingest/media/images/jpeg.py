@@ -69,7 +69,7 @@ def _walk(view: View, trail: _Trail) -> int:
             continue
         if marker in _ENDS or length < 2:
             raise MalformedError("it has no frame header")
-        if marker == 0xE1 and trail.exif is None and length > 16 and view.read(at + 4, 6) == b"Exif\0\0":
+        if marker == 0xE1 and trail.exif is None and length >= 8 and view.read(at + 4, 6) == b"Exif\0\0":
             trail.exif = at + 10, length - 8
         trail.length = length
         at += 2 + length
