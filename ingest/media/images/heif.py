@@ -65,6 +65,8 @@ def _tell(view: View, items: Items, media: Media) -> None:
             more["colour"], more["bit_depth"] = "grey" if body[4] == 1 else "rgb", body[5]
         elif kind in _CODINGS:
             _coding(kind, body, media)
+    if not media.width or not media.height:
+        raise MalformedError("its primary item has no size")
     if items.exif is not None:
         _exif(view, *items.exif, media)
     if turned or "orientation" in more:

@@ -15,6 +15,8 @@ _WISH: Final = 16 << 10
 _PARTS_MOST: Final = 256
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ROOT: Final = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
+_SUBSET: Final = re.compile(r"""["'\]]|<!--""")
+_CLOSED_BY: Final = {'"': '"', "'": "'", "<!--": "-->"}
 _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_][\w:.-]{0,100})\s{0,20}=\s{0,20}(?:"([^"<]*)"|'([^'<]*)')""")
 _LENGTH: Final = re.compile(
     r"\s*\+?(\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE]([+-]?\d{1,3}))?\s*([A-Za-z%]*)\s*", re.ASCII
@@ -56,7 +58,7 @@ def read_svg(view: View, media: Media) -> None:
         elif height is None and width is not None:
             height = width * box[1] / box[0]
     if width is not None and height is not None and width < _SIZE_MOST and height < _SIZE_MOST:
-        media.width, media.height = round(width), round(height)
+        media.width, media.height = max(1, round(width)), max(1, round(height))
 
 
 def _ask(view: View) -> None:
@@ -103,14 +105,20 @@ def _doctype(text: str, at: int) -> int:
     subset, end = text.find("[", at), text.find(">", at)
     if subset < 0 or (0 <= end < subset):
         return end
-    close = text.find("]", subset)
-    while close >= 0:
-        behind = close + 1
-        while behind < len(text) and text[behind].isspace():
-            behind += 1
-        if text.startswith(">", behind):
-            return behind
-        close = text.find("]", behind)
+    at = subset
+    while found := _SUBSET.search(text, at):
+        close = _CLOSED_BY.get(found[0])
+        if close is None:
+            at = found.end()
+            while at < len(text) and text[at].isspace():
+                at += 1
+            if text.startswith(">", at):
+                return at
+        else:
+            end = text.find(close, found.end())
+            if end < 0:
+                return -1
+            at = end + len(close)
     return -1
 
 

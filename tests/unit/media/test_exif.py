@@ -128,7 +128,7 @@ def test_the_time_is_the_first_that_is_one(root: str, sub: dict[int, Any], expec
 
 
 def placed(latitude: Any, longitude: Any, north: str = "N", east: str = "E") -> dict[str, Value]:
-    place = {GPS.GPSLatitude: latitude, GPS.GPSLongitude: longitude}
+    place: dict[int, Any] = {GPS.GPSLatitude: latitude, GPS.GPSLongitude: longitude}
     if north:
         place |= {GPS.GPSLatitudeRef: north, GPS.GPSLongitudeRef: east}
     return whole(saved(picture(), "JPEG", exif=exif(place=place))).more
