@@ -12,6 +12,8 @@ _RAMP: Final = bytes(level for level in range(256) for _ in range(3))
 _BLOCKS_MOST: Final = 50_000
 """Blocks and sub-blocks that are passed to count pictures."""
 _EXTENSION, _PICTURE, _TRAILER, _CONTROL = 0x21, 0x2C, 0x3B, 0xF9
+_CHAINED: Final = frozenset((_EXTENSION, _PICTURE))
+"""Blocks that are chains of sub-blocks."""
 _WISH: Final = 4 << 10
 
 
@@ -34,8 +36,8 @@ def read_gif(view: View, media: Media) -> None:
         wish = _WISH if view.size is None else min(_WISH, view.size - needed.first)
         raise MoreNeededError(needed.first, max(needed.length, wish)) from None
     held = view.held(0)
-    if view.size is None or len(held) >= view.size:
-        more["frames"] = _frames(held, first)
+    if view.size is not None and len(held) >= view.size and (frames := _frames(held, first)) is not None:
+        more["frames"] = frames
 
 
 def _colour(view: View, at: int, bits: int) -> str:
@@ -65,25 +67,27 @@ def _first(view: View, at: int, media: Media) -> int:
         at += 1
 
 
-def _frames(held: bytes, at: int) -> int:
-    """Pictures from the first one to the end, even where that is cut off."""
-    frames = blocks = 0
+def _frames(held: bytes, at: int) -> int | None:
+    """Pictures from the first one to the end, even where that is cut off; None: too many to count."""
+    frames = 0
+    left = _BLOCKS_MOST
     try:
-        while blocks < _BLOCKS_MOST and (kind := held[at]) != _TRAILER:
-            blocks += 1
+        while (kind := held[at]) != _TRAILER:
             if kind == _PICTURE:
                 packed = held[at + 9]
                 frames += 1
                 at += 11 + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
             elif kind == _EXTENSION:
                 at += 2
-            else:
-                at += 1
-                continue
-            while length := held[at]:
+            while (length := held[at]) and kind in _CHAINED:
                 at += length + 1
-                blocks += 1
+                left -= 1
+                if left < 0:
+                    return None
             at += 1
+            left -= 1
+            if left < 0:
+                return None
     except IndexError:
         pass
     return frames

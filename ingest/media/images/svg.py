@@ -15,6 +15,7 @@ _WISH: Final = 16 << 10
 _PARTS_MOST: Final = 256
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ROOT: Final = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
+_INK: Final = re.compile(r"\S")
 _SUBSET: Final = re.compile(r"""["'\]]|<!--""")
 _CLOSED_BY: Final = {'"': '"', "'": "'", "<!--": "-->"}
 _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_][\w:.-]{0,100})\s{0,20}=\s{0,20}(?:"([^"<]*)"|'([^'<]*)')""")
@@ -94,10 +95,14 @@ def _root(text: str) -> tuple[int, bool]:
             return at, named
         if end < 0:
             return len(text), named
-        at = following
-        while at < len(text) and text[at].isspace():
-            at += 1
+        at = _ink(text, following)
     return at, named
+
+
+def _ink(text: str, at: int) -> int:
+    """Where white space ends."""
+    found = _INK.search(text, at)
+    return found.start() if found is not None else len(text)
 
 
 def _doctype(text: str, at: int) -> int:
@@ -109,9 +114,7 @@ def _doctype(text: str, at: int) -> int:
     while found := _SUBSET.search(text, at):
         close = _CLOSED_BY.get(found[0])
         if close is None:
-            at = found.end()
-            while at < len(text) and text[at].isspace():
-                at += 1
+            at = _ink(text, found.end())
             if text.startswith(">", at):
                 return at
         else:
