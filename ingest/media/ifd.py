@@ -6,6 +6,7 @@ import struct
 from collections.abc import Container
 from typing import Final, Literal
 
+from ingest.media.asking import widened
 from ingest.media.view import MalformedError, MoreNeededError, View
 
 ENTRIES_MOST: Final = 1024
@@ -59,12 +60,8 @@ class Ifd:
         try:
             return self.view.read(self.start + at, length)
         except MoreNeededError as more:
-            wish = _NEAR
-            if self._limit is not None:
-                wish = min(wish, self.start + self._limit - more.first)
-            if self.view.size is not None:
-                wish = min(wish, self.view.size - more.first)
-            raise MoreNeededError(more.first, max(more.length, wish)) from None
+            last = None if self._limit is None else self.start + self._limit
+            raise widened(self.view, more, _NEAR, last) from None
 
     def _beginning(self, most: int) -> bytes:
         """If not so much of it is held, what is: it may be enough."""

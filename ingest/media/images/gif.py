@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ingest.media.asking import widened
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -33,8 +34,7 @@ def read_gif(view: View, media: Media) -> None:
             at += 3 << bits
         first = _first(view, at, media)
     except MoreNeededError as needed:
-        wish = _WISH if view.size is None else min(_WISH, view.size - needed.first)
-        raise MoreNeededError(needed.first, max(needed.length, wish)) from None
+        raise widened(view, needed, _WISH) from None
     held = view.held(0)
     if view.size is not None and len(held) >= view.size and (frames := _frames(held, first)) is not None:
         more["frames"] = frames

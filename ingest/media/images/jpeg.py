@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
+from ingest.media.asking import widened
 from ingest.media.exif import read_exif
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, MoreNeededError, View
@@ -23,6 +24,7 @@ _WISH: Final = 16 << 10
 _FULL: Final = 60_000
 """A segment that is about as long as can be is one of a chain: an ICC profile, extended XMP, a preview."""
 _CHAIN_WISH: Final = 512 << 10
+"""Behind one of a chain come others, at places that only they tell: so as much is asked for as reaches over some."""
 
 
 class _Trail:
@@ -43,7 +45,8 @@ def read_jpeg(view: View, media: Media) -> None:
         _frame(view, _walk(view, trail), media)
     except MoreNeededError as more:
         _exif_so_far(view, trail, media)
-        raise _wish(view, more, trail.length) from None
+        wish = min(max(_WISH, 4 * more.first), _CHAIN_WISH) if trail.length >= _FULL else _WISH
+        raise widened(view, more, wish) from None
     except MalformedError:
         _exif_so_far(view, trail, media)
         raise
@@ -91,11 +94,3 @@ def _exif_so_far(view: View, trail: _Trail, media: Media) -> None:
     if trail.exif is not None:
         with suppress(MoreNeededError):
             read_exif(view, *trail.exif, media)
-
-
-def _wish(view: View, more: MoreNeededError, before: int) -> MoreNeededError:
-    """Behind one segment of a chain come others, at places that only they tell: so as much is asked for as reaches over some."""
-    wish = min(max(_WISH, 4 * more.first), _CHAIN_WISH) if before >= _FULL else _WISH
-    if view.size is not None:
-        wish = min(wish, view.size - more.first)
-    return MoreNeededError(more.first, max(more.length, wish))

@@ -28,14 +28,14 @@ _RAW: Final = {b"CR\x02\x00": ("cr2", "image/x-canon-cr2")}
 
 
 def read_tiff(view: View, media: Media) -> None:
-    """The first page; in a DNG the picture itself, not its preview. Raises MoreNeededError, MalformedError."""
+    """The first page; where a camera wrote it, the picture itself and not its preview. Raises MoreNeededError, MalformedError."""
     ifd = Ifd(view)
     root = ifd.directory(ifd.first, _WANTED)
     if _DNG in root:
         media.format, media.type = "dng", "image/x-adobe-dng"
     elif not ifd.big and ifd.first >= 16 and (raw := _RAW.get(view.read(8, 4))):
         media.format, media.type = raw
-    _picture(ifd, _main(ifd, root) if _DNG in root else root, media)
+    _picture(ifd, _main(ifd, root), media)
     if media.format == "tiff":
         _pages(ifd, media)
     tell(ifd, root, media)

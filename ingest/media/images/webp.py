@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ingest.media.asking import widened
 from ingest.media.exif import read_exif
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, MoreNeededError, View
@@ -46,8 +47,7 @@ def _chunks(view: View, at: int, flags: int, media: Media) -> None:
         try:
             at = _find(view, at)[0]
         except MoreNeededError as needed:
-            wish = _WISH if view.size is None else min(_WISH, view.size - needed.first)
-            raise MoreNeededError(needed.first, max(needed.length, wish)) from None
+            raise widened(view, needed, _WISH) from None
     else:
         del media.more["frames"]
         try:

@@ -119,14 +119,14 @@ REPEATED = {
     "GIF blocks of nothing": b"GIF89a\x09\0\x09\0\0\0\0,\0\0\0\0\x09\0\x09\0\0\x02" + b"\0" * DEEP,
     "GIF pictures": b"GIF89a\x09\0\x09\0\0\0\0" + b",\0\0\0\0\x09\0\x09\0\0\x02\0" * (DEEP // 12),
     "WebP frames": b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x0a" + bytes(9) + b"ANMF\0\0\0\0" * (DEEP // 8),
-    "boxes": PHONE[:28] + b"\0\0\0\x08free" * (DEEP // 8),
-    "boxes in a meta": PHONE[:28] + DEEP.to_bytes(4, "big") + b"meta\0\0\0\0" + b"\0\0\0\x08free" * (DEEP // 8),
-    "an ipma": PHONE[:28]
+    "boxes": PHONE[:24] + b"\0\0\0\x08free" * (DEEP // 8),
+    "boxes in a meta": PHONE[:24] + DEEP.to_bytes(4, "big") + b"meta\0\0\0\0" + b"\0\0\0\x08free" * (DEEP // 8),
+    "an ipma": PHONE[:24]
     + (DEEP + 100).to_bytes(4, "big")
     + b"meta\0\0\0\0\0\0\0\x0epitm\0\0\0\0\0\1"
     + DEEP.to_bytes(4, "big")
     + b"iprp"
-    + (b"\0\0\xff\xf0ipma\0\0\0\0\0\0\xff\xff" + b"\0\2\0" * 21_840) * 13,
+    + (b"\0\0\xff\xf0ipma\0\0\0\0\0\0\x55\x50" + b"\0\2\0" * 21_840) * 13,
     "a TIFF of entries": b"II*\0\x08\0\0\0\0\4" + b"\0\1\3\0\1\0\0\0\1\0\0\0" * 1_024 + bytes(DEEP),
     "SVG spaces": b"<!DOCTYPE svg>" + b" " * DEEP,
     "SVG comments": b"<!DOCTYPE svg>" + b"<!--" * (DEEP // 4),

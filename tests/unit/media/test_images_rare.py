@@ -132,16 +132,18 @@ def test_a_directory_behind_the_pixels_is_asked_for_at_its_place(at: str) -> Non
     assert told(reading.media) == told(whole(tiff(page())))
 
 
-def test_a_dng_is_as_large_as_its_picture_and_not_its_preview() -> None:
-    dng = number(0xC612, 1, kind="I")
-    preview = page("<", number(0xFE, 1, kind="I"), number(0x14A, 0, kind="I"), dng)
+@pytest.mark.parametrize(
+    ("tag", "format_", "type_"), [(0xC612, "dng", "image/x-adobe-dng"), (0x9216, "tiff", "image/tiff")]
+)
+def test_what_a_camera_wrote_is_as_large_as_its_picture_and_not_its_preview(tag: int, format_: str, type_: str) -> None:
+    preview = page("<", number(0xFE, 1, kind="I"), number(0x14A, 0, kind="I"), number(tag, 1, kind="I"))
     raw = [number(0xFE, 0, kind="I"), number(0x100, 6000), number(0x101, 4000), number(0x102, 14), number(0x106, 32803)]
     body = tiff(preview, raw)
     second = struct.unpack_from("<I", body, 8 + 2 + 12 * len(preview))[0]
     at = body.index(struct.pack("<HHI", 0x14A, 4, 1)) + 8
     body = body[:at] + struct.pack("<I", second) + body[at + 4 :]
     media = whole(body)
-    assert (media.format, media.type) == ("dng", "image/x-adobe-dng")
+    assert (media.format, media.type) == (format_, type_)
     assert (media.width, media.height, media.more["bit_depth"]) == (6000, 4000, 14)
 
 
