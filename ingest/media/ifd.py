@@ -6,7 +6,7 @@ import struct
 from collections.abc import Container
 from typing import Final, Literal
 
-from ingest.media.asking import widened
+from ingest.media.nearby import widened
 from ingest.media.view import MalformedError, MoreNeededError, View
 
 ENTRIES_MOST: Final = 1024

@@ -14,9 +14,16 @@ def reach(view: View, at: int, length: int, most: int = WINDOW) -> bytes:
     """So many bytes; where they are not held, `most` are asked for. Raises MoreNeededError, MalformedError."""
     try:
         return view.read(at, length)
-    except MoreNeededError:
-        wanted = max(length, most)
-        raise MoreNeededError(at, wanted if view.size is None else min(wanted, view.size - at)) from None
+    except MoreNeededError as needed:
+        raise widened(view, needed, most) from None
+
+
+def widened(view: View, needed: MoreNeededError, most: int = WINDOW, end: int | None = None) -> MoreNeededError:
+    """The same, of `most` bytes if it is less: but not beyond `end`, or the end of the object."""
+    for last in (end, view.size):
+        if last is not None:
+            most = min(most, last - needed.first)
+    return MoreNeededError(needed.first, max(needed.length, most))
 
 
 def near(view: View, at: int, least: int, most: int = WINDOW) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ingest.media.asking import widened
+from ingest.media.nearby import widened
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, MoreNeededError, View
 

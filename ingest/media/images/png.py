@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ingest.media.asking import widened
 from ingest.media.exif import read_exif
+from ingest.media.nearby import widened
 from ingest.media.properties import Media
 from ingest.media.view import MalformedError, MoreNeededError, View
 

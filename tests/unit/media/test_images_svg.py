@@ -73,7 +73,7 @@ def test_the_size_is_in_pixels(attributes: str, size: tuple[int | None, int | No
 def test_what_stands_before_the_first_tag_is_passed(prolog: str, coding: str) -> None:
     body = f'{prolog}<svg:svg xmlns:svg="http://www.w3.org/2000/svg" width="120" height="80"/>'.encode(coding)
     if len(prolog) > 10_000:  # that it is one can't be known by then
-        assert whole(body).format == ""
+        assert whole(body).format != "svg"
         return
     reading, asked = fetched(body, 4_096)
     assert (reading.needs, asked) == (None, [])
