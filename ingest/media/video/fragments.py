@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
 from ingest.media.boxes import Box, boxes, full, within
 from ingest.media.properties import Media
 from ingest.media.video.tracks import length, rate
-from ingest.media.view import View
+from ingest.media.view import MoreNeededError, View
 
 _TAIL: Final = 128 << 10
 """Bytes of the end that are searched for the last fragments."""
@@ -33,6 +34,8 @@ class Times:
     """The first video track."""
     table: Box | None = None
     """Where the durations of its frames are."""
+    extends: Box | None = None
+    """Present if the film is in fragments."""
 
 
 @dataclass(slots=True)
@@ -56,18 +59,25 @@ def measure(view: View, moov: Box, mvex: Box, media: Media, times: Times) -> Non
     media.duration_s = None
     media.more.pop("bit_rate", None)
     length(media, announced / times.scale if times.scale else None, view.size)
-    indexed = 0.0
-    for _, box in zip(range(_AHEAD), boxes(view, moov.end), strict=False):
-        if box.type == b"sidx":
-            indexed = max(indexed, _index(view, box) or 0)
-        elif box.type == b"moof":
-            played.first = box.at
-            _fragment(view, box, played)
-            break
+    indexed = _first(view, moov.end, played)
     if media.duration_s is None:
         length(media, indexed or _last(view, played, times), view.size)
     if played.ticks and times.scales.get(times.video):
         rate(media, played.frames * times.scales[times.video] / played.ticks)
+
+
+def _first(view: View, at: int, played: _Played) -> float:
+    """Reads the first fragment, if it is held; the seconds that an index in front of it lists, or 0."""
+    indexed = 0.0
+    with contextlib.suppress(MoreNeededError):
+        for _, box in zip(range(_AHEAD), boxes(view, at), strict=False):
+            if box.type == b"sidx":
+                indexed = max(indexed, _index(view, box) or 0)
+            elif box.type == b"moof":
+                played.first = box.at
+                _fragment(view, box, played)
+                break
+    return indexed
 
 
 def _extends(view: View, mvex: Box) -> tuple[int, dict[int, int]]:

@@ -18,6 +18,8 @@ from ingest.media.view import PIECE_MOST, MalformedError, MoreNeededError, View
 
 _WISH: Final = 128 << 10
 """Bytes asked for after the media data: the movie box of five minutes whole, or the first track of a longer one."""
+_WIDER: Final = 16 << 10
+"""Bytes asked for within the movie box, at least."""
 _TABLE_MOST: Final = PIECE_MOST // 2
 """Bytes of a table of frame durations that is summed up; a film at a constant rate has one of 8."""
 _HANDLERS: Final[dict[bytes, Literal["video", "audio"]]] = {b"vide": "video", b"soun": "audio"}
@@ -36,7 +38,24 @@ def read(view: View, media: Media) -> None:
 
 
 def _movie(view: View, moov: Box, media: Media) -> None:
-    times, turned, fragmented = Times(), 0, None
+    times = Times()
+    try:
+        _parts(view, moov, media, times)
+    except MoreNeededError as more:
+        if not {"video_codec", "audio_codec"} <= media.more.keys() or media.duration_s is None:
+            raise _wider(view, more) from None
+    finish(media)
+    try:
+        if times.table is not None:
+            rate(media, _average(view, times.table, times.scales[times.video]))
+        if times.extends is not None:
+            measure(view, moov, times.extends, media, times)
+    except MoreNeededError as more:
+        raise _wider(view, more) from None
+
+
+def _parts(view: View, moov: Box, media: Media, times: Times) -> None:
+    turned = 0
     for box in boxes(view, moov.body, moov.end):
         if box.type == b"mvhd":
             seconds, turned, times.scale = _header(view, box)
@@ -44,14 +63,15 @@ def _movie(view: View, moov: Box, media: Media) -> None:
         elif box.type == b"trak":
             _track(view, box, media, times, turned)
         elif box.type == b"mvex":
-            fragmented = box
+            times.extends = box
         elif box.type == b"cmov":
             raise MalformedError("its movie header is compressed, which is not read")
-    finish(media)
-    if times.table is not None:
-        rate(media, _average(view, times.table, times.scales[times.video]))
-    if fragmented is not None:
-        measure(view, moov, fragmented, media, times)
+
+
+def _wider(view: View, more: MoreNeededError) -> MoreNeededError:
+    """What follows is wanted next."""
+    wanted = max(more.length, _WIDER)
+    return MoreNeededError(more.first, wanted if view.size is None else min(wanted, view.size - more.first))
 
 
 def _header(view: View, mvhd: Box) -> tuple[float | None, int, int]:

@@ -12,6 +12,8 @@ from ingest.media.view import MalformedError, MoreNeededError, View
 
 _HEAD: Final = 128 << 10
 """Bytes of the beginning that are searched for the first pictures and frames of sound."""
+_ENOUGH: Final = 64 << 10
+"""Bytes of it within which each stream has begun."""
 _TAIL: Final = 128 << 10
 """Bytes of the end that are searched for the last time stamps."""
 _PACKETS_MOST: Final = 2048
@@ -25,7 +27,8 @@ def read(view: View, media: Media) -> None:
     head = beginning(view, _HEAD)
     streams: dict[int, Elementary] = {}
     _run(head, streams)
-    known = bool(streams) and all(one.known for one in streams.values())
+    both = {one.track.kind for one in streams.values()} == {"video", "audio"}
+    known = (both or len(head) >= _ENOUGH) and all(one.known for one in streams.values())
     if not known and len(head) < _HEAD and (view.size is None or len(head) < view.size):
         raise MoreNeededError(len(head), (_HEAD if view.size is None else min(_HEAD, view.size)) - len(head))
     if not streams:

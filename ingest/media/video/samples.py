@@ -32,6 +32,7 @@ def describe(view: View, stsd: Box, track: Track) -> None:
     entry = next(boxes(view, stsd.body + 8, stsd.end), None)
     if entry is None:
         return
+    _held(view, entry)  # whole, so that no part of it asks for a range of its own
     if track.kind == "video":
         _visual(view, entry, track)
     else:
