@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ingest.media.properties import Media
 from ingest.media.video.parameters import Picture
@@ -12,6 +11,15 @@ from ingest.media.video.sound import Sound
 
 UNKNOWN = "unknown"
 """As ffprobe calls a codec it doesn't know."""
+
+_LONGEST: Final = 1e9
+"""Seconds: thirty years of film are a broken number."""
+_WIDEST: Final = 1 << 20
+"""Pixels."""
+_FASTEST: Final = 10_000_000
+"""Samples per second."""
+_MOST: Final = 65_535
+"""Channels, and bits of a sample."""
 
 
 @dataclass(slots=True)
@@ -44,18 +52,18 @@ def tell(media: Media, track: Track) -> None:
     """Writes down a track, if it is the first of its kind."""
     more = media.more
     if track.kind == "video" and "video_codec" not in more:
-        media.width, media.height = track.width or None, track.height or None
+        media.width, media.height = _within(track.width, _WIDEST), _within(track.height, _WIDEST)
         more["video_codec"] = track.codec
         more["rotation"] = track.rotation or 0
         rate(media, track.frame_rate)
     elif track.kind == "audio" and "audio_codec" not in more:
         more["audio_codec"] = track.codec
-        if track.sample_rate:
-            more["sample_rate"] = track.sample_rate
-        if track.channels:
-            more["channels"] = track.channels
-        if track.bit_depth:
-            more["bit_depth"] = track.bit_depth
+        said = {
+            "sample_rate": _within(track.sample_rate, _FASTEST),
+            "channels": _within(track.channels, _MOST),
+            "bit_depth": _within(track.bit_depth, _MOST),
+        }
+        more.update({name: value for name, value in said.items() if value is not None})
 
 
 def rate(media: Media, frames: float | None) -> None:
@@ -66,10 +74,10 @@ def rate(media: Media, frames: float | None) -> None:
 
 def length(media: Media, seconds: float | None, size: int | None) -> None:
     """Writes down how long it plays, and the bits per second that follow from it."""
-    if seconds is None or not math.isfinite(seconds) or seconds <= 0:
+    if seconds is None or not 1e-6 <= seconds <= _LONGEST:
         return
     media.duration_s = round(seconds, 6)
-    if size and seconds >= 1e-3:
+    if size:
         media.more["bit_rate"] = int(size * 8 / seconds)
 
 
@@ -81,3 +89,7 @@ def finish(media: Media) -> None:
         more.pop("bit_depth", None)
     elif "audio_codec" in more:
         media.kind, media.type = "audio", media.type.replace("video/", "audio/")
+
+
+def _within(number: int | None, most: int) -> int | None:
+    return number if number and 0 < number <= most else None
