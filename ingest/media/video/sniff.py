@@ -11,7 +11,8 @@ _PICTURES: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
 )
 """Brands of still pictures, which other rooms read."""
-_BARE: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp", b"sidx"})
+_FRAGMENT: Final = frozenset({b"moof", b"styp", b"sidx"})
+_BARE: Final = frozenset({b"moov", b"wide", b"free", b"skip", b"pnot"})
 """What a film may begin with that names no brand, as those of QuickTime before 2001."""
 
 _BRANDS: Final = {
@@ -47,11 +48,12 @@ def sniff(head: bytes) -> Format | None:
 
 def _movie(head: bytes) -> Format | None:
     kind, size = head[4:8], int.from_bytes(head[:4])
-    if kind == b"ftyp" and size >= 8:
+    if kind == b"ftyp" and 8 <= size < 1 << 16:
         return _brand(head[8:12])
-    if kind in {b"moof", b"styp", b"sidx"} and size >= 8:
+    if kind in _FRAGMENT and 8 <= size < 1 << 24:
         return Format("video", "mp4", "video/mp4", movie.read)
-    if kind in _BARE and (size >= 8 or (size in {0, 1} and kind == b"mdat")):
+    # a text may hold such a word, too; but none begins with NUL
+    if kind == b"mdat" or (kind in _BARE and 8 <= size < 1 << 24):
         return Format("video", "mov", "video/quicktime", movie.read)
     return None
 
