@@ -88,6 +88,8 @@ class View:
     def _piece(self, at: int, length: int) -> tuple[bytes, int]:
         if at < 0 or length < 0 or length > PIECE_MOST or (self.size is not None and at + length > self.size):
             raise MalformedError("it points outside itself")
+        if not length:
+            return b"", 0
         for first, piece in self._pieces:
             if first <= at and at + length <= first + len(piece):
                 self.reach = max(self.reach, at + length)

@@ -210,3 +210,11 @@ def beginning(view: View, most: int) -> bytes:
     while 0 < len(head) < most and (more := view.held(len(head))):
         head += more
     return head[:most]
+
+
+def ending(view: View, head: bytes, size: int, most: int) -> tuple[int, bytes]:
+    """The last bytes of an object of `size`, and where they begin; of those in its beginning none is asked for again."""
+    at = max(0, size - most)
+    if at >= len(head):
+        return at, view.read(at, size - at)
+    return at, head[at:] + (view.read(len(head), size - len(head)) if size > len(head) else b"")

@@ -65,23 +65,23 @@ def read(view: View, media: Media) -> None:
             length(media, said.get("duration"), view.size)
         elif kind in _KINDS and kind not in tracks:
             held = view.read(at + 11, min(size, _TAG_MOST))
-            tracks |= {kind: _picture(held, said) if kind == 9 else _sound(held)} if len(held) > 1 else {}
+            if len(held) > 1:
+                tracks[kind] = _picture(held, said) if kind == 9 else _sound(held)
+                tell(media, tracks[kind])
         if not _promised(flags, said) - tracks.keys() and (tracks or said):
             break
         at += 11 + size + 4
     if not tracks and not said:
         raise MalformedError("it has no tags of pictures or sound")
-    for kind in sorted(tracks, reverse=True):
-        tell(media, tracks[kind])
     finish(media)
     if media.duration_s is None and view.size is not None:
         length(media, _last(view), view.size)
 
 
 def _promised(flags: int, said: dict[str, float]) -> set[int]:
-    """Kinds of tags that must come, as the header or the metadata says."""
-    names = {9: (flags & 1, said.get("videocodecid")), 8: (flags & 4, said.get("audiocodecid"))}
-    return {kind for kind, (flag, codec) in names.items() if codec or (flag and "duration" not in said)}
+    """Kinds of tags that must come: as the metadata says, which is truer, or else as the header does."""
+    named = {kind for kind, name in ((9, "videocodecid"), (8, "audiocodecid")) if name in said}
+    return named or {kind for kind, flag in ((9, flags & 1), (8, flags & 4)) if flag}
 
 
 def _tag(view: View, at: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import Elementary, again, beginning, packet, plays, stamp
+from ingest.media.video.elementary import Elementary, again, beginning, ending, packet, plays, stamp
 from ingest.media.video.tracks import Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -39,13 +39,12 @@ def read(view: View, media: Media) -> None:
         tell(media, stream.track)
     finish(media)
     if view.size is not None:
-        length(media, _plays(view, streams, media), view.size)
+        length(media, _plays(streams, ending(view, head, view.size, _TAIL)[1], media), view.size)
 
 
-def _plays(view: View, streams: dict[int, Elementary], media: Media) -> float | None:
-    _, held = view.tail(_TAIL)
+def _plays(streams: dict[int, Elementary], tail: bytes, media: Media) -> float | None:
     last = again(streams)
-    _run(held, last)
+    _run(tail, last)
     rate = media.more.get("frame_rate")
     return plays(streams, last, rate if isinstance(rate, float) else None)
 

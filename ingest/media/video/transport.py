@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import Elementary, again, beginning, packet, plays
+from ingest.media.video.elementary import Elementary, again, beginning, ending, packet, plays
 from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -84,13 +84,13 @@ def read(view: View, media: Media) -> None:
     demux.tell(media)
     finish(media)
     if view.size is not None:
-        length(media, _plays(view, demux, form, media), view.size)
+        at, tail = ending(view, head, view.size, _TAIL)
+        length(media, _plays(demux, tail[-at % form[0] :], form, media), view.size)
 
 
-def _plays(view: View, demux: _Demux, form: tuple[int, int], media: Media) -> float | None:
-    at, held = view.tail(_TAIL)
+def _plays(demux: _Demux, tail: bytes, form: tuple[int, int], media: Media) -> float | None:
     last = _Demux(again(demux.streams))
-    last.run(held[-at % form[0] :], *form)
+    last.run(tail, *form)
     rate = media.more.get("frame_rate")
     return plays(demux.streams, last.streams, rate if isinstance(rate, float) else None)
 

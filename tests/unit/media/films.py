@@ -323,7 +323,7 @@ def transport(packets_: list[bytes], *, lead: int = 0, behind: int = 0) -> bytes
     return b"".join(bytes(lead) + packet + bytes(behind) for packet in packets_)
 
 
-MPEG1 = bytes.fromhex("000001b31400b413ffffe018000001b8")
+MPEG1 = bytes.fromhex("000001b31400b411ffffe018000001b8")
 """A sequence header: 320 x 180, 24000/1001 frames per second."""
 MPEG2 = bytes.fromhex("000001b31400b433ffffe018000001b5148a00010000000001b8")
 """With its extension: 320 x 180, 25 frames per second."""
