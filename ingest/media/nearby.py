@@ -8,6 +8,8 @@ from ingest.media.view import MalformedError, MoreNeededError, View
 
 WINDOW: Final = 4096
 """Bytes asked for where a header of unknown length begins."""
+RANGE_MOST: Final = 256 * 1024
+"""Bytes of one range that may be asked for; whoever fetches it fetches no more."""
 
 
 def reach(view: View, at: int, length: int, most: int = WINDOW) -> bytes:
@@ -33,7 +35,10 @@ def near(view: View, at: int, least: int, most: int = WINDOW) -> bytes:
     if view.size is not None:
         least, most = min(least, view.size - at), min(most, view.size - at)
     held = view.held(at)[:most]
-    return held if len(held) >= least else view.read(at, most)
+    if len(held) < least:
+        return view.read(at, most)
+    view.reach = max(view.reach, at + least)
+    return held
 
 
 def ending(view: View, most: int) -> tuple[int, bytes]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from ingest.media.nearby import ending, near
+from ingest.media.nearby import RANGE_MOST, ending, near
 from ingest.media.properties import Media
-from ingest.media.view import PIECE_MOST, MalformedError, View
+from ingest.media.view import MalformedError, View
 
 _TAIL: Final = 65_536
 _FOOTER: Final = 65_536
@@ -41,7 +41,7 @@ def read(view: View, media: Media) -> None:
     except _CutOffError:
         if length <= wanted:
             raise
-        most = min(length, PIECE_MOST)
+        most = min(length, RANGE_MOST)
         _describe(near(view, at, most, most), media)
 
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from ingest.media.documents.pdf_objects import Budget, Found, Object, Ref, dictionary
 from ingest.media.documents.pdf_streams import UNPACKED_MOST, Table, inflate
-from ingest.media.nearby import near
-from ingest.media.view import PIECE_MOST, MalformedError, MoreNeededError, View
+from ingest.media.nearby import RANGE_MOST, near
+from ingest.media.view import MalformedError, MoreNeededError, View
 
 _SECTIONS: Final = 64
 """Increments that are looked at, newest first."""
@@ -91,7 +91,7 @@ class Xref:
 
     def _section(self, at: int) -> dict[bytes, Object]:
         missing = self._start + 64 - at  # where the table is longer than the tail, all before it is asked for at once
-        data = self._window(at, 32, missing if 0 < missing <= PIECE_MOST // 2 else _WINDOW)
+        data = self._window(at, 32, missing if 0 < missing <= RANGE_MOST else _WINDOW)
         table = _TABLE.match(data)
         if table is not None:
             return self._table(at, table.end())
@@ -126,8 +126,8 @@ class Xref:
 
     def _object(self, at: int, number: int) -> tuple[bytes, Found]:
         """What is held from the object on, and the dictionary that it is."""
-        for length in (256, _WINDOW, PIECE_MOST // 4):
-            data = self._window(at, length)
+        for length in (256, _WINDOW, RANGE_MOST):
+            data = self._window(at, length, max(length, _WINDOW))
             head = _OBJECT.match(data)
             if head is None or int(head[1]) != number:
                 raise MalformedError("an object is not where it should be")
@@ -143,7 +143,7 @@ class Xref:
         length = found.values.get(b"Length")
         if not isinstance(length, int):
             return self._unpacked(data[begin.end() :], found)
-        if not 0 <= length <= PIECE_MOST:
+        if not 0 <= length <= RANGE_MOST:
             raise MalformedError("a stream of it is too long")
         packed = self._window(at + begin.end(), length, length)
         return self._unpacked(packed[:length], found)
@@ -180,7 +180,7 @@ class Xref:
         try:
             return near(self._view, at, least, max(most, least))
         except MoreNeededError as more:
-            raise MoreNeededError(more.first, min(more.length, PIECE_MOST)) from None
+            raise MoreNeededError(more.first, min(more.length, RANGE_MOST)) from None
 
 
 class _Rows:

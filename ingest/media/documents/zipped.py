@@ -19,7 +19,7 @@ from ingest.media.view import MalformedError, View
 
 _TAIL: Final = 65_536 + 22
 """The last record and the longest comment."""
-_LISTED: Final = 3_000
+_LISTED: Final = 1_000
 """Files of which the names are looked at; the rest is only counted."""
 _UNPACKED: Final = 65_536
 _PAGES: Final = re.compile(rb"<(?:\w{1,16}:)?(?:Pages|Slides)>(\d{1,9})</|page-count=\"(\d{1,9})\"")
