@@ -29,13 +29,16 @@ def widened(view: View, needed: MoreNeededError, most: int = WINDOW, end: int | 
 
 
 def near(view: View, at: int, least: int, most: int = WINDOW) -> bytes:
-    """What is held from there on, at most `most` bytes, if it is `least` or all that the object has there. Raises as `reach`."""
+    """What is held from there on, at most `most` bytes, if it is `least` or all that the object has there.
+
+    Of an object whose size nobody knows it is what is held, if that is anything. Raises as `reach` does.
+    """
     if at < 0 or (view.size is not None and at > view.size):
         raise MalformedError("it points outside itself")
     if view.size is not None:
         least, most = min(least, view.size - at), min(most, view.size - at)
     held = view.held(at)[:most]
-    if len(held) < least:
+    if len(held) < least and (view.size is not None or not held):
         return view.read(at, most)
     view.reach = max(view.reach, at + least)
     return held

@@ -55,7 +55,12 @@ class Xref:
             if at in seen:
                 continue
             seen.add(at)
-            values = self._section(at + self._base)
+            try:
+                values = self._section(at + self._base)
+            except MalformedError:
+                if b"Root" not in self.trailer:
+                    raise
+                continue  # some writers say of the first increment that one lies before it
             if b"Root" not in self.trailer:
                 self.trailer |= values
             waiting += [to for name in (b"XRefStm", b"Prev") if isinstance(to := values.get(name), int)]

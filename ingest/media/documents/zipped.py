@@ -51,9 +51,11 @@ def read(view: View, media: Media) -> None:
         wide = _wide(view, start, tail, end)
         if wide is not None:
             count, length, place, before = wide
+    if place + length > before or count > length // 46:
+        raise MalformedError("its directory is broken")
     media.more["entries"] = count
     shift = before - length - place  # what somebody put before it: a program that unpacks it
-    if shift < 0 or (place >= start and tail.startswith(b"PK\1\2", place - start)):
+    if place >= start and tail.startswith(b"PK\1\2", place - start):
         shift = 0
     place += shift
     held = tail[place - start :] if place >= start else _middle(tail)
@@ -88,8 +90,6 @@ def _wide(view: View, start: int, tail: bytes, end: int) -> tuple[int, int, int,
         if not record.startswith(b"PK\6\6"):
             raise MalformedError("its directory can't be found")
     count, length, first = struct.unpack_from("<QQQ", record, 32)
-    if count > 1 << 40:
-        raise MalformedError("its directory is broken")
     return count, length, first, at
 
 

@@ -38,7 +38,9 @@ def test_zip64_counts_beyond_16_bits() -> None:
     data = bytearray(files.zipped({"a": b"x"}))
     end = data.index(b"PK\5\6")
     place = struct.unpack_from("<I", data, end + 16)[0]
-    record = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 70_000, 70_000, end - place, place)
+    data[end:end] = bytes(70_000 * 46 - (end - place))
+    end = place + 70_000 * 46
+    record = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 70_000, 70_000, 70_000 * 46, place)
     locator = b"PK\6\7" + struct.pack("<IQI", 0, end, 1)
     last = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     assert whole(bytes(data[:end]) + record + locator + last).more["entries"] == 70_000
