@@ -19,6 +19,7 @@ _STREAMS: Final = 32
 _PAGE: Final = 27
 _TAIL: Final = 65_536
 """Bytes read of its end: a page has 65,307 at most."""
+_FIRST_PAGES: Final = 16
 _LAST_PAGES: Final = 256
 _NO_GRANULE: Final = -1
 
@@ -30,6 +31,8 @@ class _Stream:
     skip: int = 0
     shift: int = 0
     """Of Theora: how many low bits count pictures since the last key picture."""
+    packet: int = 0
+    """Of Speex: granules of one packet. Its first ones are before 0, as its encoder looks ahead."""
     seconds: float = 0
     over: bool = False
 
@@ -48,6 +51,7 @@ def read(view: View, media: Media) -> None:
         at += begin + sum(page[_PAGE:begin])
     if not any(stream.rate for stream in streams.values()):
         raise MalformedError("it holds no stream that is known")
+    _look_ahead(view, at, streams)
     _duration(view, media, streams)
 
 
@@ -66,9 +70,9 @@ def _identify(packet: bytes, media: Media) -> _Stream:
         _sound(media, "flac", rate, int(str(sound.more.get("channels", 0))), int(str(sound.more.get("bit_depth", 0))))
         return _Stream(rate)
     if packet.startswith(b"Speex   "):
-        rate, _, _, channels = struct.unpack_from("<IIII", packet, 36)
+        rate, _, _, channels, _, length, _, frames = struct.unpack_from("<8I", packet, 36)
         _sound(media, "speex", rate, channels)
-        return _Stream(rate)
+        return _Stream(rate, packet=length * frames)
     if packet.startswith(b"\x80theora"):
         return _theora(packet, media)
     return _Stream()
@@ -92,6 +96,22 @@ def _theora(packet: bytes, media: Media) -> _Stream:
         media.width, media.height = width, height
         media.more |= {"video_codec": "theora", "frame_rate": rate / per, "has_audio": "audio_codec" in media.more}
     return _Stream(rate / per, 0, shift)
+
+
+def _look_ahead(view: View, at: int, streams: dict[int, _Stream]) -> None:
+    """Finds where Speex begins, from its first page with sound, if that is held."""
+    waiting = [stream for stream in streams.values() if stream.packet]
+    for _ in range(_FIRST_PAGES if waiting else 0):
+        page = view.held(at)[: _PAGE + 255]
+        if len(page) < _PAGE or not page.startswith(b"OggS"):
+            return
+        granule, serial = struct.unpack_from("<qI", page, 6)
+        laces = page[_PAGE : _PAGE + page[26]]
+        stream = streams.get(serial)
+        if granule > 0 and stream is not None and stream.packet:
+            stream.skip = min(0, granule - stream.packet * sum(1 for lace in laces if lace < 255))
+            return
+        at += _PAGE + len(laces) + sum(laces)
 
 
 def _duration(view: View, media: Media, streams: dict[int, _Stream]) -> None:

@@ -202,6 +202,12 @@ def test_ogg_lasts_to_its_last_page_less_what_opus_skips(head: bytes, end: int, 
     )
 
 
+def test_speex_begins_before_its_first_granule() -> None:
+    head = b"Speex   1.2".ljust(28) + struct.pack("<13I", 1, 80, 16_000, 1, 4, 1, 28_000, 320, 0, 1, 0, 0, 0)
+    data = files.page(head, first=True) + files.page(b"comments") + files.page(b"sound", granule=177)
+    assert whole(data + files.page(b"end", granule=15_857, last=True)).duration_s == 1.0
+
+
 def test_the_end_of_a_long_ogg_is_one_further_range() -> None:
     found = ranged(files.ogg((files.VORBIS, 441_000), middle=bytes(65_000)) + b"", 4_096)
     assert (found.media.duration_s, len(found.further)) == (10.0, 1)

@@ -128,8 +128,8 @@ def _predicted(rows: bytes, ways: list[int], width: int) -> bytes:
         found.append(way)
         for place, value in enumerate(line):
             left, corner = (line[place - 1], above[place - 1]) if place else (0, 0)
-            most = left + above[place] - corner
-            paeth = min((left, above[place], corner), key=lambda near, most=most: abs(most - near))
+            distances = (abs(above[place] - corner), abs(left - corner), abs(left + above[place] - 2 * corner))
+            paeth = (left, above[place], corner)[distances.index(min(distances))]
             guess = (0, left, above[place], (left + above[place]) // 2, paeth)[way]
             found.append((value - guess) & 255)
         above = line
