@@ -17,8 +17,8 @@ from ingest.media.view import MalformedError, View
 
 _TAGS: Final = 8
 """ID3v2 tags, one behind the other."""
-_NEEDED: Final = 512
-"""Of a first frame: its header and, if it has one, its Xing or VBRI header."""
+_NEEDED: Final = 2048
+"""A first frame, with its Xing or VBRI header if it has one, and the header of the next one."""
 _LOOKED: Final = 4096
 """Where a first frame may begin behind a tag: some leave zeros there."""
 

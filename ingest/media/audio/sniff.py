@@ -22,6 +22,8 @@ _BY_FIRST: Final = {
     b"MAC ": Format("audio", "ape", "audio/x-ape"),
     b"MThd": Format("audio", "midi", "audio/midi"),
 }
+_HELD: Final = 512
+"""Bytes of which one frame may be longer than what is held; less is too little to believe in it."""
 _AMR: Final = Format("audio", "amr", "audio/amr", small.amr)
 
 
@@ -42,11 +44,17 @@ def sniff(head: bytes) -> Format | None:
 
 
 def _bare(head: bytes) -> Format | None:
-    """Frames without any header before them: one alone could be anything, so that a second one must follow."""
+    """Frames without any header before them: one alone could be anything, so that a second one must follow, if it is held."""
     aac = adts_header(head)
-    if aac is not None and (aac.length == len(head) or adts_header(head, aac.length) is not None):
-        return _AAC
+    if aac is not None:
+        held = aac.length + 7 <= len(head)
+        return _AAC if (adts_header(head, aac.length) if held else _alone(head, aac.length)) else None
     one = frame(head)
-    if one is not None and one.length and (one.length == len(head) or one.like(frame(head, one.length))):
-        return _MP3
-    return None
+    if one is None or not one.length:
+        return None
+    held = one.length + 4 <= len(head)
+    return _MP3 if (one.like(frame(head, one.length)) if held else _alone(head, one.length)) else None
+
+
+def _alone(head: bytes, length: int) -> bool:
+    return length == len(head) or len(head) >= _HELD

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ingest.media.documents.pdf_objects import Budget, Object, Ref, dictionary
+from ingest.media.documents.pdf_objects import Budget, Found, Object, Ref, dictionary
 from ingest.media.documents.pdf_xref import Xref
 from ingest.media.nearby import ending
 from ingest.media.properties import Media
@@ -28,7 +28,8 @@ def read(view: View, media: Media) -> None:
         media.more["pages"] = linear
         trailer = _first_trailer(head, base)
         if trailer is not None:
-            media.more["encrypted"] = b"Encrypt" in trailer
+            media.more["encrypted"] = b"Encrypt" in trailer.values
+            view.reach = max(view.reach, trailer.end)
             return
     start, tail = ending(view, _TAIL)
     xref = Xref(view, base, start, tail)
@@ -53,7 +54,7 @@ def _linearized(head: bytes, view: View) -> int | None:
     return None
 
 
-def _first_trailer(head: bytes, base: int) -> dict[bytes, Object] | None:
+def _first_trailer(head: bytes, base: int) -> Found | None:
     """The trailer, or the dictionary of the table, that stands at the beginning of a linearized file."""
     first = _LINEAR.search(head, base)
     second = _LINEAR.search(head, first.end(), base + 32_768) if first is not None else None
@@ -67,7 +68,7 @@ def _first_trailer(head: bytes, base: int) -> dict[bytes, Object] | None:
         found = dictionary(head, at, Budget())
     except MalformedError:
         return None
-    return found.values if found.whole and b"Root" in found.values else None
+    return found if found.whole and b"Root" in found.values else None
 
 
 def _pages(xref: Xref) -> int:

@@ -184,6 +184,13 @@ def test_one_frame_alone_is_no_sound() -> None:
     assert whole(b"\xff\xfe" + "UTF-16 begins like a frame\r\n".encode("utf-16-le") * 40).kind == "text"
 
 
+def test_a_first_frame_longer_than_what_is_held_is_believed() -> None:
+    data = files.mp3_frame(third=0xE0, length=1044) * 30
+    found = ranged(data, 1_024)
+    assert (found.media.format, len(found.further)) == ("mp3", 1)
+    assert ranged(data, 64).media.format == ""
+
+
 @pytest.mark.parametrize(
     ("head", "end", "codec", "seconds"),
     [
