@@ -24,7 +24,7 @@ def main() -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(body)
                 made, total = made + 1, total + len(body)
-        except Exception:  # one maker's tool may be missing: the others go on
+        except Exception:  # noqa: BLE001 - one maker's tool may be missing: the others go on
             failed += 1
             traceback.print_exc()
         print(f"{maker.__name__}: {made} files")

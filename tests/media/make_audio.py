@@ -68,24 +68,27 @@ def flacs() -> Made:
 
 def mp3s() -> Made:
     wav = ffmpeg(_a(44100, "1", 2) + "-c:a pcm_s16le", ".wav")
-    lame = lambda *words, sound=wav: tool("lame", "--quiet", *words, "{a_wav}", "{out}/made.mp3", a_wav=sound)  # noqa: E731 - of one line
-    yield "mp3/constant-128.mp3", lame("-b", "128")
-    yield "mp3/variable.mp3", lame("-V", "4")
-    yield "mp3/average.mp3", lame("--abr", "96")
-    yield "mp3/mono-64.mp3", lame("-m", "m", "-b", "64")
-    yield "mp3/without-xing.mp3", lame("-b", "64", "-t")
+    yield "mp3/constant-128.mp3", _lame(wav, "-b", "128")
+    yield "mp3/variable.mp3", _lame(wav, "-V", "4")
+    yield "mp3/average.mp3", _lame(wav, "--abr", "96")
+    yield "mp3/mono-64.mp3", _lame(wav, "-m", "m", "-b", "64")
+    yield "mp3/without-xing.mp3", _lame(wav, "-b", "64", "-t")
     yield "mp3/mpeg-2.mp3", ffmpeg(_a(22050, "1") + "-c:a libmp3lame -b:a 32k", ".mp3")
     yield "mp3/mpeg-2.5.mp3", ffmpeg(_a(8000, "1") + "-c:a libmp3lame -b:a 16k", ".mp3")
     yield "mp3/no-tags.mp3", ffmpeg(_a(48000, "1") + "-c:a libmp3lame -b:a 48k -write_xing 0 -id3v2_version 0", ".mp3")
-    yield "mp3/id3v1.mp3", lame("-b", "48", "--id3v1-only", "--tt", "Pier", "--ta", "Longshore")
+    yield "mp3/id3v1.mp3", _lame(wav, "-b", "48", "--id3v1-only", "--tt", "Pier", "--ta", "Longshore")
     yield (
         "mp3/id3v2.mp3",
-        lame("-V", "6", "--id3v2-only", "--tt", "Pier", "--ta", "Longshore", "--pad-id3v2-size", "500"),
+        _lame(wav, "-V", "6", "--id3v2-only", "--tt", "Pier", "--ta", "Longshore", "--pad-id3v2-size", "500"),
     )
     cover = saved(picture(90, 90), "JPEG") + noise(40_000)
-    yield "mp3/cover.mp3", _cover(cover, 3) + lame("-V", "6")
-    yield "mp3/cover-v2.4.mp3", _cover(saved(picture(91, 91), "JPEG"), 4) + lame("-b", "48")
-    yield "mp3/free-of-info.mp3", lame("-b", "32", "-t", "-m", "m")
+    yield "mp3/cover.mp3", _cover(cover, 3) + _lame(wav, "-V", "6")
+    yield "mp3/cover-v2.4.mp3", _cover(saved(picture(91, 91), "JPEG"), 4) + _lame(wav, "-b", "48")
+    yield "mp3/free-of-info.mp3", _lame(wav, "-b", "32", "-t", "-m", "m")
+
+
+def _lame(wav: bytes, *words: str) -> bytes:
+    return tool("lame", "--quiet", *words, "{a_wav}", "{out}/made.mp3", a_wav=wav)
 
 
 def _safe(number: int) -> bytes:

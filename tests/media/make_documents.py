@@ -45,9 +45,9 @@ def _nested() -> dict[int, bytes]:
     for branch, leaves in ((3, 2), (4, 4), (5, 1)):
         kids = b" ".join(b"%d 0 R" % leaf for leaf in range(number, number + leaves))
         found[branch] = b"<</Type/Pages/Parent 2 0 R/Count %d/Kids[%s]>>" % (leaves, kids)
-        found |= {
-            leaf: b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 9 9]>>" % branch for leaf in range(number, number + leaves)
-        }
+        found |= dict.fromkeys(
+            range(number, number + leaves), b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 9 9]>>" % branch
+        )
         number += leaves
     return dict(sorted(found.items()))
 
@@ -104,7 +104,6 @@ def pdfs() -> Made:
             tool("qpdf", *words, "--static-id", "--static-aes-iv", "{a_pdf}", "{out}/made.pdf", a_pdf=plain),
         )
     yield "pdf/pillow.pdf", saved(picture(60, 40), "PDF", save_all=True, append_images=[picture(60, 40)])
-    page = b"%!PS\n/Helvetica findfont 12 scalefont setfont 72 72 moveto (pier) show showpage\n(b) show showpage\n"
     font = b"/Helvetica findfont 12 scalefont setfont 72 72 moveto "
     yield "pdf/ghostscript.pdf", _ghostscript(b"%!PS\n" + (font + b"(pier) show showpage\n") * 2)
 
@@ -217,17 +216,34 @@ def offices() -> Made:
     show.slides.add_slide(show.slide_layouts[6])
     show.save(buffer)
     yield "pptx/python-pptx.pptx", _again(buffer.getvalue())
-    types = b'<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
-    for kind, main in {"docx": "word/document.xml", "xlsx": "xl/workbook.xml", "pptx": "ppt/presentation.xml"}.items():
-        relations = b'<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
-        parts = {"[Content_Types].xml": types, "_rels/.rels": relations, "docProps/app.xml": b"<Properties/>"}
-        yield f"{kind}/least.{kind}", zipped(parts | {"pictures/0.bin": noise(20_000), main: b"<a/>"})
+    for kind, main in {"docx": "word/document", "xlsx": "xl/workbook", "pptx": "ppt/presentation"}.items():
+        parts = {
+            "[Content_Types].xml": _types(kind, main),
+            "_rels/.rels": _RELATIONS,
+            "docProps/app.xml": b"<Properties/>",
+        }
+        yield f"{kind}/least.{kind}", zipped(parts | {"pictures/0.bin": noise(20_000), f"{main}.xml": b"<a/>"})
+
+
+_RELATIONS = (
+    b'<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
+)
+
+
+def _types(kind: str, main: str) -> bytes:
+    word = {"docx": "wordprocessingml.document", "xlsx": "spreadsheetml.sheet", "pptx": "presentationml.presentation"}[
+        kind
+    ]
+    full = f"application/vnd.openxmlformats-officedocument.{word}.main+xml"
+    override = f'<Override PartName="/{main}.xml" ContentType="{full}"/>'
+    space = "http://schemas.openxmlformats.org/package/2006/content-types"
+    return f'<?xml version="1.0"?><Types xmlns="{space}">{override}</Types>'.encode()
 
 
 def _again(archive: bytes) -> bytes:
     """The same archive with one time for all its files."""
     with zipfile.ZipFile(io.BytesIO(archive)) as old:
-        names = [info for info in old.infolist()]
+        names = list(old.infolist())
         stored = tuple(info.filename for info in names if info.compress_type == zipfile.ZIP_STORED)
         return zipped({info.filename: old.read(info) for info in names}, stored=stored)
 

@@ -170,7 +170,7 @@ def gifs() -> Made:
     )
     yield "gif/clear.gif", saved(picture(47, 33, "P"), "GIF", transparency=2)
     yield "gif/comment.gif", saved(picture(49, 34, "P"), "GIF", comment=b"a comment of some length " * 30)
-    rough = [Image.frombytes("P", (90, 80), noise(7200, seed)).convert("RGB").quantize(64) for seed in range(5)]
+    rough = [Image.frombytes("L", (90, 80), noise(7200, seed)).quantize(64) for seed in range(5)]
     yield "gif/moving-large.gif", saved(rough[0], "GIF", save_all=True, append_images=rough[1:])
 
 
@@ -284,7 +284,7 @@ def drawings() -> Made:
     yield "svg/declared.svg", f'{head}<svg version="1.1" {space}\n  width="64"\n  height="32">{body}'.encode()
     yield (
         "svg/prefix.svg",
-        f'<s:svg xmlns:s="http://www.w3.org/2000/svg" width="50" height="60"><s:g/></s:svg>'.encode(),
+        b'<s:svg xmlns:s="http://www.w3.org/2000/svg" width="50" height="60"><s:g/></s:svg>',
     )
     yield "svg/mark.svg", b"\xef\xbb\xbf" + f'<svg {space} height="20" width="10">{body}'.encode()
 

@@ -1,0 +1,22 @@
+"""Where an oracle is not believed, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXCEPTIONS: Final[dict[tuple[str, str], tuple[str | int | float | bool | None, str]]] = {
+    ("svg/prefix.svg", "format"): ("svg", "exiftool takes a prefixed root element for text"),
+    ("svg/prefix.svg", "width"): (50, "as it stands in the file"),
+    ("svg/prefix.svg", "height"): (60, "as it stands in the file"),
+    ("avif/moving.avif", "format"): ("avif", "exiftool 12.57 does not know the brand of moving AVIFs"),
+    ("gif/moving-large.gif", "frames"): (None, "they can't be counted without reading all of it"),
+    ("heic/grey.heic", "format"): (
+        "heic",
+        "exiftool goes by the major brand mif1; the picture is HEVC, whose type is image/heic",
+    ),
+    ("heic/two.heic", "width"): (70, "exiftool shows the size of the last picture, not of the primary one"),
+    ("heic/two.heic", "height"): (54, "the same"),
+    ("zip/comment.zip", "entries"): (1, "zipfile takes the signature in the comment for the record's"),
+    ("zip/comment.zip", "encrypted"): (False, "the same"),
+}
+"""By file and property: what is true (None: nobody can know), and the reason."""
