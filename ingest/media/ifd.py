@@ -18,6 +18,11 @@ _NEAR: Final = 4 << 10
 _SHORT, _LONG, _RATIONAL, _SRATIONAL = 3, 4, 5, 10
 _INTEGERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _WIDTHS: Final = {kind: struct.calcsize("<" + form) for kind, form in _INTEGERS.items()}
+_PAIRS: Final = {
+    (order, kind): struct.Struct(order + form)
+    for order in "<>"
+    for kind, form in ((_RATIONAL, "II"), (_SRATIONAL, "ii"))
+}
 _TEXTS: Final = (2, 7, 129)
 """ASCII; undefined, which some write; UTF-8 (EXIF 3.0)."""
 _MAGIC: Final = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
@@ -120,17 +125,23 @@ class Ifd:
         field = found.get(tag)
         if field is None or field[0] not in (_RATIONAL, _SRATIONAL):
             return []
-        count = min(field[1], most)
-        form = f"{self.order}{count * 2}{'I' if field[0] == _RATIONAL else 'i'}"
-        parts = struct.unpack(form, self._value(field, count, 8))
-        return [over / under if under else None for over, under in zip(parts[::2], parts[1::2], strict=True)]
+        pair = _PAIRS[self.order, field[0]]
+        value = self._value(field, min(field[1], most), 8)
+        return [over / under if under else None for over, under in pair.iter_unpack(value)]
 
     def text(self, found: Directory, tag: int, most: int) -> str:
         """Up to the first NUL; so many bytes at most. Empty if the tag is missing. Raises as `read` does."""
         field = found.get(tag)
-        if field is None or field[0] not in _TEXTS:
+        if field is None:
             return ""
-        value = self._value(field, min(field[1], most), 1).partition(b"\0")[0]
+        kind, many, raw = field
+        if kind not in _TEXTS:
+            return ""
+        many = min(many, most)
+        value = raw[:many] if field[1] <= len(raw) else self.read(int.from_bytes(raw, self._ends), many)
+        end = value.find(0)
+        if end >= 0:
+            value = value[:end]
         try:
             return value.decode()
         except UnicodeDecodeError:

@@ -118,8 +118,8 @@ def _associations(part: Part, wanted: set[int]) -> list[tuple[int, list[int]]]:
         if item in wanted:
             indices = struct.unpack_from(f">{many}{'H' if wide else 'B'}", part.body, at)
             found.append((item, [index & (0x7FFF if wide else 0x7F) for index in indices]))
-            if len(found) > len(wanted):
-                raise MalformedError("an item of it is described twice")
+            if len(found) == len(wanted):
+                break
         at += many << wide
     return found
 
@@ -149,6 +149,7 @@ def _location(part: Part, wanted: int, inside: Part | None) -> tuple[int, int] |
     extent = struct.Struct(f">{index}{offset}{length}")
     (count,) = struct.unpack_from(">" + one, body, 6)
     at = 6 + (4 if version == 2 else 2)
+    at += _passed(body[at:], struct.Struct(head.format + extent.format[1:]), wanted, 2 + bool(version) + bool(base))
     for _ in range(min(count, _TABLE_MOST)):
         item, *middle, extents = head.unpack_from(body, at)
         at += head.size
@@ -162,3 +163,14 @@ def _location(part: Part, wanted: int, inside: Part | None) -> tuple[int, int] |
         start = (middle[-1] if base else 0) + (parts[-2] if offset else 0)
         return start + (inside.at if method == 1 and inside is not None else 0), parts[-1]
     return None
+
+
+def _passed(body: bytes, entry: struct.Struct, wanted: int, extents: int) -> int:
+    """Bytes to the wanted entry where all before it have one extent, as is common; 0: they must be walked one by one."""
+    if len(body) % entry.size == 0:
+        for place, fields in enumerate(entry.iter_unpack(body)):
+            if fields[0] == wanted:
+                return place * entry.size
+            if fields[extents] != 1:
+                break
+    return 0
