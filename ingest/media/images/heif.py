@@ -13,7 +13,8 @@ from ingest.media.view import MalformedError, View
 
 _EXIF_WISH: Final = 4 << 10
 _ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
-_CODINGS: Final = (b"av1C", b"hvcC")
+_SIZES: Final = (b"ispe", b"clap")
+_CODINGS: Final = (b"pixi", b"av1C", b"hvcC")
 _TURNED: Final = {
     None: (1, 8, 3, 6),
     0: (4, 5, 2, 7),
@@ -23,8 +24,8 @@ _TURNED: Final = {
 
 
 def read_heif(view: View, media: Media) -> None:
-    """Width and height are those of the primary item's `ispe`, as exiftool shows them: before `irot` and `imir`, and of the whole
-    picture if it is made of tiles. Orientation is what these two come to, as Pillow says it for AVIF, and not what EXIF says: no
+    """Width and height are those of the primary item's `ispe`, cropped by `clap`, before `irot` and `imir`: what exiftool shows, but
+    for its crop. Of a picture made of tiles they are those of the whole. Orientation is what these two come to, as Pillow says it for AVIF, and not what EXIF says: no
     decoder heeds that here. Raises MoreNeededError, MalformedError.
     """
     meta = next((box for box in boxes(view, 0) if box.type == b"meta"), None)
@@ -55,14 +56,12 @@ def _tell(view: View, items: Items, media: Media) -> None:
     more = media.more
     more["colour"], more["alpha"] = "rgb", any(_is_alpha(described) for described in items.auxiliary)
     for kind, body, _ in items.properties:
-        if kind == b"ispe":
-            media.width, media.height = struct.unpack_from(">II", body, 4)
+        if kind in _SIZES:
+            _size(kind, body, media)
         elif kind == b"irot":
             turn, turned = body[0] & 3, True
         elif kind == b"imir":
             mirror, turned = body[0] & 1, True
-        elif kind == b"pixi":
-            more["colour"], more["bit_depth"] = "grey" if body[4] == 1 else "rgb", body[5]
         elif kind in _CODINGS:
             _coding(kind, body, media)
     if not media.width or not media.height:
@@ -73,16 +72,32 @@ def _tell(view: View, items: Items, media: Media) -> None:
         more["orientation"] = _TURNED[mirror][turn]
 
 
+def _size(kind: bytes, body: bytes, media: Media) -> None:
+    if kind == b"ispe":
+        media.width, media.height = struct.unpack_from(">II", body, 4)
+        return
+    # The clean aperture: coders fill up to whole blocks, and this is the picture in it.
+    width, of_width, height, of_height = struct.unpack_from(">4I", body)
+    if of_width and of_height and media.width and media.height:
+        size = width // of_width, height // of_height
+        if 0 < size[0] <= media.width and 0 < size[1] <= media.height:
+            media.width, media.height = size
+
+
 def _coding(kind: bytes, body: bytes, media: Media) -> None:
-    """Depth and colour, as the decoder is told them."""
-    if kind == b"av1C":
+    """Depth and colour, as the property for it says them, or as the decoder is told them."""
+    more = media.more
+    if kind == b"pixi":
+        depth, grey = body[5], body[4] == 1
+        more["bit_depth"] = depth
+    elif kind == b"av1C":
         bits = body[2]
         depth, grey = 12 if bits & 0x60 == 0x60 else 10 if bits & 0x40 else 8, bool(bits & 0x10)
     else:
         depth, grey = 8 + (body[17] & 7), body[16] & 3 == 0
-    media.more.setdefault("bit_depth", depth)
+    more.setdefault("bit_depth", depth)
     if grey:
-        media.more["colour"] = "grey"
+        more["colour"] = "grey"
 
 
 def _is_alpha(described: list[Part]) -> bool:

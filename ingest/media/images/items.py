@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ingest.media.boxes import Box
@@ -14,6 +15,8 @@ _TABLE_MOST: Final = 64 << 10
 _TABLES_MOST: Final = 4
 """Tables that say which properties an item has: by version and width there can be as many."""
 _PLACES: Final = {0: "", 4: "I", 8: "Q"}
+NOWHERE: Final = (0, 0)
+"""The place of what has none that can be read."""
 _EXIF: Final = b"Exif"
 
 
@@ -59,7 +62,10 @@ def _items(whole: Part) -> Items | None:
     described = _described(found[b"iprp"], {primary, *others}) if b"iprp" in found else {}
     exif = None
     if b"iinf" in found and b"iloc" in found and (item := _first_exif(found[b"iinf"].body)) is not None:
-        exif = _location(found[b"iloc"], item, found.get(b"idat"))
+        try:
+            exif = _location(found[b"iloc"], item, found.get(b"idat"))
+        except (struct.error, MalformedError):
+            exif = NOWHERE
     return Items(described.get(primary, []), [described.get(other, []) for other in others], exif)
 
 
@@ -141,15 +147,11 @@ def _first_exif(body: bytes) -> int | None:
 def _location(part: Part, wanted: int, inside: Part | None) -> tuple[int, int] | None:
     """Where an item is, if it lies in one piece in the file or in `inside`."""
     version, body = _version(part), part.body
-    sizes = int.from_bytes(body[4:6], "big")
-    offset, length, base = (_PLACES[sizes >> shift & 15] for shift in (12, 8, 4))
-    index = _PLACES[sizes & 15] if version else ""
-    one = "I" if version == 2 else "H"
-    head = struct.Struct(f">{one}{'H' if version else ''}H{base}H")
-    extent = struct.Struct(f">{index}{offset}{length}")
-    (count,) = struct.unpack_from(">" + one, body, 6)
-    at = 6 + (4 if version == 2 else 2)
-    at += _passed(body[at:], struct.Struct(head.format + extent.format[1:]), wanted, 2 + bool(version) + bool(base))
+    wide = version == 2
+    base, offset, head, extent, both = _layout(version, int.from_bytes(body[4:6], "big"))
+    (count,) = struct.unpack_from(">I" if wide else ">H", body, 6)
+    at = 10 if wide else 8
+    at += _passed(body[at:], both, wanted, 2 + bool(version) + base)
     for _ in range(min(count, _TABLE_MOST)):
         item, *middle, extents = head.unpack_from(body, at)
         at += head.size
@@ -157,12 +159,38 @@ def _location(part: Part, wanted: int, inside: Part | None) -> tuple[int, int] |
             at += extents * extent.size
             continue
         method = middle[0] & 15 if version else 0
-        if extents != 1 or not length or method > 1 or (method == 1 and inside is None):
+        if extents != 1 or method > 1 or (method == 1 and inside is None):
             return None
         parts = extent.unpack_from(body, at)
         start = (middle[-1] if base else 0) + (parts[-2] if offset else 0)
         return start + (inside.at if method == 1 and inside is not None else 0), parts[-1]
     return None
+
+
+class _Layout(NamedTuple):
+    """How entries of an `iloc` box are laid out."""
+
+    base: bool
+    """Whether they say where their extents count from."""
+    offset: bool
+    """Whether an extent says where it is."""
+    head: struct.Struct
+    extent: struct.Struct
+    both: struct.Struct
+    """An entry with one extent."""
+
+
+@lru_cache(maxsize=64)
+def _layout(version: int, sizes: int) -> _Layout:
+    """By the four sizes in bytes that the box begins with: each may be 0, 4 or 8."""
+    if any(sizes >> shift & 15 not in _PLACES for shift in (12, 8, 4)) or not sizes >> 8 & 15:
+        raise MalformedError("places of its items are of no width that is known")
+    offset, length, base = (_PLACES[sizes >> shift & 15] for shift in (12, 8, 4))
+    head = f">{'I' if version == 2 else 'H'}{'H' if version else ''}H{base}H"
+    extent = f"{_PLACES.get(sizes & 15, '') if version else ''}{offset}{length}"
+    return _Layout(
+        bool(base), bool(offset), struct.Struct(head), struct.Struct(">" + extent), struct.Struct(head + extent)
+    )
 
 
 def _passed(body: bytes, entry: struct.Struct, wanted: int, extents: int) -> int:

@@ -129,6 +129,16 @@ def test_exif_may_lie_inside_the_meta_box() -> None:
     assert media.more["camera_model"] == "iPhone"
 
 
+@pytest.mark.parametrize(
+    ("crop", "height"),
+    [((64, 1, 37, 1), 37), ((128, 2, 75, 2), 37), ((64, 1, 49, 1), 48), ((64, 0, 37, 0), 48), ((64, 1, 0, 1), 48)],
+)
+def test_what_fills_up_the_last_blocks_is_no_part_of_the_picture(crop: tuple[int, ...], height: int) -> None:
+    body = heic({1: (b"hvc1", [1, 2])}, [ispe(64, 48), box(b"clap", struct.pack(">4I", *crop), bytes(16))])
+    media = whole(body)
+    assert (media.width, media.height) == (64, height)
+
+
 @pytest.mark.parametrize(("urn", "target", "alpha"), [(ALPHA, 1, True), (DEPTHS, 1, False), (ALPHA, 3, False)])
 def test_alpha_is_an_auxiliary_item_of_the_primary_one(urn: bytes, target: int, alpha: bool) -> None:
     items = {1: (b"hvc1", [1]), 2: (b"hvc1", [1, 2]), 3: (b"hvc1", [1])}
