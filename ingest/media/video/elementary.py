@@ -133,7 +133,7 @@ def _picture(track: Track, held: bytes) -> None:
                 track.show(parameters.hevc(unit))
             elif track.codec in {"mpeg1video", "mpeg2video"} and unit[0] == 0xB3:
                 _sequence(track, held[at:], unit)
-        except MalformedError:
+        except (MalformedError, IndexError):
             pass
         if track.width:
             return
@@ -205,8 +205,9 @@ def again(streams: Mapping[int, Elementary]) -> dict[int, Elementary]:
 
 
 def beginning(view: View, most: int) -> bytes:
-    """The first bytes, as far as they are held without a gap."""
+    """The first bytes, as far as they are held without a gap; all of them are of use."""
     head = view.held(0)
+    view.read(0, min(len(head), most))  # so that it is known how far the object was read
     while 0 < len(head) < most and (more := view.held(len(head))):
         head += more
     return head[:most]
