@@ -98,12 +98,13 @@ def _plays(demux: _Demux, tail: bytes, form: tuple[int, int], media: Media) -> f
 class _Demux:
     """Takes packets apart."""
 
-    __slots__ = ("_known", "_tables", "streams")
+    __slots__ = ("_known", "_sections", "_tables", "streams")
 
     def __init__(self, streams: dict[int, Elementary] | None = None) -> None:
         self._known = streams is not None
         self.streams: dict[int, Elementary] = streams or {}
         self._tables: set[int] = set()
+        self._sections: dict[int, bytes] = {}
 
     @property
     def complete(self) -> bool:
@@ -137,18 +138,26 @@ class _Demux:
     def _payload(self, pid: int, begins: bool, payload: bytes) -> None:  # noqa: FBT001 - a bit of the packet
         stream = self.streams.get(pid)
         if stream is None:
-            if begins and payload and not self.streams:
-                self._table(pid, payload[1 + payload[0] :])
+            if payload and not self.streams:
+                self._section(pid, begins, payload)
         elif not begins:
             stream.go_on(payload)
         elif (found := packet(payload)) is not None:
             start, body = found
             stream.begin(start, payload[body:])
 
+    def _section(self, pid: int, begins: bool, payload: bytes) -> None:  # noqa: FBT001 - a bit of the packet
+        """Collects a section of a table, which may be longer than a packet, but not than 4 KB."""
+        if begins:
+            self._sections[pid] = payload[1 + payload[0] :]
+        elif pid in self._sections:
+            self._sections[pid] += payload
+        section = self._sections.get(pid, b"")
+        if len(section) >= 12 and len(section) >= 3 + ((section[1] & 15) << 8 | section[2]):
+            self._table(pid, self._sections.pop(pid))
+
     def _table(self, pid: int, section: bytes) -> None:
-        if len(section) < 12:
-            return
-        end = min(len(section), 3 + ((section[1] & 15) << 8 | section[2]) - 4)
+        end = 3 + ((section[1] & 15) << 8 | section[2]) - 4
         if pid == 0 and section[0] == 0:
             numbers = (
                 (section[at + 2] & 31) << 8 | section[at + 3]

@@ -121,6 +121,11 @@ def test_subtitles_are_no_sound() -> None:
     assert media.more["has_audio"] is False
 
 
+def test_a_table_that_is_longer_than_a_packet() -> None:
+    media = said(transport(stream((0x02, MPEG2), (0x06, AC3), described=b"\x09\xc8" + bytes(200) + b"\x6a\x01\x00")))
+    assert media.more["audio_codec"] == "ac3"
+
+
 def test_a_program_behind_other_packets() -> None:
     null = [b"\x47\x1f\xff\x10" + b"\xff" * 184]
     media = said(transport(null * 900 + stream((0x02, MPEG2))), asked=1)
