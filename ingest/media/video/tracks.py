@@ -18,6 +18,8 @@ _WIDEST: Final = 1 << 20
 """Pixels."""
 _FASTEST: Final = 10_000_000
 """Samples per second."""
+_DENSEST: Final = 1e15
+"""Bits per second."""
 _MOST: Final = 65_535
 """Channels, and bits of a sample."""
 
@@ -77,8 +79,9 @@ def length(media: Media, seconds: float | None, size: int | None) -> None:
     if seconds is None or not 1e-6 <= seconds <= _LONGEST:
         return
     media.duration_s = round(seconds, 6)
-    if size:
-        media.more["bit_rate"] = int(size * 8 / seconds)
+    bits = size * 8 / seconds if size else 0
+    if 1 <= bits <= _DENSEST:
+        media.more["bit_rate"] = int(bits)
 
 
 def finish(media: Media) -> None:
