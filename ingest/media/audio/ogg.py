@@ -89,7 +89,7 @@ def _theora(packet: bytes, media: Media) -> _Stream:
     width, height = int.from_bytes(packet[14:17], "big"), int.from_bytes(packet[17:20], "big")
     rate, per = struct.unpack_from(">II", packet, 22)
     shift = (int.from_bytes(packet[40:42], "big") >> 5) & 31
-    if not rate or not per:
+    if not rate or not per or rate / per > 100_000:
         raise MalformedError("its frame rate is none")
     if media.kind != "video":
         media.kind, media.type = "video", "video/ogg"

@@ -23,6 +23,8 @@ _WAVE: Final = {
     0x2001: "dts",
     0xF1AC: "flac",
 }
+_MOST: Final = 1 << 31
+"""What no rate and no number of channels reaches; where a file says more, it is not believed."""
 BITS: Final = {"pcm_alaw": 8, "pcm_mulaw": 8, "adpcm_ms": 4, "adpcm_ima_wav": 4, "adpcm_ima_qt": 4}
 """Bits of one stored sample, where the name does not say them."""
 
@@ -47,13 +49,10 @@ def depth_of(codec: str) -> int:
 
 def say(media: Media, *, codec: str = "", rate: int = 0, channels: int = 0, depth: int = 0) -> None:
     """Puts down what is known: what is nothing is left out."""
-    for name, value in (
-        ("audio_codec", codec),
-        ("sample_rate", rate),
-        ("channels", channels),
-        ("bit_depth", depth or depth_of(codec)),
-    ):
-        if value:
+    if codec:
+        media.more["audio_codec"] = codec
+    for name, value in (("sample_rate", rate), ("channels", channels), ("bit_depth", depth or depth_of(codec))):
+        if 0 < value < _MOST:
             media.more[name] = value
 
 
@@ -62,5 +61,5 @@ def last(media: Media, seconds: float, size: int | None) -> None:
     if not 1e-6 < seconds < 1e9:
         return
     media.duration_s = round(seconds, 6)
-    if size:
-        media.more["bit_rate"] = int(size * 8 / media.duration_s)
+    if size and (bit_rate := int(size * 8 / media.duration_s)) < 1 << 63:
+        media.more["bit_rate"] = bit_rate

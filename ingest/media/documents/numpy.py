@@ -18,7 +18,7 @@ def read(view: View, media: Media) -> None:
     shape = _SHAPE.search(header)
     if shape is None:
         raise MalformedError("its shape is missing")
-    sizes = [int(part.strip(b" L")) for part in shape[1].split(b",") if 0 < len(part.strip(b" L")) < 20]
+    sizes = [int(part.strip(b" L")) for part in shape[1].split(b",") if 0 < len(part.strip(b" L")) < 19]
     if sizes:
         media.more["rows"] = sizes[0]
     if len(sizes) == 2:

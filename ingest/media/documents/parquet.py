@@ -61,7 +61,7 @@ def _describe(footer: bytes, media: Media) -> None:
             columns = _leaves(reader)
         elif before == 3 and kind == _I64:
             rows = reader.signed()
-            if rows < 0:
+            if not 0 <= rows < 1 << 63:
                 raise MalformedError("its number of rows is none")
             media.more["rows"], media.more["columns"] = rows, columns
             return

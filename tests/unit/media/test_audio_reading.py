@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ingest.media.properties import Media
+from ingest.media.reading import read
+from ingest.media.view import View
 from tests.unit.media import audio_files as files
 from tests.unit.media.ranged import ranged, whole
 
@@ -242,3 +244,11 @@ def test_au_caf_and_amr() -> None:
 def test_what_is_broken_keeps_what_was_found() -> None:
     media = whole(b"RIFF\0\0\0\0WAVE" + files.fmt() + b"LIST\xff\xff\xff\x7f")
     assert (media.more["audio_codec"], media.more["problem"]) == ("pcm_s16le", "it points outside itself")
+
+
+def test_numbers_that_no_column_holds_are_left_out() -> None:
+    data = files.flac(samples=1)
+    found = read(View((1 << 63) - 1, {0: data})).media
+    assert found.duration_s == pytest.approx(1 / 96_000, abs=1e-6)
+    assert "bit_rate" not in found.more
+    assert "channels" not in whole(files.au()[:20] + b"\xff\xff\xff\xff" + bytes(100)).more
