@@ -63,7 +63,7 @@ def read(view: View, media: Media) -> None:
     _settle(media, local + listed)
     if media.kind == "document":
         told = islice((entry for entry in listed if entry.name in _TOLD), 2)
-        pages = max((_told(view, entry, shift) for entry in told), default=0)
+        pages = max((_told(_held(view, start, tail, entry.at + shift), entry) for entry in told), default=0)
         if pages:
             media.more["pages"] = pages
 
@@ -143,9 +143,12 @@ def _settle(media: Media, entries: list[Entry]) -> None:
         media.more["encrypted"] = any(entry.flags & 1 for entry in entries)
 
 
-def _told(view: View, entry: Entry, shift: int) -> int:
+def _held(view: View, start: int, tail: bytes, at: int) -> bytes:
+    return (tail[at - start :] if at >= start else view.held(at))[: 30 + 1024 + _UNPACKED]
+
+
+def _told(data: bytes, entry: Entry) -> int:
     """Pages, from a small file in it, if that is held."""
-    data = view.held(entry.at + shift)[: 30 + 1024 + _UNPACKED]
     if len(data) < 30 or not data.startswith(b"PK\3\4") or entry.flags & 1:
         return 0
     name, extra = struct.unpack_from("<HH", data, 26)
