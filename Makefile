@@ -3,6 +3,8 @@
 #   make test     the tests, on two cores; ARGS="-k catalog" passes on to pytest
 #   make check    ruff, the formatter and mypy
 #   make chaos    seeded schedules of killed workers, lost databases and failing storage; SEEDS=500 FROM=1 CATALOG=both JOBS=2 SEED=n
+#   make fuzz     a million hostile files are read: no crash, no hang, none over 50 ms or 16 MB; N=5000 SEED=n JOBS=2
+#   make oracles  asks ffprobe, exiftool, Pillow, qpdf and pyarrow anew about the corpus, and shows what has changed
 #   make bench    longshore and its peers on the same server; ARGS=--quick for a minute, else half an hour
 #   make serve    the demo's cloud and worker, kept up until Ctrl-C
 # Needs Python 3.11 to 3.14, pip, venv and a C compiler. PYTHON=/path/to/python chooses one, VENV=/path another place.
@@ -14,6 +16,7 @@ FROM ?= 1
 CATALOG ?= both
 JOBS ?= 2
 SEED ?=
+N ?= 1000000
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -22,7 +25,7 @@ PYTHON ?= $(shell for it in python3.14 python3.13 python3.12 python3.11 python3;
 	if $$it -c '$(CAN)' >/dev/null 2>&1; then echo $$it; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench serve clean
+.PHONY: help demo test check chaos fuzz oracles bench serve clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +50,21 @@ chaos: $(STAMP)
 	@echo "==> chaos: real workers, real faults; nothing may be lost, doubled or stuck"
 	@$(BIN)/python -m tests.chaos.run --seeds $(SEEDS) --from $(FROM) --catalog $(CATALOG) --jobs $(JOBS) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(STAMP)
+	@echo "==> fuzz: hostile files are read as the prober reads them; none may crash, hang, or take over 50 ms or 16 MB"
+	@$(BIN)/python -m tests.media.fuzz --count $(N) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+$(VENV)/oracles/.installed: requirements/oracles.txt $(STAMP)
+	@echo "==> installing pyarrow and Pillow into $(VENV)/oracles (about 150 MB, once)"
+	@$(BIN)/python -m venv $(VENV)/oracles
+	@$(VENV)/oracles/bin/python -m pip --disable-pip-version-check install --quiet \
+		--require-hashes --requirement requirements/oracles.txt
+	@touch $@
+
+oracles: $(VENV)/oracles/.installed
+	@echo "==> oracles: what ffprobe, exiftool, qpdf, Pillow and pyarrow say of tests/media/files (the first three are the system's)"
+	@$(VENV)/oracles/bin/python -W ignore -m tests.media.oracles
 
 bench: $(STAMP) $(VENV)/peers/.installed
 	@echo "==> bench: longshore and its peers against the same synthetic S3; ARGS=--quick for a minute, else half an hour"

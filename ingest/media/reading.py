@@ -6,6 +6,7 @@ import struct
 from typing import Final, NamedTuple
 
 from ingest.media.audio.sniff import sniff as audio
+from ingest.media.bounds import bound
 from ingest.media.documents.sniff import sniff as documents
 from ingest.media.formats import Sniffer
 from ingest.media.images.sniff import sniff as images
@@ -37,10 +38,12 @@ def read(view: View) -> Reading:
     media.kind, media.format, media.type = found.kind, found.name, found.type
     if found.read is None:
         return Reading(media)
+    needs = None
     try:
         found.read(view, media)
     except MoreNeededError as more:
-        return Reading(media, (more.first, more.length))
+        needs = more.first, more.length
     except _BROKEN as broken:
         media.more["problem"] = str(broken) if isinstance(broken, MalformedError) else "its header is broken"
-    return Reading(media)
+    bound(media)
+    return Reading(media, needs)

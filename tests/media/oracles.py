@@ -29,7 +29,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +108,8 @@ FILE_TYPES: Final[dict[str, tuple[str, str, str]]] = {
 def ask(names: Iterable[str]) -> dict[str, Answers]:
     """What the oracles say of these files, exceptions applied. Raises ValueError if two of them disagree."""
     told = _exiftool(list(names))
-    found = {name: _combined(name, said) for name, said in told.items()}
+    with ThreadPoolExecutor(4) as pool:
+        found = dict(zip(told, pool.map(_combined, told, told.values()), strict=True))
     for (name, of), (value, _) in EXCEPTIONS.items():
         if name in found:
             found[name] |= {of: value}
@@ -317,8 +320,27 @@ def names() -> list[str]:
 
 def recorded() -> dict[str, Answers]:
     """What was written down."""
-    answers: dict[str, Answers] = json.loads(RECORDED.read_text())
+    answers: dict[str, Answers] = json.loads(RECORDED.read_text())["answers"]
     return answers
+
+
+def recorded_with() -> dict[str, str]:
+    """The versions of the oracles that were asked."""
+    versions: dict[str, str] = json.loads(RECORDED.read_text())["recorded_with"]
+    return versions
+
+
+def versions() -> dict[str, str]:
+    """Of the oracles that are installed here."""
+    found = {}
+    for tool, words in {"ffprobe": "-version", "exiftool": "-ver", "qpdf": "--version"}.items():
+        if shutil.which(tool):
+            said = subprocess.run([tool, words], capture_output=True, check=True, text=True, timeout=60).stdout
+            found[tool] = re.search(r"\d+\.\d+", said)[0]  # type: ignore[index]  # a version has a number
+    for package in ("pillow", "pyarrow"):
+        if importlib.util.find_spec({"pillow": "PIL"}.get(package, package)):
+            found[package] = metadata.version(package).split(".")[0]
+    return found
 
 
 def differences(old: dict[str, Answers], new: dict[str, Answers]) -> list[str]:
@@ -336,16 +358,15 @@ def differences(old: dict[str, Answers], new: dict[str, Answers]) -> list[str]:
 
 def main() -> int:
     """Writes answers.json anew, unless a program is missing."""
-    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
-    if importlib.util.find_spec("pyarrow") is None:
-        missing.append("pyarrow")
+    with_what = versions()
+    missing = sorted({*NEEDED, "pillow", "pyarrow"} - with_what.keys())
     if missing:
         print(f"these are not installed: {', '.join(missing)}. What is recorded stays.", file=sys.stderr)
         return 2
-    old = recorded() if RECORDED.exists() else {}
+    old = recorded() if RECORDED.exists() and "answers" in json.loads(RECORDED.read_text()) else {}
     new = ask(names())
     body = ",\n".join(f"{json.dumps(name)}: {json.dumps(said, ensure_ascii=False)}" for name, said in new.items())
-    RECORDED.write_text("{\n" + body + "\n}\n")
+    RECORDED.write_text(f'{{\n"recorded_with": {json.dumps(with_what)},\n"answers": {{\n{body}\n}}\n}}\n')
     for line in differences(old, new):
         print(line)
     print(f"{len(new)} files, {sum(map(len, new.values()))} answers, {len(EXCEPTIONS)} exceptions")
