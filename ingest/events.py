@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 RequestClass = Literal["list", "head", "get", "tags", "copy"]
-GateClass = Literal["list", "read"]
-"""What storage counts apart: all that is no listing is one."""
+GateClass = Literal["list", "read", "write"]
+"""What storage counts apart: HEADs and GETs are one, tags too; copies are writes."""
 
 
 NEVER_SENT = frozenset({"AddressDenied", "CertificateInvalid", "RequestInvalid", "Unreachable"})

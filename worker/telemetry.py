@@ -169,7 +169,7 @@ class Telemetry:
         self._commit_s = histogram("commit_seconds", "Time of the transaction that commits one span.", _COMMIT_S)
         requests = counter(
             "requests",
-            "Attempts of requests to the storage, by class (list, head, get) and outcome: ok, or the error's code.",
+            "Attempts of requests to the storage, by class (list, head, get, tags, copy) and outcome: ok, or the error's code.",
             "bucket",
             "class",
             "outcome",
@@ -186,14 +186,14 @@ class Telemetry:
     def _gates(self, bucket: _Few, fixed: _Few) -> None:
         rate = self._gauge(
             "gate_rate",
-            "Requests per second that a bucket is sent at most, by class (list, read); 0 while it refuses none.",
+            "Requests per second that a bucket is sent at most, by class (list, read, write); 0 while it refuses none.",
             "bucket",
             "class",
         )
         self._gate_rate = _By(rate, bucket, fixed)
         places = self._gauge(
             "gate_in_flight_limit",
-            "Requests that may be in flight to a bucket at once, by class (list, read); moves when it is reached.",
+            "Requests that may be in flight to a bucket at once, by class (list, read, write); moves when it is reached.",
             "bucket",
             "class",
         )

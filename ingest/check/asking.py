@@ -59,9 +59,19 @@ class Noting:
         return self._http.places
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        patience_s: float | None = None,
+        fresh: bool = False,
     ) -> Answer:
-        answer = await self._http.send(method, origin, target, headers, fresh=fresh)
+        answer = await self._http.send(
+            method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh
+        )
         self._skews.note(origin, answer.headers.get("date", ""))
         return answer
 

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from config.errors import ProtocolError, RequestRefusedError, SourceError, SourceUnavailableError
 from config.limits import Limits
 from credentials.session import Access
-from ingest.events import Observe, RequestMade
+from ingest.events import GateClass, Observe, RequestClass, RequestMade
 from ingest.gate import Gate, Gates, verdict
 from ingest.s3.address import Address
 from ingest.s3.errors import Refusal, Subject, explained, refused
@@ -31,6 +32,9 @@ class Call:
     query: Mapping[str, bytes] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     """To be signed; names in lower case."""
+    body: bytes = b""
+    patience_s: float | None = None
+    """How long the answer may take, if that is more than for others."""
     good: frozenset[int] = frozenset({200})
     """The statuses that answer it."""
     signed: bool = True
@@ -48,6 +52,10 @@ class Call:
     """A fresh session was asked for."""
     moved: bool = False
     """Another region was looked for."""
+
+
+_CLASSES: Mapping[RequestClass, GateClass] = {"list": "list", "copy": "write"}
+"""What storage counts apart; all else is reading."""
 
 
 class _Turn:
@@ -157,7 +165,7 @@ class Exchange:
         Raises SourceError, and CredentialError when there is no session to sign with (no event then: nothing was sent).
         """
         await self._share.acquire()
-        gate = self._gates.of(address.origin, call.subject.bucket, "list" if call.subject.request == "list" else "read")
+        gate = self._gates.of(address.origin, call.subject.bucket, _CLASSES.get(call.subject.request, "read"))
         try:
             admitted = await gate.enter()
             turn = await self._turn(call.subject, address, gate)
@@ -187,14 +195,17 @@ class Exchange:
         return answered
 
     async def _send(self, call: Call, origin: str, target: str, headers: Mapping[str, str]) -> Answer:
+        send = partial(
+            self._http.send, call.method, origin, target, headers, body=call.body, patience_s=call.patience_s
+        )
         try:
-            return await self._http.send(call.method, origin, target, headers)
+            return await send()
         except TransportError as error:
             if not error.stale:
                 raise
         subject = call.subject
         self._observe(RequestMade(subject.bucket, subject.request, "ConnectionLost", seconds=0.0, bytes_read=0))
-        return await self._http.send(call.method, origin, target, headers, fresh=True)
+        return await send(fresh=True)
 
     async def _turn(self, subject: Subject, address: Address, gate: Gate) -> _Turn:
         """Wait for a socket to be free before the session is asked for, which might end while a signed request waits."""
@@ -240,6 +251,7 @@ class Exchange:
             query=query,
             headers=call.headers,
             now=self._clock(),
+            body=call.body,
         )
 
     async def _refused(self, call: Call, answered: Answered) -> SourceError:

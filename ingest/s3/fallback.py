@@ -75,18 +75,20 @@ class _Pool(aiohttp.TCPConnector):
 class AiohttpAnswer:
     """See `transport.Answer`."""
 
-    def __init__(self, response: aiohttp.ClientResponse, limits: Limits) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, limits: Limits, patience_s: float | None = None) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers
         }
         self.bytes_read = 0
         self._response = response
-        self._limits = limits
+        self._idle_s, self._whole_s = limits.idle_s, limits.request_s
+        if patience_s is not None:
+            self._idle_s, self._whole_s = max(limits.idle_s, limits.first_byte_s), patience_s
 
     async def some(self) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.idle_s):
+            async with asyncio.timeout(self._idle_s):
                 part = await self._response.content.readany()
         except _FAILURES as error:
             failure = _neutral(error)
@@ -98,7 +100,7 @@ class AiohttpAnswer:
     async def all(self, most: int) -> bytes:
         parts: list[bytes] = []
         try:
-            async with asyncio.timeout(self._limits.request_s):
+            async with asyncio.timeout(self._whole_s):
                 while part := await self.some():
                     if self.bytes_read > most:
                         raise TransportError("AnswerTooLarge", f"the answer is larger than {most} bytes")
@@ -121,9 +123,7 @@ class AiohttpTransport:
         self.places = Places(limits.connections_per_host)
         self._session = aiohttp.ClientSession(
             connector=_Pool(limits, dialer),
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s
-            ),
+            timeout=self._timeout(limits.first_byte_s),
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
             max_headers=limits.headers,
@@ -142,18 +142,33 @@ class AiohttpTransport:
         target: str,
         headers: Mapping[str, str],
         *,
+        body: bytes = b"",
+        patience_s: float | None = None,
         fresh: bool = False,  # noqa: ARG002 - aiohttp repeats by itself what a kept socket lost, and tells nobody
     ) -> AiohttpAnswer:
         trust = self._dialer.trust if origin.startswith("https:") else True
         try:
             url = URL(f"{origin}{target}", encoded=True)
-            async with asyncio.timeout(self._limits.request_s):
-                response = await self._session.request(method, url, headers=headers, allow_redirects=False, ssl=trust)
+            async with asyncio.timeout(patience_s or self._limits.request_s):
+                response = await self._session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=body or None,
+                    timeout=self._timeout(patience_s or self._limits.first_byte_s),
+                    allow_redirects=False,
+                    ssl=trust,
+                )
         except (*_FAILURES, ValueError) as error:
             failure = _neutral(error)
         else:
-            return AiohttpAnswer(response, self._limits)
+            return AiohttpAnswer(response, self._limits, patience_s)
         raise failure
+
+    def _timeout(self, first_byte_s: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=self._limits.connect_s, sock_read=first_byte_s
+        )
 
     async def aclose(self) -> None:
         await self._session.close()

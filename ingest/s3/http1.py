@@ -17,6 +17,8 @@ BLOCK_END = b"\r\n\r\n"
 _BEGIN = b"HTTP/1."
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n")
 _ALWAYS = "user-agent: longshore\r\naccept: */*\r\naccept-encoding: identity\r\n\r\n"
+_BODIED = frozenset({"PUT", "POST"})
+"""They say how long their body is, also when they have none."""
 _LENGTH_DIGITS = 18
 _USUAL = {
     name.encode(): name.lower()
@@ -29,15 +31,17 @@ _USUAL = {
 """How S3 writes its headers; any other way is read as well, and costs a little more."""
 
 
-def write_request(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """One request without a body. Raises TransportError for what would break out of its line."""
+def write_request(method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """One request, with its body if it has one. Raises TransportError for what would break out of its line."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if method in _BODIED:
+        lines.append(f"content-length: {len(body)}\r\n")
     text = f"{method} {target} HTTP/1.1\r\n{''.join(lines)}{_ALWAYS}"
     ends = len(lines) + 5
     if text.count("\n") != ends or text.count("\r") != ends or "\0" in text or " " in target or not target:
         raise TransportError("RequestInvalid")
     try:
-        return text.encode()
+        return text.encode() + body
     except UnicodeEncodeError:
         pass
     raise TransportError("RequestInvalid")  # out here: the other error holds the token

@@ -98,14 +98,23 @@ class LeanTransport:
         self._closed = False
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        patience_s: float | None = None,
+        fresh: bool = False,
     ) -> LeanAnswer:
-        request = write_request(method, target, headers)
+        request = write_request(method, target, headers, body)
         server = self._origin(origin)
         kept = None if fresh else server.take()
         wire = kept or await self._connect(server)
         try:
-            return LeanAnswer(wire, server, await wire.ask(request, bodiless=method == "HEAD"))
+            head = await wire.ask(request, bodiless=method == "HEAD", patience_s=patience_s)
+            return LeanAnswer(wire, server, head)
         except TransportError as error:
             # what is no answer on a kept socket may be the rest of an earlier one, or of what nobody asked for
             lost = wire.untouched and error.code == "ConnectionLost"

@@ -1,4 +1,4 @@
-"""Signature Version 4 for S3 requests without a body; hides canonical forms and the key that is derived per day.
+"""Signature Version 4 for S3 requests, most without a body; hides canonical forms and the key that is derived per day.
 
 Source: "Signature Calculations for the Authorization Header" (Amazon S3 API Reference). The result equals botocore's S3SigV4Auth.
 """
@@ -74,6 +74,7 @@ class Signer:
         query: str,
         headers: Mapping[str, str],
         now: float,
+        body: bytes = b"",
     ) -> dict[str, str]:
         """All headers to send: those given, spaces folded, and Host, x-amz-date, x-amz-content-sha256, the token and Authorization.
 
@@ -81,15 +82,16 @@ class Signer:
         """
         stamp = self._macs.stamp(int(now))
         signed = {name: " ".join(value.split()) for name, value in headers.items()}
+        payload = hashlib.sha256(body).hexdigest() if body else EMPTY_BODY_SHA256
         signed["host"] = host
-        signed["x-amz-content-sha256"] = EMPTY_BODY_SHA256
+        signed["x-amz-content-sha256"] = payload
         signed["x-amz-date"] = stamp
         if session.token is not None:
             signed["x-amz-security-token"] = session.token
         names = sorted(signed)
         listed = ";".join(names)
         lines = "".join([f"{name}:{signed[name]}\n" for name in names])
-        canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{EMPTY_BODY_SHA256}"
+        canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{payload}"
         scope = f"{stamp[:8]}/{region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         mac = self._macs.of(session.secret_access_key, stamp[:8], region)

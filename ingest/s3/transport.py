@@ -78,7 +78,9 @@ class Answer(Protocol):
         ...
 
     async def all(self, most: int) -> bytes:
-        """The rest of the body, before `request_s` are over since it was asked for; AnswerTooLarge above `most` bytes."""
+        """The rest of the body, before `request_s` (or the patience it was sent with) are over since it was asked for;
+        AnswerTooLarge above `most` bytes.
+        """
         ...
 
     def leave(self) -> None:
@@ -87,7 +89,7 @@ class Answer(Protocol):
 
 
 class Transport(Protocol):
-    """Sends GETs and HEADs, without a body, to any host. Safe to share between tasks."""
+    """Sends requests, few of which have a small body, to any host. Safe to share between tasks."""
 
     @property
     def places(self) -> Places:
@@ -95,9 +97,20 @@ class Transport(Protocol):
         ...
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        patience_s: float | None = None,
+        fresh: bool = False,
     ) -> Answer:
         """Send one request, whose `headers` include Host, and wait for the headers of its answer. `fresh`: on a new socket.
+
+        `body` is for PUT and POST. `patience_s`: so long may the answer take to begin, and to end, in place of `first_byte_s` and
+        `request_s`; and what has begun may be silent for `first_byte_s`, if that is more than `idle_s`.
 
         Raises TransportError, which says whether it is stale.
         """

@@ -33,13 +33,13 @@ class Wire(asyncio.Protocol):
         self._due = math.inf
         self._tick_s = min(limits.first_byte_s, limits.idle_s, limits.keep_alive_s)
         self._whole_due = math.inf
+        self._idle_s = limits.idle_s
         self._error: tuple[Code, str] | None = None
         self.usable = False
         """It is open, and nothing has come over it that nobody asked for."""
         self.untouched = True
         """No byte of the answer has come."""
-        self._asked = False
-        self._bodiless = False
+        self._asked = self._bodiless = False
         self._interim = 0
         self._block = bytearray()
         self.head: Head | None = None
@@ -48,8 +48,7 @@ class Wire(asyncio.Protocol):
         self._parts: deque[bytes] = deque()
         self._unread = 0
         self._most: int | None = None
-        self._ended = False
-        self._paused = False
+        self._ended = self._paused = False
 
     @property
     def open(self) -> bool:
@@ -58,17 +57,18 @@ class Wire(asyncio.Protocol):
 
     # -- what its pool and an answer do
 
-    async def ask(self, request: bytes, *, bodiless: bool) -> Head:
+    async def ask(self, request: bytes, *, bodiless: bool, patience_s: float | None = None) -> Head:
         """Send, and wait for the head of the answer. Raises TransportError; then, or when cancelled, it is closed."""
         if self._transport is None or self._error is not None:
             raise self._failure()
         self._asked, self._bodiless, self._ended = True, bodiless, False
         self.head, self.untouched, self._interim = None, True, 0
         self._outbox.put(self._transport, request)
-        now = self._loop.time()
-        self._whole_due = now + self._limits.request_s
+        now, limits = self._loop.time(), self._limits
+        self._idle_s = limits.idle_s if patience_s is None else max(limits.idle_s, limits.first_byte_s)
+        self._whole_due = now + (patience_s or limits.request_s)
         try:
-            await self._until(min(now + self._limits.first_byte_s, self._whole_due))
+            await self._until(min(now + (patience_s or limits.first_byte_s), self._whole_due))
         except BaseException:
             self.abort()
             raise
@@ -87,7 +87,7 @@ class Wire(asyncio.Protocol):
                 return b""
             if self._error is not None:
                 raise self._failure()
-            await self._until(self._loop.time() + self._limits.idle_s)
+            await self._until(self._loop.time() + self._idle_s)
         part = self._parts.popleft()
         self._unread -= len(part)
         self._go_on()
@@ -98,7 +98,7 @@ class Wire(asyncio.Protocol):
         self._most = most
         self._go_on()
         while not self._ended and self._error is None and self._unread + self._left <= most:
-            await self._until(min(self._loop.time() + self._limits.idle_s, self._whole_due))
+            await self._until(min(self._loop.time() + self._idle_s, self._whole_due))
         if self._unread + self._left > most:
             raise TransportError("AnswerTooLarge", f"the answer is larger than {most} bytes")
         if not self._ended:
@@ -209,7 +209,7 @@ class Wire(asyncio.Protocol):
                 return
             data = data[end:]
         if self.head is None:
-            self._watch(min(self._loop.time() + self._limits.idle_s, self._whole_due))
+            self._watch(min(self._loop.time() + self._idle_s, self._whole_due))
             return
         if data:
             self.data_received(data)
@@ -270,7 +270,7 @@ class Wire(asyncio.Protocol):
         elif self._ended or self._unread > self._most:
             self._wake()
         else:
-            self._watch(min(self._loop.time() + self._limits.idle_s, self._whole_due))
+            self._watch(min(self._loop.time() + self._idle_s, self._whole_due))
 
     def _fail(self, code: Code, why: str = "") -> None:
         if self._error is None:

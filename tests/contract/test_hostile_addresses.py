@@ -83,11 +83,21 @@ class Redirecting:
         return self._http.places
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        patience_s: float | None = None,
+        fresh: bool = False,
     ) -> Answer:
         if origin == START.rstrip("/"):
             return Redirection(302, {"location": self.location})
-        return await self._http.send(method, origin, target, headers, fresh=fresh)
+        return await self._http.send(
+            method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh
+        )
 
 
 @asynccontextmanager

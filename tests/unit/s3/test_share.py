@@ -24,7 +24,15 @@ class Silent:
         self.breaks = asyncio.Event()
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], *, fresh: bool = False
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        patience_s: float | None = None,
+        fresh: bool = False,
     ) -> Answer:
         self.sent += 1
         await self.breaks.wait()
