@@ -119,6 +119,21 @@ class Limits(BaseModel):
     )
     error_body_bytes: int = Field(64 * 1024, ge=256, description="how much of an error answer is read")
 
+    # copies
+    copy_s: float = Field(
+        900.0, gt=0, description="time for one request that copies, whole; the storage may be silent meanwhile"
+    )
+    copy_whole_bytes: int = Field(
+        5 * 1024**3, ge=1, le=5 * 1024**3, description="objects above this size are copied in parts"
+    )
+    copy_part_bytes: int = Field(
+        256 * 1024**2,
+        ge=5 * 1024**2,
+        le=5 * 1024**3,
+        description="size of a part; larger where 10,000 of them would not be enough",
+    )
+    copy_parts_at_once: int = Field(8, ge=1, description="parts of one object that are copied at the same time")
+
     # HTTPS sources
     https_redirects: int = Field(5, ge=0, description="redirects of one HTTPS request that are followed")
     https_bytes: int = Field(5 * 1024**3, ge=1, description="how much of one object behind HTTPS is read")

@@ -69,9 +69,7 @@ class Noting:
         patience_s: float | None = None,
         fresh: bool = False,
     ) -> Answer:
-        answer = await self._http.send(
-            method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh
-        )
+        answer = await self._http.send(method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh)
         self._skews.note(origin, answer.headers.get("date", ""))
         return answer
 

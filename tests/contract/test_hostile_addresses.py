@@ -95,9 +95,7 @@ class Redirecting:
     ) -> Answer:
         if origin == START.rstrip("/"):
             return Redirection(302, {"location": self.location})
-        return await self._http.send(
-            method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh
-        )
+        return await self._http.send(method, origin, target, headers, body=body, patience_s=patience_s, fresh=fresh)
 
 
 @asynccontextmanager

@@ -18,11 +18,12 @@ from typing import Any, Self
 
 from tests.fakes.s3_answers import Dialect, answer_list, answer_object, error, wrong_region
 from tests.fakes.s3_asked import Asked, Logged, take_apart
+from tests.fakes.s3_copies import Upload, answer_copy, answer_upload
 from tests.fakes.s3_cors import preflight, with_cors
 from tests.fakes.s3_faults import Faults, instead, spoil
 from tests.fakes.s3_kms import Keys
 from tests.fakes.s3_rights import denial, may_read_tags
-from tests.fakes.s3_sign import claims, right_signature, unsigned_but_required
+from tests.fakes.s3_sign import another_body, claims, right_signature, unsigned_but_required
 from tests.fakes.s3_stale import stale_for_s3, stale_for_sts
 from tests.fakes.s3_store import Bucket, Stored, new_object
 from tests.fakes.s3_subresources import answer_location, answer_tags, answer_versions
@@ -43,6 +44,8 @@ class FakeS3:
     buckets: dict[str, Bucket] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     log: list[Logged] = field(default_factory=list)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    """In parts, that were begun and are not ended."""
     keys: Keys = field(default_factory=lambda: Keys({}))
     """Those of KMS."""
     sts: FakeSts = field(init=False)
@@ -174,6 +177,10 @@ class FakeS3:
                 return answer
             case "put":
                 return self._write(asked, bucket)
+            case "copy":
+                return answer_copy(self, asked, bucket)
+            case "create_upload" | "copy_part" | "complete_upload" | "abort_upload":
+                return answer_upload(self, asked, bucket)
             case "delete":
                 bucket.delete(asked.key)
                 return Answer(status=204)
@@ -210,6 +217,9 @@ class FakeS3:
         right = right_signature(asked.request, signed, grant.secret) == signed.signature
         if not right or unsigned_but_required(asked.request, signed):
             return error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
+        if another_body(asked.request):
+            text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+            return error(400, "XAmzContentSHA256Mismatch", text)
         asked.grant = grant
         stale = stale_for_s3(signed, grant, self.now(), self.max_skew_s)
         return stale or denial(asked, grant, bucket, self.keys, self.now())

@@ -15,7 +15,9 @@ class Logged:
     """One request that was answered."""
 
     op: str
-    """list, list_versions, head, get, get_tags, head_bucket, get_location, put, delete, options or sts."""
+    """list, list_versions, head, get, get_tags, head_bucket, get_location, put, delete, options, sts; copy, create_upload,
+    copy_part, complete_upload or abort_upload.
+    """
     bucket: str
     key: bytes
     """The prefix, of a list."""
@@ -81,8 +83,18 @@ def take_apart(request: Request, virtual_host: str) -> Asked:
         return Asked(request, "options", bucket, key, query)
     if not key:
         return Asked(request, _of_bucket(request, query), bucket, query.get("prefix", b""), query)
+    return Asked(request, _of_object(request, query), bucket, key, query)
+
+
+def _of_object(request: Request, query: dict[str, bytes]) -> str:
     op = request.method.lower()
-    return Asked(request, f"{op}_tags" if "tagging" in query else op, bucket, key, query)
+    if "uploads" in query and op == "post":
+        return "create_upload"
+    if "uploadId" in query:
+        return {"put": "copy_part", "post": "complete_upload", "delete": "abort_upload"}.get(op, op)
+    if op == "put" and request.header("x-amz-copy-source") is not None:
+        return "copy"
+    return f"{op}_tags" if "tagging" in query else op
 
 
 def _of_bucket(request: Request, query: dict[str, bytes]) -> str:

@@ -21,6 +21,11 @@ Op = Literal[
     "get_tags",
     "put",
     "delete",
+    "copy",
+    "create_upload",
+    "copy_part",
+    "complete_upload",
+    "abort_upload",
     "head_bucket",
     "get_location",
     "options",
@@ -37,7 +42,7 @@ class Fault:
     Kinds. Instead of an answer: `error` (an S3 or STS error document: status, code, message, headers), `answer` (status,
     headers, body as given), `html`, `empty` (both with 200), `reset` (RST before anything), `hang` (until the client goes),
     `not_http`. After the right answer was made: `delay` (seconds, or until `faults.release()` if there are none),
-    `cut` (FIN in mid-body), `reset_body` (RST in mid-body), `stall` (half the body, then silence), `extra` (bytes behind the
+    `blank` (white space first, then silence as in `delay`, then the body), `cut` (FIN in mid-body), `reset_body` (RST in mid-body), `stall` (half the body, then silence), `extra` (bytes behind the
     body), `truncated` (half the body with a matching Content-Length), `chunked`, `chunked_cut`, `headers` (added or replaced;
     an empty value removes one), `ignore_range`. Listings only: `repeat_token`, `no_token`, `empty_page`, `unordered`,
     `duplicate_key`, `foreign_key`, `wrong_name`, `wrong_prefix`, `wrong_root`, `wrong_count`, `token_when_complete`, `bomb`,
@@ -151,6 +156,9 @@ def spoil(fault: Fault, faults: Faults, answer: Answer) -> Answer:
     match fault.kind:
         case "delay":
             answer.wait = lambda: faults.wait(fault.seconds)
+        case "blank":
+            answer.body = b" " * 40 + answer.body
+            answer.stall_at, answer.stall = 40, lambda: faults.wait(fault.seconds)
         case "cut":
             answer.cut = half
         case "reset_body":

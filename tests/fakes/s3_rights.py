@@ -16,7 +16,14 @@ _OF_BUCKETS = {
     "list_versions": "s3:ListBucketVersions",
     "get_location": "s3:GetBucketLocation",
 }
-_OF_OBJECTS = {"put": "PutObject", "delete": "DeleteObject", "get_tags": "GetObjectTagging"}
+_WRITES = ("put", "copy", "create_upload", "copy_part", "complete_upload")
+_OF_OBJECTS = {
+    **dict.fromkeys(_WRITES, "PutObject"),
+    "put_tags": "PutObjectTagging",
+    "abort_upload": "AbortMultipartUpload",
+    "delete": "DeleteObject",
+    "get_tags": "GetObjectTagging",
+}
 _LIST_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
 _PUT_KEYS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl")
@@ -65,7 +72,7 @@ def _ask(asked: Asked, action: str, grant: Grant, stored: Stored | None, now: fl
         arn += f"/{asked.key.decode('utf-8', 'surrogateescape')}"
         if asked.version:
             context["s3:VersionId"] = asked.version
-        for name in _PUT_KEYS if asked.op == "put" else ():
+        for name in _PUT_KEYS if asked.op in _WRITES else ():
             if value := asked.sent(name):
                 context[f"s3:{name}"] = value
         if stored is not None:
@@ -100,10 +107,23 @@ def _refused(ask: Ask, grant: Grant, bucket: Bucket | None, stored: Stored | Non
 def _by_key(asked: Asked, grant: Grant, bucket: Bucket, stored: Stored | None, keys: Keys, now: float) -> Answer | None:
     """What KMS says. HEAD needs it only for checksums."""
     object_arn = f"arn:aws:s3:::{bucket.name}/{asked.key.decode('utf-8', 'surrogateescape')}"
-    if asked.op == "put":
-        wanted = asked.sent("x-amz-server-side-encryption-aws-kms-key-id")
-        return keys.refusal("kms:GenerateDataKey", wanted, grant, bucket, object_arn, now) if wanted else None
+    if asked.op in _WRITES:
+        return _by_own_key(asked, grant, bucket, keys, now)
     reads = asked.op == "get" or (asked.op == "head" and asked.sent("x-amz-checksum-mode") == "ENABLED")
     if not reads or stored is None or not stored.kms_key:
         return None
     return keys.refusal("kms:Decrypt", stored.kms_key, grant, bucket, object_arn, now)
+
+
+def _by_own_key(asked: Asked, grant: Grant, bucket: Bucket, keys: Keys, now: float) -> Answer | None:
+    """What is written is encrypted under the key that is asked for, else under the bucket's. An upload in parts reads its parts again."""
+    wanted = asked.sent("x-amz-server-side-encryption-aws-kms-key-id") or ""
+    if not asked.sent("x-amz-server-side-encryption"):
+        wanted = wanted or bucket.kms_key
+    if not wanted:
+        return None
+    object_arn = f"arn:aws:s3:::{bucket.name}/{asked.key.decode('utf-8', 'surrogateescape')}"
+    refused = keys.refusal("kms:GenerateDataKey", wanted, grant, bucket, object_arn, now)
+    if refused is None and asked.op in {"copy_part", "complete_upload"}:
+        refused = keys.refusal("kms:Decrypt", wanted, grant, bucket, object_arn, now)
+    return refused

@@ -98,6 +98,12 @@ def right_signature(request: Request, signed: Signed, secret: str) -> str:
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
+def another_body(request: Request) -> bool:
+    """Whether the body is not the one whose hash was signed."""
+    told = request.header("x-amz-content-sha256")
+    return told not in (None, "UNSIGNED-PAYLOAD", hashlib.sha256(request.body).hexdigest())
+
+
 def unsigned_but_required(request: Request, signed: Signed) -> list[str]:
     """x-amz-* headers and Host must be signed: an intermediary could change them otherwise."""
     names = {name for name, _ in request.headers if name.startswith("x-amz-")} | {"host"}

@@ -79,6 +79,8 @@ class Bucket:
     """Whose it is, and who else may only by its policy; None, with no policy either: any account may by its own policies."""
     policy: dict[str, Any] | None = None
     ownership: Literal["BucketOwnerEnforced", "ObjectWriter"] = "BucketOwnerEnforced"
+    kms_key: str = ""
+    """The ARN of the key that what is written is encrypted under, unless the request says otherwise."""
     requester_pays: bool = False
     versioned: bool = False
     cors: list[dict[str, Any]] = field(default_factory=list)

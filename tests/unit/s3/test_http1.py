@@ -83,20 +83,26 @@ def test_headers_come_back_as_they_were_sent(pairs: list[tuple[bytes, bytes, byt
 
 
 @given(
-    method=st.sampled_from(["GET", "HEAD"]),
+    method=st.sampled_from(["GET", "HEAD", "DELETE", "PUT", "POST"]),
     target=st.text(max_size=20) | st.just("/x"),
     headers=st.dictionaries(st.sampled_from(["host", "x-a"]), st.text(max_size=20)),
+    body=st.binary(max_size=20),
 )
 def test_a_request_has_the_lines_that_were_asked_for_or_is_not_written(
-    method: str, target: str, headers: dict[str, str]
+    method: str, target: str, headers: dict[str, str], body: bytes
 ) -> None:
     said = target + "".join(headers.values())
     if not target or " " in target or set(said) & set("\r\n\0") or any(0xD800 <= ord(one) < 0xE000 for one in said):
         with pytest.raises(TransportError) as caught:
-            write_request(method, target, headers)
+            write_request(method, target, headers, body)
         assert (caught.value.code, caught.value.__context__) == ("RequestInvalid", None)
         return
-    written = write_request(method, target, headers)
+    if method in ("PUT", "POST"):
+        written, _, sent = write_request(method, target, headers, body).partition(b"\r\n\r\n")
+        assert (sent, b"content-length: %d\r\n" % len(body) in written) == (body, True)
+        headers, written = {**headers, "content-length": str(len(body))}, written + b"\r\n\r\n"
+    else:
+        written = write_request(method, target, headers)
     lines = written.split(b"\r\n")
     assert lines[0] == f"{method} {target} HTTP/1.1".encode()
     assert lines[0].count(b" ") == 2

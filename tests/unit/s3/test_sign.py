@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,8 @@ _MOMENTS = st.integers(946_684_800, 4_070_908_800).map(lambda seconds: datetime.
     headers=_HEADERS,
     secret=_TEXT,
     token=st.none() | _TEXT,
-    method=st.sampled_from(["GET", "HEAD"]),
+    method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE"]),
+    body=st.just(b"") | st.binary(max_size=60),
     region=st.sampled_from(["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"]),
     place=st.sampled_from(["path", "virtual", "http", "port"]),
     moment=_MOMENTS,
@@ -50,6 +52,7 @@ def test_any_request_is_signed_as_botocore_signs_it(
     secret: str,
     token: str | None,
     method: str,
+    body: bytes,
     region: str,
     place: str,
     moment: datetime,
@@ -69,9 +72,12 @@ def test_any_request_is_signed_as_botocore_signs_it(
         query=text,
         headers=headers,
         now=moment.timestamp(),
+        body=body,
     )
 
-    theirs = AWSRequest(method, f"{address.origin}{path}{'?' if text else ''}{text}", headers=dict(headers))
+    url = f"{address.origin}{path}{'?' if text else ''}{text}"
+    theirs = AWSRequest(method, url, headers=dict(headers), data=body)
+    theirs.context["client_config"] = Config(s3={"payload_signing_enabled": True})
     with patch("botocore.auth.get_current_datetime", return_value=moment):
         S3SigV4Auth(Credentials("AKIDEXAMPLE", secret, token), "s3", region).add_auth(theirs)
     assert ours["authorization"] == theirs.headers["Authorization"]

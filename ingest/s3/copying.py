@@ -1,0 +1,239 @@
+"""Copies objects into one bucket on the storage's side. Hides parts, headers, and that an answer of 200 may be an error.
+
+Source: CopyObject, CreateMultipartUpload, UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload in the Amazon S3 API Reference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple, TypeVar
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
+
+import structlog
+
+from config.errors import SessionExpiredError, SourceError
+from config.limits import Limits
+from credentials.session import Access
+from ingest.events import Observe, ignore
+from ingest.gate import Gates
+from ingest.s3.address import Location
+from ingest.s3.errors import Subject, shown
+from ingest.s3.exchange import Call, Exchange
+from ingest.s3.results import ALGORITHMS, Written, read_answer, read_upload_id, read_written
+from ingest.s3.retry import Retry
+from ingest.s3.route import Route, still_refused
+from ingest.s3.sign import encode_path
+from ingest.s3.transport import Transport
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+WHOLE_MOST: Final = 5 * 1024**3
+"""Bytes that one request copies, whole or as a part."""
+PARTS_MOST: Final = 10_000
+_MIB: Final = 1024**2
+_FULL: Final = ("CRC32", "CRC32C", "CRC64NVME")
+"""Checksums of a whole object that S3 reckons from those of its parts."""
+_ABORT_S: Final = 10.0
+"""How long an upload that failed may take to be given up: somebody may be waiting for the worker to end."""
+
+
+class Original(NamedTuple):
+    """The version of an object that is to be copied, as it was probed."""
+
+    bucket: str
+    key: bytes
+    size: int
+    etag: str
+    version_id: str = ""
+    """Empty: the newest, if it is still the one with this ETag."""
+    checksum_algorithm: str = ""
+    checksum: str = ""
+    checksum_type: str = ""
+    requester_pays: bool = False
+    expected_owner: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How a request names it: another version under the same key is never copied."""
+        source = f"/{self.bucket}/{encode_path(self.key)}"
+        headers = {"x-amz-copy-source": f"{source}?versionId={self.version_id}" if self.version_id else source}
+        if self.etag:
+            headers["x-amz-copy-source-if-match"] = f'"{self.etag}"'
+        if self.requester_pays:
+            headers["x-amz-request-payer"] = "requester"
+        if self.expected_owner is not None:
+            headers["x-amz-source-expected-bucket-owner"] = self.expected_owner
+        return headers
+
+
+class S3Copier:
+    """One bucket that is written to through one Access. Safe to share between tasks; holds no socket of its own."""
+
+    def __init__(
+        self,
+        *,
+        http: Transport,
+        gates: Gates,
+        access: Access,
+        location: Location,
+        limits: Limits,
+        share: asyncio.Semaphore | None = None,
+        encryption: Mapping[str, str] | None = None,
+        observe: Observe = ignore,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = randomness.random,
+    ) -> None:
+        """As `S3Client`; `location` is that of the copies, and `encryption` the headers that say how they are encrypted."""
+        share = share or asyncio.Semaphore(limits.requests_per_connection)
+        self._location, self._limits, self._encryption = location, limits, dict(encryption or {})
+        self._exchange = Exchange(
+            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
+        )
+        self._route = Route(location, access=access, exchange=self._exchange)
+        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
+
+    @property
+    def bucket(self) -> str:
+        return self._location.bucket
+
+    async def copy(self, original: Original, key: bytes, *, tags: bool) -> Written:
+        """An object of up to 5 GiB, with its metadata, in one request. `tags`: with its tags, too.
+
+        Raises SourceError, CredentialError.
+        """
+        headers = {
+            **original.headers,
+            **self._encryption,
+            "x-amz-metadata-directive": "COPY",
+            "x-amz-tagging-directive": "COPY" if tags else "REPLACE",
+        }
+        if original.checksum_algorithm in ALGORITHMS:
+            headers["x-amz-checksum-algorithm"] = original.checksum_algorithm
+        call = self._call("PUT", key, headers=headers)
+        return await self._asked(call, lambda root: read_written(root, "CopyObjectResult"))
+
+    async def copy_in_parts(self, original: Original, key: bytes, *, headers: Mapping[str, str]) -> Written:
+        """An object of any size. `headers`: its metadata, which parts don't bring along, and its tags.
+
+        An upload that fails, or is cancelled, is given up. Raises as `copy`.
+        """
+        headers = {**headers, **self._encryption}
+        if original.checksum_type == "FULL_OBJECT" and original.checksum_algorithm in _FULL:
+            headers["x-amz-checksum-algorithm"] = original.checksum_algorithm
+            headers["x-amz-checksum-type"] = "FULL_OBJECT"
+        call = self._call("POST", key, query={"uploads": b""}, headers=headers)
+        upload = await self._asked(call, read_upload_id)
+        async with self._given_up_if_it_fails(key, upload):
+            parts = await self._parts(original, key, upload)
+            document = "".join(
+                f"<Part>{_checksum(part)}<ETag>{escape(part.etag)}</ETag><PartNumber>{number}</PartNumber></Part>"
+                for number, part in enumerate(parts, start=1)
+            )
+            call = self._call(
+                "POST",
+                key,
+                query={"uploadId": upload.encode()},
+                headers={"content-type": "application/xml"},
+                body=f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{document}</CompleteMultipartUpload>'.encode(),
+            )
+            return await self._asked(call, lambda root: read_written(root, "CompleteMultipartUploadResult"))
+
+    async def _parts(self, original: Original, key: bytes, upload: str) -> list[Written]:
+        room = asyncio.Semaphore(self._limits.copy_parts_at_once)
+
+        async def part(number: int, first: int, last: int) -> Written:
+            call = self._call(
+                "PUT",
+                key,
+                query={"partNumber": str(number).encode(), "uploadId": upload.encode()},
+                headers={**original.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
+            )
+            async with room:
+                return await self._asked(call, lambda root: read_written(root, "CopyPartResult"))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                size = part_size(original.size, least=self._limits.copy_part_bytes)
+                tasks = [
+                    group.create_task(part(number, first, min(first + size, original.size) - 1))
+                    for number, first in enumerate(range(0, original.size, size), start=1)
+                ]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    @asynccontextmanager
+    async def _given_up_if_it_fails(self, key: bytes, upload: str) -> AsyncGenerator[None]:
+        try:
+            yield
+        except BaseException:
+            call = self._call("DELETE", key, query={"uploadId": upload.encode()}, good=frozenset({204, 200, 404}))
+            try:
+                async with asyncio.timeout(_ABORT_S):
+                    await self._run(call, lambda: self._abort_once(call))
+            except (SourceError, TimeoutError) as error:
+                log.warning(
+                    "an upload could not be given up; a lifecycle rule that ends incomplete uploads clears it away",
+                    target=f"s3://{self.bucket}/{shown(key)}",
+                    reason=str(error) or "no answer",
+                )
+            raise
+
+    async def _abort_once(self, call: Call) -> None:
+        (await self._exchange.attempt(call, self._route.address)).end(None)
+
+    async def _asked(self, call: Call, read: Callable[[Element], T]) -> T:
+        return await self._run(call, lambda: self._once(call, read))
+
+    async def _once(self, call: Call, read: Callable[[Element], T]) -> T:
+        with await self._exchange.attempt(call, self._route.address) as answered:
+            return await read_answer(self._exchange, call, answered, read, most=self._limits.error_body_bytes)
+
+    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
+        except SessionExpiredError as error:
+            raise still_refused(call, error) from None
+
+    def _call(
+        self,
+        method: str,
+        key: bytes,
+        *,
+        query: Mapping[str, bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        good: frozenset[int] = frozenset({200}),
+    ) -> Call:
+        return Call(
+            subject=Subject(request="copy", bucket=self.bucket, key=key),
+            method=method,
+            key=key,
+            query=query or {},
+            headers=headers or {},
+            body=body,
+            patience_s=self._limits.copy_s,
+            good=good,
+        )
+
+
+def part_size(size: int, *, least: int) -> int:
+    """Bytes of a part, in whole MiB, so that 10,000 parts are enough; the last one may be smaller."""
+    needed = -(-size // PARTS_MOST)
+    return min(WHOLE_MOST, max(least, -(-needed // _MIB) * _MIB))
+
+
+def _checksum(part: Written) -> str:
+    if not part.checksum:
+        return ""
+    name = f"Checksum{part.checksum_algorithm}"
+    return f"<{name}>{escape(part.checksum)}</{name}>"
