@@ -6,33 +6,21 @@ Source: CopyObject, CreateMultipartUpload, UploadPartCopy, CompleteMultipartUplo
 from __future__ import annotations
 
 import asyncio
-import random as randomness
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple, TypeVar
-from xml.etree.ElementTree import Element
+from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
 import structlog
 
-from config.errors import SessionExpiredError, SourceError
-from config.limits import Limits
-from credentials.session import Access
-from ingest.events import Observe, ignore
-from ingest.gate import Gates
-from ingest.s3.address import Location
+from config.errors import SourceError
+from ingest.s3.asker import Asker
 from ingest.s3.errors import Subject, shown
-from ingest.s3.exchange import Call, Exchange
-from ingest.s3.results import ALGORITHMS, Written, read_answer, read_upload_id, read_written
-from ingest.s3.retry import Retry
-from ingest.s3.route import Route, still_refused
+from ingest.s3.exchange import Call
+from ingest.s3.results import ALGORITHMS, Written, read_upload_id, read_written
 from ingest.s3.sign import encode_path
-from ingest.s3.transport import Transport
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 WHOLE_MOST: Final = 5 * 1024**3
 """Bytes that one request copies, whole or as a part."""
@@ -74,36 +62,15 @@ class Original(NamedTuple):
 
 
 class S3Copier:
-    """One bucket that is written to through one Access. Safe to share between tasks; holds no socket of its own."""
+    """One bucket that is written to. Safe to share between tasks."""
 
-    def __init__(
-        self,
-        *,
-        http: Transport,
-        gates: Gates,
-        access: Access,
-        location: Location,
-        limits: Limits,
-        share: asyncio.Semaphore | None = None,
-        encryption: Mapping[str, str] | None = None,
-        observe: Observe = ignore,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = randomness.random,
-    ) -> None:
-        """As `S3Client`; `location` is that of the copies, and `encryption` the headers that say how they are encrypted."""
-        share = share or asyncio.Semaphore(limits.requests_per_connection)
-        self._location, self._limits, self._encryption = location, limits, dict(encryption or {})
-        self._exchange = Exchange(
-            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
-        )
-        self._route = Route(location, access=access, exchange=self._exchange)
-        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
+    def __init__(self, asker: Asker, *, encryption: Mapping[str, str] | None = None) -> None:
+        """`asker` asks the bucket of the copies; `encryption`: the headers that say how they are encrypted."""
+        self._asker, self._encryption, self._limits = asker, dict(encryption or {}), asker.limits
 
     @property
     def bucket(self) -> str:
-        return self._location.bucket
+        return self._asker.location.bucket
 
     async def copy(self, original: Original, key: bytes, *, tags: bool) -> Written:
         """An object of up to 5 GiB, with its metadata, in one request. `tags`: with its tags, too.
@@ -119,7 +86,7 @@ class S3Copier:
         if original.checksum_algorithm in ALGORITHMS:
             headers["x-amz-checksum-algorithm"] = original.checksum_algorithm
         call = self._call("PUT", key, headers=headers)
-        return await self._asked(call, lambda root: read_written(root, "CopyObjectResult"))
+        return await self._asker.ask(call, lambda root: read_written(root, "CopyObjectResult"))
 
     async def copy_in_parts(self, original: Original, key: bytes, *, headers: Mapping[str, str]) -> Written:
         """An object of any size. `headers`: its metadata, which parts don't bring along, and its tags.
@@ -131,7 +98,7 @@ class S3Copier:
             headers["x-amz-checksum-algorithm"] = original.checksum_algorithm
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
         call = self._call("POST", key, query={"uploads": b""}, headers=headers)
-        upload = await self._asked(call, read_upload_id)
+        upload = await self._asker.ask(call, read_upload_id)
         async with self._given_up_if_it_fails(key, upload):
             parts = await self._parts(original, key, upload)
             document = "".join(
@@ -145,7 +112,7 @@ class S3Copier:
                 headers={"content-type": "application/xml"},
                 body=f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{document}</CompleteMultipartUpload>'.encode(),
             )
-            return await self._asked(call, lambda root: read_written(root, "CompleteMultipartUploadResult"))
+            return await self._asker.ask(call, lambda root: read_written(root, "CompleteMultipartUploadResult"))
 
     async def _parts(self, original: Original, key: bytes, upload: str) -> list[Written]:
         room = asyncio.Semaphore(self._limits.copy_parts_at_once)
@@ -158,7 +125,7 @@ class S3Copier:
                 headers={**original.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
             )
             async with room:
-                return await self._asked(call, lambda root: read_written(root, "CopyPartResult"))
+                return await self._asker.ask(call, lambda root: read_written(root, "CopyPartResult"))
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -179,7 +146,7 @@ class S3Copier:
             call = self._call("DELETE", key, query={"uploadId": upload.encode()}, good=frozenset({204, 200, 404}))
             try:
                 async with asyncio.timeout(_ABORT_S):
-                    await self._run(call, lambda: self._abort_once(call))
+                    await self._asker.tell(call)
             except (SourceError, TimeoutError) as error:
                 log.warning(
                     "an upload could not be given up; a lifecycle rule that ends incomplete uploads clears it away",
@@ -187,22 +154,6 @@ class S3Copier:
                     reason=str(error) or "no answer",
                 )
             raise
-
-    async def _abort_once(self, call: Call) -> None:
-        (await self._exchange.attempt(call, self._route.address)).end(None)
-
-    async def _asked(self, call: Call, read: Callable[[Element], T]) -> T:
-        return await self._run(call, lambda: self._once(call, read))
-
-    async def _once(self, call: Call, read: Callable[[Element], T]) -> T:
-        with await self._exchange.attempt(call, self._route.address) as answered:
-            return await read_answer(self._exchange, call, answered, read, most=self._limits.error_body_bytes)
-
-    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
-        except SessionExpiredError as error:
-            raise still_refused(call, error) from None
 
     def _call(
         self,

@@ -5,16 +5,11 @@ Source: GetObjectTagging, CopyObject, UploadPartCopy, CreateMultipartUpload and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
 from config.errors import ProtocolError
-from ingest.s3.errors import explained
-from ingest.s3.exchange import Answered, Call, Exchange
-from ingest.s3.xml import bare_etag, is_error, read_document
-
-T = TypeVar("T")
+from ingest.s3.xml import bare_etag
 
 ALGORITHMS: Final = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 """Of checksums that S3 can reckon."""
@@ -74,23 +69,6 @@ def read_upload_id(root: Element) -> str:
     if not upload or len(upload) > _ID_MOST:
         raise ProtocolError("the answer carries no ID of the upload that was begun")
     return upload
-
-
-async def read_answer(
-    exchange: Exchange, call: Call, answered: Answered, read: Callable[[Element], T], *, most: int
-) -> T:
-    """What `read` makes of an answer's document, which may be an error although its status is 200.
-
-    White space may stand before it: that keeps a connection open while a copy takes long. Raises SourceError.
-    """
-    body = (await answered.all(most=most)).lstrip(b" \t\r\n")
-    try:
-        root = read_document(body)
-        if not is_error(root):
-            return read(root)
-    except ProtocolError as error:
-        raise explained(ProtocolError, call.subject, error.message, status=200) from None
-    raise exchange.refusal(call, answered, body)
 
 
 def _checked(root: Element, name: str) -> str:

@@ -27,6 +27,7 @@ from config.limits import Limits
 from ingest.events import Event, RequestMade
 from ingest.gate import Gates
 from ingest.s3.address import Location
+from ingest.s3.asker import Asker
 from ingest.s3.copying import Original, S3Copier
 from ingest.s3.http import open_http
 from tests.fakes.s3 import FakeS3
@@ -65,7 +66,7 @@ async def desk(url: str, *, access: FakeAccess | None = None, **limits: Any) -> 
     events: list[Event] = []
     bounds = Limits(**{"attempts": 2, "backoff_first_s": 0.001, **limits})
     async with open_http(bounds, chosen.kind, look_up=loopback) as http:
-        copier = S3Copier(
+        asker = Asker(
             http=http,
             gates=Gates(bounds),
             access=access or FakeAccess(),
@@ -73,7 +74,7 @@ async def desk(url: str, *, access: FakeAccess | None = None, **limits: Any) -> 
             limits=bounds,
             observe=events.append,
         )
-        yield Desk(copier, events)
+        yield Desk(S3Copier(asker), events)
 
 
 def cloud(**fields: Any) -> FakeS3:
@@ -157,7 +158,7 @@ async def test_an_answer_that_is_no_result_is_no_copy(body: str) -> None:
 
 async def test_a_copy_may_take_longer_than_other_requests_whether_it_says_nothing_or_blanks() -> None:
     """Its patience is its own: neither the first byte nor the silence between two pieces is held to what others may take."""
-    limits = {"first_byte_s": 0.2, "idle_s": 0.05, "request_s": 0.2, "attempts": 1}
+    limits: dict[str, Any] = {"first_byte_s": 0.2, "idle_s": 0.05, "request_s": 0.2, "attempts": 1}
     async with cloud() as s3, desk(s3.url, copy_s=20, **limits) as at:
         put = s3.put("acme", ODD, b"12345")
         s3.faults.add(Fault(kind="delay", op="copy", seconds=0.35))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote_to_bytes
 
@@ -99,7 +100,7 @@ def test_one_signer_signs_for_several_sessions_days_and_regions_and_forgets_the_
 
     def sign(signer: Signer, secret: str, now: float, region: str) -> str:
         session = Session(access_key_id="AKID", secret_access_key=secret)
-        request = {"method": "GET", "host": "h", "path": "/", "query": ""}
+        request: dict[str, Any] = {"method": "GET", "host": "h", "path": "/", "query": ""}
         return signer.sign(session, region=region, headers={}, now=now, **request)["authorization"]
 
     kept = Signer()
@@ -118,7 +119,7 @@ def test_one_signer_signs_for_several_sessions_days_and_regions_and_forgets_the_
 @pytest.mark.parametrize("value", ["  a   b ", "a\tb"])
 def test_spaces_inside_a_header_are_folded_before_they_are_signed(value: str) -> None:
     session = Session(access_key_id="AKID", secret_access_key="secret")
-    request = {"method": "GET", "host": "h", "path": "/", "query": "", "region": "us-east-1"}
+    request: dict[str, Any] = {"method": "GET", "host": "h", "path": "/", "query": "", "region": "us-east-1"}
     one = Signer().sign(session, headers={"x-amz-meta-a": value}, now=0, **request)
     other = Signer().sign(session, headers={"x-amz-meta-a": "a b"}, now=0, **request)
     assert one["authorization"] == other["authorization"]
