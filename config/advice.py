@@ -16,6 +16,11 @@ _KUBERNETES: Final = re.compile(
 """What Kubernetes sets in every container for a service that is called longshore-something; beside these, `..._PORT=tcp://...`."""
 
 
+_TARGET: Final = re.compile(
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[A-Za-z0-9!_.'()=+@:-][A-Za-z0-9!_.'()/=+@:-]{0,510}/)?"
+)
+
+
 def matching(pattern: str, what: str) -> Callable[[str], str]:
     """A check for pydantic. Raises ValueError that says `what` the whole value must be."""
     compiled = re.compile(pattern, re.ASCII)
@@ -51,6 +56,16 @@ def endpoint(value: str | None) -> str | None:
         usable = False
     if not usable:
         raise ValueError("must be the address of a server: https://host[:port] or http://host[:port]")
+    return value
+
+
+def copy_target(value: str) -> str:
+    """A check for pydantic: `s3://bucket/` or `s3://bucket/prefix/`, made of what any policy can say. Raises ValueError."""
+    if _TARGET.fullmatch(value) is None:
+        raise ValueError(
+            "must be places as s3://bucket/prefix/, which end with a slash and have only letters, digits and !_.'()/=+@:- in them; "
+            "what is copied lands below them"
+        )
     return value
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
-from config.advice import endpoint, matching, no_such, one_of, strays
+from config.advice import copy_target, endpoint, matching, no_such, one_of, strays
 from config.errors import SettingsError
 from config.limits import Limits
 from config.networks import Networks
@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks (CIDR) that tenants' addresses may lie in, besides public ones; comma-separated"
     )
+    copy_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="places of yours that jobs may copy objects into, comma-separated: s3://bucket/prefix/; empty: none",
+    )
     secret_references: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="what references to secrets may begin with: env://ACME_, file:///run/secrets/, awssm://longshore/; empty: none",
@@ -149,7 +153,8 @@ class Settings(BaseSettings):
         return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
     @field_validator(
-        "default_buckets", "organisation_workspaces", "endpoints", "networks", "secret_references", mode="before"
+        *("default_buckets", "organisation_workspaces", "endpoints", "networks", "copy_targets", "secret_references"),
+        mode="before",
     )
     @classmethod
     def _comma_separated(cls, value: object) -> object:
@@ -160,6 +165,11 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Origins.parse(value)
         return value
+
+    @field_validator("copy_targets")
+    @classmethod
+    def _are_folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(copy_target(one) for one in value)
 
     @field_validator("networks")
     @classmethod

@@ -45,10 +45,12 @@ class Accesses:
         self._trust, self._external_ids, self._settings = trust, external_ids, settings
         self._warned: OrderedDict[tuple[str, int], None] = OrderedDict()
 
-    async def open(self, connection: Connection, *, run_id: str, places: Sequence[Grant] = ()) -> Access:
+    async def open(
+        self, connection: Connection, *, run_id: str, places: Sequence[Grant] = (), copy_to: Grant | None = None
+    ) -> Access:
         """The access through which a run signs. A role that nobody has looked at yet is probed first; else nobody is asked, so
         that a role that refuses shows at the first request. `places`: what the run is about, for a connection that permits
-        anything.
+        anything. `copy_to`: where it writes copies; no other run may.
 
         Raises RoleOpenError, another CredentialError, SecretKeyError, or UnknownConnectionError if the connection was removed
         meanwhile.
@@ -56,10 +58,14 @@ class Accesses:
         self._warn_once(connection)
         spec = connection.spec
         if connection.kind == "default":
-            return self._own if self._settings.reader_role is None else await self._reader(connection, run_id, places)
+            return (
+                self._own
+                if self._settings.reader_role is None
+                else await self._reader(connection, run_id, places, copy_to)
+            )
         if isinstance(spec, RoleSpec):
             await self._trust.assure(connection)
-            return self._sessions.access(self._session_spec(connection, spec, run_id))
+            return self._sessions.access(self._session_spec(connection, spec, run_id, copy_to))
         if not isinstance(spec, KeysSpec):
             raise ConnectionRuleError(f"connection {connection.name!r} of kind {connection.kind} signs no requests")
         again = partial(self._registry.keys, connection, fresh=True)
@@ -76,7 +82,7 @@ class Accesses:
         for warning in connection.warnings():
             log.warning("connection", connection=connection.name, warning=warning)
 
-    def _session_spec(self, connection: Connection, spec: RoleSpec, run_id: str) -> SessionSpec:
+    def _session_spec(self, connection: Connection, spec: RoleSpec, run_id: str, copy_to: Grant | None) -> SessionSpec:
         return SessionSpec(
             workspace=connection.workspace,
             connection_id=connection.id,
@@ -86,14 +92,18 @@ class Accesses:
             external_id=spec.external_id,
             region=spec.region or self._settings.region,
             ttl_s=spec.session_ttl_s,
-            policy=SessionPolicy(grants=spec.allow, partition=spec.partition),
+            policy=SessionPolicy(grants=spec.allow, partition=spec.partition, tags=spec.tags, copy_to=copy_to),
             session_name=session_name(run_id),
             source_identity=source_identity(connection, spec),
             tags=session_tags(connection, spec),
         )
 
-    async def _reader(self, connection: Connection, run_id: str, places: Sequence[Grant]) -> Access:
-        """Our own reader role, as this workspace: bucket policies ask for the tag, so that none reads another's bucket."""
+    async def _reader(
+        self, connection: Connection, run_id: str, places: Sequence[Grant], copy_to: Grant | None
+    ) -> Access:
+        """Our own reader role, as this workspace: bucket policies ask for the tag, so that none reads another's bucket. They also
+        decide about object tags, since nobody can say of the built-in connection whether they are wanted.
+        """
         role_arn = self._settings.reader_role
         assert role_arn is not None
         external_id = await self._external_ids(connection.name)
@@ -108,7 +118,7 @@ class Accesses:
                 external_id=None,
                 region=self._settings.region,
                 ttl_s=3600,
-                policy=SessionPolicy(grants=grants, partition=partition_of(role_arn)),
+                policy=SessionPolicy(grants=grants, partition=partition_of(role_arn), tags=True, copy_to=copy_to),
                 session_name=session_name(run_id),
                 source_identity=None,
                 tags=((WORKSPACE_TAG, external_id),),

@@ -59,13 +59,19 @@ class Storage:
         return await self._registry.list(workspace=self._settings.workspace)
 
     async def access(
-        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+        self,
+        connection: Connection,
+        *,
+        run_id: str,
+        places: Sequence[Grant],
+        copy_to: Grant | None,
+        sts_asked: Callable[[], None],
     ) -> Access:
         self._sts_asked[session_name(run_id)] = sts_asked
         self._sts_asked.move_to_end(session_name(run_id))
         if len(self._sts_asked) > self._settings.limits.sessions:
             self._sts_asked.popitem(last=False)
-        return await self._accesses.open(connection, run_id=run_id, places=places)
+        return await self._accesses.open(connection, run_id=run_id, places=places, copy_to=copy_to)
 
     async def signing(self, connection: Connection, buckets: Sequence[str]) -> Access:
         """The access that signs URLs of objects in these buckets. Raises what `Accesses.open` raises."""

@@ -41,7 +41,7 @@ _OF_READING: Final = (
     click.option("--tags", is_flag=True, help="Read object tags, too."),
     _KMS_KEY,
     click.option("--output", metavar="PLACE", help="Where results are written; nothing is written without it."),
-    click.option("--output-kms-key", metavar="ARN", help="The KMS key that results are encrypted under."),
+    click.option("--output-kms-key", metavar="ARN", help="The KMS key that results, or copies, are encrypted under."),
     click.option("--copy-to", metavar="PLACE", help="Your own place, into which objects are copied on S3's side."),
     click.option("--scope", type=click.Choice(["s3", "bedrock"]), help="bedrock: invoke models, and read no bucket."),
 )

@@ -33,6 +33,7 @@ Need = Literal[
     "version_tagging",
     "decrypt",
     "put",
+    "put_tagging",
     "abort",
     "generate_data_key",
     "invoke",
@@ -48,6 +49,7 @@ ACTIONS: Final[Mapping[Need, tuple[str, ...]]] = {
     "version_tagging": ("s3:GetObjectVersionTagging",),
     "decrypt": ("kms:Decrypt",),
     "put": ("s3:PutObject",),
+    "put_tagging": ("s3:PutObjectTagging",),
     "abort": ("s3:AbortMultipartUpload",),
     "generate_data_key": ("kms:GenerateDataKey",),
     "invoke": ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"),
@@ -148,11 +150,13 @@ def _invoke(partition: str) -> Statement:
 
 
 def _writing(setup: Setup) -> Iterator[Statement]:
+    """An upload in parts may have to be given up; copies bring their tags along, if tags are wanted."""
     put = [*ACTIONS["put"], *ACTIONS["abort"]]
-    for sid, place in (("WriteOutput", setup.output), ("CopyObjects", setup.copy_to)):
+    copy = [*put, *(ACTIONS["put_tagging"] if setup.tags else ())]
+    for sid, actions, place in (("WriteOutput", put, setup.output), ("CopyObjects", copy, setup.copy_to)):
         if place is not None:
-            yield allow(sid, put, [objects_arn(setup.partition, place.bucket, place.prefix)])
-    if setup.output is not None and setup.output_kms_key is not None:
+            yield allow(sid, actions, [objects_arn(setup.partition, place.bucket, place.prefix)])
+    if setup.writes and setup.output_kms_key is not None:
         # an upload in parts reads its parts again
         actions = [*ACTIONS["generate_data_key"], *ACTIONS["decrypt"]]
         yield from through_s3(setup.partition, "EncryptOutput", actions, [setup.output_kms_key])

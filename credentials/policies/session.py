@@ -1,7 +1,8 @@
 """Hides how what a connection permits is written as a session policy.
 
-Sent with AssumeRole, it narrows a session to the connection's buckets, prefixes and read actions. AWS grants
-what both it and the role's own policies allow, so a policy that had to be shortened never grants more than the customer did.
+Sent with AssumeRole, it narrows a session to the connection's buckets, prefixes and read actions, and to one place for copies
+where a run makes some. AWS grants what both it and the role's own policies allow, so a policy that had to be shortened never grants
+more than the customer did.
 """
 
 from __future__ import annotations
@@ -22,14 +23,10 @@ SESSION_POLICY_CHARACTERS = 2_048
 """What STS takes as an inline session policy (AssumeRole, Policy)."""
 
 _LIST = ["s3:ListBucket", "s3:ListBucketVersions"]
-_READ = [
-    "s3:GetObject",
-    "s3:GetObjectVersion",
-    "s3:GetObjectTagging",
-    "s3:GetObjectVersionTagging",
-    "s3:GetObjectAttributes",
-    "s3:GetObjectVersionAttributes",
-]
+_READ = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"]
+_READ_TAGS = ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]
+_WRITE = ["s3:PutObject", "s3:AbortMultipartUpload"]
+_WRITE_TAGS = "s3:PutObjectTagging"
 _LOCATE = "s3:GetBucketLocation"
 _SHORT_LIST = "s3:ListBucket*"
 _SHORT_READ = "s3:GetObject*"
@@ -48,20 +45,27 @@ class SessionPolicy:
 
     grants: tuple[Grant, ...]
     partition: str = "aws"
+    tags: bool = False
+    """Tags are read; and copied, where objects are."""
+    copy_to: Grant | None = None
+    """The place of copies, for a run that makes some; its prefix ends with "/" and is made of what STS takes."""
 
     def render(self, *, not_after: float | None = None) -> str:
         """The JSON document, of at most 2,048 characters.
 
         `not_after` (Unix seconds, AWS's clock) ends every permission at that time, by `aws:CurrentTime`. What does not fit is
-        written more shortly, step by step, the tightest that fits: it always permits what the grants do, and never a write.
-        Raises SessionRefusedError when there are no grants, or when no step fits.
+        written more shortly, step by step, the tightest that fits: it always permits what the grants do, and no write but copies
+        to their place. Raises SessionRefusedError when there are no grants, or when no step fits.
         """
         if not self.grants:
             raise SessionRefusedError(
                 "the connection permits no bucket, so its sessions could do nothing; name at least one bucket"
             )
         scope = _scope(self.grants)
-        for document in _ever_shorter(scope, self.partition, lambda statements: _document(statements, not_after)):
+        copies = self._copies()
+        for document in _ever_shorter(
+            scope, self.partition, lambda statements: _document([*statements, *copies], not_after), tags=self.tags
+        ):
             if len(document) <= SESSION_POLICY_CHARACTERS:
                 return document
         raise SessionRefusedError(
@@ -69,6 +73,14 @@ class SessionPolicy:
             "however shortened; split the connection into several with fewer buckets each",
             code="PolicyTooLong",
         )
+
+    def _copies(self) -> list[_Statement]:
+        """What they need of their place; and of its key, which is told by nobody: an upload in parts reads its parts again."""
+        if self.copy_to is None:
+            return []
+        place = f"{_bucket_arn(self.partition, self.copy_to.bucket)}/{_literal(self.copy_to.prefix)}*"
+        write = _allow([*_WRITE, *([_WRITE_TAGS] if self.tags else [])], [place])
+        return [write, _through_s3("kms:GenerateDataKey", self.partition)]
 
 
 def render_time_limit(not_after: float) -> str:
@@ -86,9 +98,11 @@ def _document(statements: Iterable[_Statement], not_after: float | None) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def _ever_shorter(scope: _Scope, partition: str, write: Callable[[list[_Statement]], str]) -> Iterator[str]:
+def _ever_shorter(
+    scope: _Scope, partition: str, write: Callable[[list[_Statement]], str], *, tags: bool
+) -> Iterator[str]:
     """Ever shorter documents for one scope: no comforts, listings shared, prefixes cut, whole buckets, bucket names cut."""
-    yield write(_full(scope, partition))
+    yield write(_full(scope, partition, tags=tags))
     yield write(_compact(scope, partition, shared=False))
     longest = max(len(head) for heads in scope.values() for head in heads)
     yield _longest_that_fits(longest, lambda n: write(_compact(_cut_prefixes(scope, n), partition, shared=True)))
@@ -132,14 +146,14 @@ def _cut_buckets(scope: _Scope, characters: int) -> _Scope:
     return {name: ("",) for name in sorted(names) if f"{name}*" not in names}
 
 
-def _full(scope: _Scope, partition: str) -> list[_Statement]:
+def _full(scope: _Scope, partition: str, *, tags: bool) -> list[_Statement]:
     """Every action by its own name."""
     whole = [bucket for bucket, heads in scope.items() if heads == ("",)]
     statements = [_allow(_LIST, [_bucket_arn(partition, bucket) for bucket in whole])] if whole else []
     for heads, buckets in _by_heads(scope).items():
         patterns = [pattern for head in heads for pattern in (_literal(head), f"{_literal(head)}*")]
         statements.append(_allow(_LIST, [_bucket_arn(partition, bucket) for bucket in buckets], _prefixes(patterns)))
-    statements.append(_allow(_READ, _object_arns(scope, partition)))
+    statements.append(_allow([*_READ, *(_READ_TAGS if tags else ())], _object_arns(scope, partition)))
     statements.append(_allow([_LOCATE], [_bucket_arn(partition, bucket) for bucket in scope]))
     return [*statements, _decrypt(partition)]
 
@@ -181,8 +195,12 @@ def _allow(actions: list[str], resources: list[str], condition: dict[str, Any] |
 
 def _decrypt(partition: str) -> _Statement:
     """Objects under a KMS key are read through S3 only."""
+    return _through_s3("kms:Decrypt", partition)
+
+
+def _through_s3(action: str, partition: str) -> _Statement:
     service = f"s3.*{_DOMAINS.get(partition, '')}"
-    return _allow(["kms:Decrypt"], ["*"], {"StringLike": {"kms:ViaService": service}})
+    return _allow([action], ["*"], {"StringLike": {"kms:ViaService": service}})
 
 
 def _prefixes(patterns: list[str]) -> dict[str, Any]:

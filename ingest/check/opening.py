@@ -12,7 +12,7 @@ from credentials.arns import partition_of
 from credentials.assume import Assumed, AssumeRole, Identity
 from credentials.connection import Connection
 from credentials.grants import Grant
-from credentials.kinds import BucketSpec, KeysSpec, RoleSpec
+from credentials.kinds import BucketSpec, DefaultSpec, KeysSpec, RoleSpec
 from credentials.ownership import open_roles_in
 from credentials.policies.session import SessionPolicy
 from credentials.policies.setup import WORKSPACE_TAG, Setup
@@ -194,7 +194,9 @@ class Opening:
         spec = self.connection.spec
         region = spec.region if isinstance(spec, BucketSpec) else None
         partition = partition_of(role_arn)
-        policy = SessionPolicy(grants=self.places, partition=partition).render() if self.places else DENY_ALL
+        tagged = isinstance(spec, DefaultSpec) or (isinstance(spec, BucketSpec) and spec.tags)
+        narrowed = SessionPolicy(grants=self.places, partition=partition, tags=tagged)
+        policy = narrowed.render() if self.places else DENY_ALL
         return AssumeRole(
             role_arn=role_arn,
             session_name=SESSION_NAME,

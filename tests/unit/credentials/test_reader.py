@@ -80,7 +80,7 @@ async def test_each_workspace_reads_as_itself(bench: Bench) -> None:
     assert tags[0] != tags[1]
     for asked in bench.sts.requests:
         assert (asked.role_arn, asked.external_id, asked.region) == (READER, None, "eu-north-1")
-        assert asked.policy == SessionPolicy(grants=PLACES).render()
+        assert asked.policy == SessionPolicy(grants=PLACES, tags=True).render()
 
 
 async def test_every_workspace_may_name_any_bucket_since_its_policy_decides(bench: Bench) -> None:

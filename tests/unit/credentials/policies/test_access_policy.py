@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -194,6 +195,30 @@ def test_a_write_is_permitted_only_where_output_or_copies_were_asked_for() -> No
     assert not may(policy, "kms:GenerateDataKey", KEY)
     plain = access_policy(setup())
     assert not any(may(plain, "s3:PutObject", objects(place, "a")) for place in (out, ours, PHOTOS))
+
+
+@pytest.mark.acceptance("CG-10")
+@given(asked=setups(copy_to=Grant(bucket="our-transfer", prefix="acme/")), own_key=st.booleans(), tail=segments)
+@settings(deadline=None, max_examples=100)
+def test_all_that_a_copy_asks_for_is_permitted_and_nothing_else_of_its_place(
+    asked: Setup, own_key: bool, tail: str
+) -> None:
+    """Tags are brought along where they are wanted; a key is used where one is named."""
+    assert asked.copy_to is not None
+    asked = replace(asked, output_kms_key=KEY if own_key else None)
+    policy = access_policy(asked)
+    where = objects(asked.copy_to, tail)
+    for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
+        assert may(policy, action, where)
+        assert not may(policy, action, f"arn:aws:s3:::our-transfer/acme-2/{tail}")
+        assert not any(may(policy, action, objects(grant, tail)) for grant in asked.grants)
+    assert may(policy, "s3:PutObjectTagging", where) is asked.tags
+    assert may(policy, "kms:GenerateDataKey", KEY, VIA) is own_key
+    assert may(policy, "kms:Decrypt", KEY, VIA) is (own_key or KEY in asked.kms_keys)
+    rest = {*NEVER, "s3:GetObject", "s3:GetObjectTagging"} - {
+        *("s3:PutObject", "s3:AbortMultipartUpload", "s3:PutObjectTagging"),
+    }
+    assert not any(may(policy, action, where) for action in rest)
 
 
 def test_bedrock_invokes_models_and_touches_no_bucket() -> None:

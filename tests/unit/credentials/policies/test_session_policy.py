@@ -17,14 +17,8 @@ from credentials.policies.session import SessionPolicy, render_time_limit
 from tests.fakes.iam import Ask, allows
 
 LIST = ["s3:ListBucket", "s3:ListBucketVersions"]
-READ = [
-    "s3:GetObject",
-    "s3:GetObjectVersion",
-    "s3:GetObjectTagging",
-    "s3:GetObjectVersionTagging",
-    "s3:GetObjectAttributes",
-    "s3:GetObjectVersionAttributes",
-]
+READ = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"]
+READ_TAGS = ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]
 WRITE = [
     "s3:PutObject",
     "s3:DeleteObject",
@@ -35,6 +29,7 @@ WRITE = [
     "s3:DeleteBucket",
     "s3:PutBucketPolicy",
     "kms:Encrypt",
+    "kms:GenerateDataKey",
     "iam:PassRole",
     "sts:AssumeRole",
 ]
@@ -243,3 +238,63 @@ def test_a_time_limit_alone_permits_whatever_the_role_does() -> None:
     document = json.loads(render_time_limit(NOON - 0.5))
     condition: dict[str, Any] = document["Statement"][0]["Condition"]
     assert condition == {"DateLessThan": {"aws:CurrentTime": "2026-06-01T12:00:00Z"}}
+
+
+@given(grants=grants, not_after=st.none() | st.just(NOON), tail=segments)
+@settings(deadline=None, max_examples=50)
+def test_tags_are_read_where_they_are_wanted_however_short_the_policy_is(
+    grants: list[Grant], not_after: float | None, tail: str
+) -> None:
+    document = SessionPolicy(grants=tuple(grants), tags=True).render(not_after=not_after)
+    for grant in grants:
+        where = f"arn:aws:s3:::{grant.bucket}/{grant.prefix}{tail}"
+        for action in READ_TAGS:
+            assert may(document, action, where, **{"aws:CurrentTime": "2026-06-01T11:59:59Z"})
+    plain = SessionPolicy(grants=(Grant(bucket="media"),)).render()
+    assert not any(may(plain, action, "arn:aws:s3:::media/a") for action in READ_TAGS)
+
+
+_TARGET = st.from_regex(re.compile(r"(?:[A-Za-z0-9!_.'()=+@:-]{1,20}/){0,3}", re.ASCII), fullmatch=True)
+
+
+@pytest.mark.acceptance("CG-10")
+@given(grants=grants, bucket=buckets, prefix=_TARGET, tags=st.booleans(), tail=segments, late=st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_a_run_that_copies_may_write_to_its_place_alone_however_short_the_policy_is(
+    grants: list[Grant], bucket: str, prefix: str, tags: bool, tail: str, late: bool
+) -> None:
+    """Exactly what a copy sends is permitted, whole or in parts; and of other places, deletions and permissions nothing."""
+    place = Grant(bucket=bucket, prefix=f"{prefix}main/acme/")
+    policy = SessionPolicy(grants=tuple(grants), tags=tags, copy_to=place)
+    document = policy.render(not_after=NOON if late else None)
+    assert len(document) <= 2048
+    when = {"aws:CurrentTime": "2026-06-01T11:59:59Z"}
+    inside = f"arn:aws:s3:::{bucket}/{place.prefix}{tail}"
+    for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
+        assert may(document, action, inside, **when)
+        for other in (
+            f"{bucket}/{prefix}main/acme",
+            f"{bucket}/{prefix}main/acme-2/{tail}",
+            f"{bucket}x/{place.prefix}",
+        ):
+            assert not may(document, action, f"arn:aws:s3:::{other}", **when)
+        for grant in grants:
+            where = f"{grant.prefix}{tail}"
+            if (grant.bucket, where[: len(place.prefix)]) != (bucket, place.prefix):
+                assert not may(document, action, f"arn:aws:s3:::{grant.bucket}/{where}", **when)
+    assert may(document, "s3:PutObjectTagging", inside, **when) is tags
+    for action in set(WRITE) - {
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+        "s3:PutObjectTagging",
+        "kms:GenerateDataKey",
+    }:
+        assert not may(document, action, inside, **when)
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        key = "arn:aws:kms:eu-central-1:111122223333:key/k"
+        assert may(document, action, key, **when, **{"kms:ViaService": "s3.eu-central-1.amazonaws.com"})
+        assert not may(document, action, key, **when)
+    if late:
+        assert not may(document, "s3:PutObject", inside, **{"aws:CurrentTime": "2026-06-01T12:00:00Z"})
+    for grant in grants:
+        assert may_read(document, grant.bucket, grant.prefix + tail)

@@ -34,6 +34,7 @@ ACTIONS_OF_AWS: Final[dict[str, tuple[str, set[str]]]] = {
     "s3:GetObjectTagging": ("object", {"s3:ExistingObjectTag"}),
     "s3:GetObjectVersionTagging": ("object", {"s3:ExistingObjectTag"}),
     "s3:PutObject": ("object", {"s3:RequestObjectTag", "s3:x-amz-acl", "s3:x-amz-server-side-encryption"}),
+    "s3:PutObjectTagging": ("object", {"s3:ExistingObjectTag", "s3:RequestObjectTag"}),
     "s3:AbortMultipartUpload": ("object", set()),
     "kms:Decrypt": ("key", _KEY_KEYS),
     "kms:GenerateDataKey": ("key", _KEY_KEYS),
