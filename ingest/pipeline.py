@@ -23,8 +23,10 @@ from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
 from ingest.compare import Merged, merge, unchanged
+from ingest.copying import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ShardsHandedOver, SpanCommitted
+from ingest.extras import no_steps
 from ingest.filters import key_filter
 from ingest.flow import first_of
 from ingest.handover import Giver
@@ -32,7 +34,7 @@ from ingest.heartbeat import heartbeat
 from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
 from ingest.model import Range
-from ingest.probe.choosing import probe_of, steps_of
+from ingest.probe.choosing import probe_of
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.hands import Hands
 from ingest.probe.head import unprobed
@@ -71,6 +73,10 @@ class Tools:
     """Whether the worker has been asked to stop."""
     connection_changed: Callable[[], Awaitable[bool]]
     """Whether the connection is another than when the slice began. Raises UnknownConnectionError once it is removed."""
+    steps: Callable[[str], list[Step]] = no_steps
+    """What is done with each object of a bucket, by its name, besides looking at it."""
+    copies: CopyPlace | None = None
+    """Where copies go, if some are made."""
 
 
 class Slice:
@@ -155,14 +161,16 @@ class Slice:
 
     async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
         """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
-        limits = self._tools.limits
+        limits, copies, wanted = self._tools.limits, self._tools.copies, self._wanted
+        if copies is not None:
+            wanted = wanted._replace(copy_to=copies.begin(at.place.bucket))
         entries, left = piece.entries, piece.within
         if at.remembered.settles(entries, left):
             yield unchanged(entries, left)
             return
         while True:
             known = await self._tools.catalog.known(
-                at.place, prefix=at.prefix, within=left, wanted=self._wanted, limit=limits.known_rows
+                at.place, prefix=at.prefix, within=left, wanted=wanted, limit=limits.known_rows
             )
             full = known.count == limits.known_rows and known.last != left.hi
             # If more is known of this interval than one span may hold, the span ends at the last row read.
@@ -187,6 +195,8 @@ class Slice:
         )
         assets = [result.asset for result in results if result.asset is not None]
         as_listed = all(map(is_settled, assets, merged.changes))  # if one vanished, nothing is remembered anyway
+        if self._wanted.tags and any(asset.tags is None for asset in assets):
+            as_listed = False  # they were denied: the next run asks again
         return Span(
             source=at.number,
             merged=merged,
@@ -195,7 +205,7 @@ class Slice:
         )
 
     def _look_of(self, bucket: str) -> tuple[Probe, list[Step]]:
-        return probe_of(self._wanted, bucket, ranges=self._tools.ranges), steps_of(self._wanted, bucket)
+        return probe_of(self._wanted, bucket, ranges=self._tools.ranges), self._tools.steps(bucket)
 
     async def _probe(self, bucket: BucketSource, probe: Probe, steps: list[Step], change: Change) -> Probed:
         try:

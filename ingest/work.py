@@ -34,6 +34,7 @@ from ingest.catalog.shards import Shard
 from ingest.closing import Closing
 from ingest.denials import Denials
 from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
+from ingest.extras import Extras, no_steps
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
 from ingest.probe.first_ranges import FirstRanges
@@ -41,6 +42,7 @@ from ingest.walking import FolderSource
 
 log = structlog.get_logger(__name__)
 
+Told = Callable[[], None]
 Outcome = Literal["done", "paused", "resting", "failed", "fenced"]
 _REST_FIRST_S = 1.0
 _REST_MOST_S = 60.0
@@ -58,9 +60,9 @@ class Storage(Protocol):
         ...
 
     async def access(
-        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+        self, connection: Connection, *, run_id: str, places: Sequence[Grant], copy_to: Grant | None, sts_asked: Told
     ) -> Access:
-        """Raises CredentialError. `places`: all that it is for. `sts_asked` is called for every session that STS is asked for."""
+        """Raises CredentialError. `places`: all that it reads. `copy_to`: where it writes, if it does. `sts_asked` is called for every session that STS is asked for."""
         ...
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> FolderSource: ...
@@ -78,6 +80,8 @@ class Worker:
     observe: Observe
     ranges: FirstRanges = field(default_factory=FirstRanges)
     """What was learnt of each bucket."""
+    extras: Extras | None = None
+    """None: here objects are only looked at."""
     ring: Callable[[int], None] = no_bell
     """Tells others that so many shards are theirs for the taking. Returns at once."""
 
@@ -183,9 +187,9 @@ class Worker:
         self, shard: Shard, run: Run, connection: Connection, meter: Meter, stop: Callable[[], bool]
     ) -> Slice:
         places = [Grant(bucket=one.bucket, prefix=one.prefix.decode()) for one in run.sources]
-        access = await self.catalog.patience.through(
-            lambda: self.storage.access(connection, run_id=run.id, places=places, sts_asked=meter.sts_asked)
-        )
+        copies = self.extras.place(run, connection) if self.extras is not None else None
+        opened = partial(self.storage.access, connection, run_id=run.id, places=places, sts_asked=meter.sts_asked)
+        access = await self.catalog.patience.through(partial(opened, copy_to=copies and copies.grant))
         buckets: dict[str, BucketSource] = {}
 
         async def changed() -> bool:
@@ -213,6 +217,8 @@ class Worker:
             handed_over=self._handed_over,
             stop=stop,
             connection_changed=changed,
+            steps=no_steps if self.extras is None else partial(self.extras.steps, run, connection, access, meter),
+            copies=copies,
         )
         return Slice(shard=shard, run=run, tools=tools)
 

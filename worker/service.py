@@ -40,6 +40,7 @@ from ingest.catalog.schedules import Fired, Schedule, Schedules
 from ingest.catalog.users import users_in
 from ingest.cron import Cron
 from ingest.events import Event as IngestEvent
+from ingest.extras import Extras, check_extras
 from ingest.gate import Gates
 from ingest.job import IngestJob
 from ingest.probe.first_ranges import FirstRanges
@@ -87,11 +88,15 @@ class Service:
     async def permitted(self, job: IngestJob) -> Connection:
         """The connection of a job, which permits all of its places: the one it names, or else the most specific for them.
 
-        Raises UnknownConnectionError, OutOfScopeError, or AmbiguousConnectionError if no one connection is meant.
+        Raises UnknownConnectionError, OutOfScopeError, AmbiguousConnectionError if no one connection is meant, or JobError if it asks
+        for copies that the operator does not allow.
         """
-        if job.connection is None:
-            return await self._resolved(job)
-        connection = await self.registry.get(job.connection, workspace=self.settings.workspace)
+        connection = await (self._resolved(job) if job.connection is None else self._named(job, job.connection))
+        check_extras(job, connection, sources=job.sources(), targets=self.settings.copy_targets)
+        return connection
+
+    async def _named(self, job: IngestJob, name: str) -> Connection:
+        connection = await self.registry.get(name, workspace=self.settings.workspace)
         for source in job.sources():
             connection.permits(source.bucket, source.prefix)
         return connection
@@ -210,6 +215,7 @@ async def open_service(
             limits=settings.limits,
             observe=observe,
             ranges=FirstRanges(most_kinds=settings.limits.kinds_learnt),
+            extras=Extras(side=storage, targets=settings.copy_targets, limits=settings.limits),
             ring=ring,
         )
         audit = Audit(database=watched, workspace=settings.workspace)

@@ -14,14 +14,19 @@ from credentials.events import Event as CredentialEvent
 from credentials.events import SessionRefreshed
 from credentials.grants import Grant
 from credentials.kinds import KeysSpec
+from credentials.output import encryption_headers
 from credentials.registry import Registry
 from credentials.session import Access
 from credentials.sessions import session_name
+from ingest.copying import CopyPlace
 from ingest.events import Observe
 from ingest.gate import Gates
 from ingest.s3.address import Address
+from ingest.s3.asker import Asker
 from ingest.s3.client import Location, S3Client
+from ingest.s3.copying import S3Copier
 from ingest.s3.regions import Regions
+from ingest.s3.tagging import S3Tags
 from ingest.s3.transport import Transport
 
 
@@ -98,19 +103,49 @@ class Storage:
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Client:
         location, http = self.location(connection, bucket)
-        limits = self._settings.limits
-        share = self._shares.get(connection.id)
-        if share is None:
-            share = self._shares[connection.id] = asyncio.Semaphore(limits.requests_per_connection)
         return S3Client(
             http=http,
             gates=self._gates,
             access=access,
             location=location,
-            limits=limits,
-            share=share,
+            limits=self._settings.limits,
+            share=self._share(connection),
             observe=observe,
         )
+
+    def tags(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Tags:
+        """What reads the tags of objects of a bucket."""
+        return S3Tags(self._asker(connection, access, *self.location(connection, bucket), observe))
+
+    def copier(self, connection: Connection, access: Access, place: CopyPlace, *, observe: Observe) -> S3Copier:
+        """What copies into a place of the operator's, which is where the operator's own storage is. It is encrypted as the
+        connection says of its output, where that is its place.
+        """
+        spec = connection.bucket_spec
+        location = Location(bucket=place.bucket, region=self._settings.region, endpoint=self._settings.s3_endpoint)
+        out = spec.output
+        inside = out is not None and out.bucket == place.bucket and place.prefix.startswith(out.prefix)
+        asker = self._asker(connection, access, location, self._http, observe)
+        return S3Copier(asker, encryption=encryption_headers(spec) if inside else None)
+
+    def _asker(
+        self, connection: Connection, access: Access, location: Location, http: Transport, observe: Observe
+    ) -> Asker:
+        return Asker(
+            http=http,
+            gates=self._gates,
+            access=access,
+            location=location,
+            limits=self._settings.limits,
+            share=self._share(connection),
+            observe=observe,
+        )
+
+    def _share(self, connection: Connection) -> asyncio.Semaphore:
+        share = self._shares.get(connection.id)
+        if share is None:
+            share = self._shares[connection.id] = asyncio.Semaphore(self._settings.limits.requests_per_connection)
+        return share
 
     def session_asked(self, event: CredentialEvent) -> None:
         """A session carries its run in its name, so what STS is asked for is metered on the run."""

@@ -1,10 +1,10 @@
-"""Which probe and which further steps a job's wants amount to."""
+"""Which probe a job's wants amount to."""
 
 from __future__ import annotations
 
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.head import head
-from ingest.probe.looking import Probe, Step
+from ingest.probe.looking import Probe
 from ingest.probe.media import MediaProbe
 from ingest.wanted import Wanted
 
@@ -14,8 +14,3 @@ def probe_of(wanted: Wanted, bucket: str, *, ranges: FirstRanges) -> Probe:
     if wanted.depth == "head":
         return head
     return MediaProbe(bucket, ranges)
-
-
-def steps_of(wanted: Wanted, bucket: str) -> list[Step]:
-    """What is done with each of them besides."""
-    return []

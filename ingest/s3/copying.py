@@ -16,7 +16,7 @@ import structlog
 from config.errors import SourceError
 from ingest.s3.asker import Asker
 from ingest.s3.errors import Subject, shown
-from ingest.s3.exchange import Call
+from ingest.s3.exchange import Answered, Call
 from ingest.s3.results import ALGORITHMS, Written, read_upload_id, read_written
 from ingest.s3.sign import encode_path
 
@@ -85,8 +85,14 @@ class S3Copier:
         }
         if original.checksum_algorithm in ALGORITHMS:
             headers["x-amz-checksum-algorithm"] = original.checksum_algorithm
+        encryption: list[str] = []
+
+        def note(answered: Answered) -> None:
+            encryption[:] = [answered.headers.get("x-amz-server-side-encryption", "")]
+
         call = self._call("PUT", key, headers=headers)
-        return await self._asker.ask(call, lambda root: read_written(root, "CopyObjectResult"))
+        written = await self._asker.ask(call, lambda root: read_written(root, "CopyObjectResult"), check=note)
+        return written._replace(encryption=encryption[0])
 
     async def copy_in_parts(self, original: Original, key: bytes, *, headers: Mapping[str, str]) -> Written:
         """An object of any size. `headers`: its metadata, which parts don't bring along, and its tags.

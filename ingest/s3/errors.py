@@ -87,6 +87,10 @@ CODES: Mapping[str, type[SourceError]] = {
     "InvalidURI": RequestRefusedError,
     "KeyTooLongError": RequestRefusedError,
     "MethodNotAllowed": RequestRefusedError,
+    "EntityTooLarge": RequestRefusedError,
+    "InvalidPart": RequestRefusedError,
+    "NoSuchTagSet": RequestRefusedError,
+    "NoSuchUpload": RequestRefusedError,
     "NotImplemented": RequestRefusedError,
 }
 """Every code that is told apart; these names, and those of our classes, are all that metrics ever see."""

@@ -28,6 +28,8 @@ class Written(NamedTuple):
     checksum: str = ""
     """Base64, as sent."""
     checksum_type: str = ""
+    encryption: str = ""
+    """x-amz-server-side-encryption."""
 
 
 def read_tags(root: Element) -> dict[str, str]:

@@ -57,7 +57,9 @@ class FakeStorage:
     async def connection(self, name: str) -> FakeConnection:
         return self.found
 
-    async def access(self, connection: object, *, run_id: str, places: object, sts_asked: Callable[[], None]) -> Access:
+    async def access(
+        self, connection: object, *, run_id: str, places: object, copy_to: object, sts_asked: Callable[[], None]
+    ) -> Access:
         if self.denied is not None:
             raise self.denied
         sts_asked()

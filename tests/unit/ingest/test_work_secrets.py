@@ -62,9 +62,15 @@ class Storage:
         return found
 
     async def access(
-        self, connection: Connection, *, run_id: str, places: Sequence[Grant], sts_asked: Callable[[], None]
+        self,
+        connection: Connection,
+        *,
+        run_id: str,
+        places: Sequence[Grant],
+        copy_to: Grant | None,
+        sts_asked: Callable[[], None],
     ) -> Access:
-        del run_id, places, sts_asked
+        del run_id, places, copy_to, sts_asked
         again = partial(self.registry.keys, connection, fresh=True)
         return KeyAccess(await self.registry.keys(connection), connection=connection.name, again=again)
 

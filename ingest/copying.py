@@ -1,0 +1,263 @@
+"""Copies of probed objects in a place of the operator's: hides where each lands, what is asked for it, and whose fault a refusal is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
+from urllib.parse import urlencode
+
+import structlog
+
+from config.advice import copy_target
+from config.errors import (
+    AccessDeniedError,
+    AccessLostError,
+    BucketMissingError,
+    JobError,
+    ObjectChangedError,
+    ObjectMissingError,
+    OutOfScopeError,
+    RequestRefusedError,
+    SourceError,
+)
+from credentials.connection import Connection
+from credentials.grants import Grant
+from credentials.kinds import BucketSpec, KeysSpec
+from ingest.catalog.assets import Asset
+from ingest.job import PrefixSource
+from ingest.model import Entry, ObjectHead
+from ingest.once import Once
+from ingest.probe.looking import ObjectSource
+from ingest.probe.records import text
+from ingest.s3.copying import Original
+from ingest.s3.errors import uri
+from ingest.s3.results import Written
+from ingest.tagging import Tags
+
+log = structlog.get_logger(__name__)
+
+_KEY_MOST: Final = 1_024
+"""Bytes of a key (S3 User Guide, "Naming Amazon S3 objects")."""
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+_CARRIED: Final = ("content-encoding", "content-language", "content-disposition", "cache-control", "expires")
+"""Headers that parts don't bring along."""
+_OF_SOURCE: Final = ("s3:GetObject", "kms:Decrypt")
+_OF_TARGET: Final = ("s3:PutObject", "kms:GenerateDataKey", "s3:AbortMultipartUpload")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlace:
+    """Where the copies of one connection of one workspace land: nobody else's lie there."""
+
+    bucket: str
+    prefix: str
+    """Ends with "/"."""
+
+    @classmethod
+    def of(cls, copy_to: str, *, workspace: str, connection: str) -> Self:
+        """Below what a job says: by workspace and connection, whose names have no slash in them."""
+        bucket, _, prefix = copy_to.removeprefix("s3://").partition("/")
+        return cls(bucket=bucket, prefix=f"{prefix}{workspace}/{connection}/")
+
+    @property
+    def grant(self) -> Grant:
+        return Grant(bucket=self.bucket, prefix=self.prefix)
+
+    def begin(self, bucket: str) -> str:
+        """How `copied_to` begins for all objects of a bucket, versions or not."""
+        return f"s3://{self.bucket}/{self.prefix}{bucket}"
+
+    def key(self, bucket: str, key: bytes, version_id: str = "") -> bytes:
+        """The same for the same object at any time. Versions have folders of their own: no bucket's name has an @ in it."""
+        folder = f"{bucket}@{version_id}" if version_id else bucket
+        return f"{self.prefix}{folder}/".encode() + key
+
+
+def check_target(
+    copy_to: str, *, connection: Connection, sources: Sequence[PrefixSource], targets: Sequence[str]
+) -> None:
+    """Whether a job through this connection may copy there. `targets`: what the operator allows.
+
+    Raises JobError, and OutOfScopeError for a connection whose storage is not the operator's.
+    """
+    try:
+        copy_target(copy_to)
+    except ValueError as error:
+        raise JobError(f"copy_to: {copy_to[:200]} can't be used: it {error}", code="CopyTargetRefused") from None
+    if not any(copy_to.startswith(target) for target in targets):
+        raise JobError(
+            f"copy_to: the operator does not allow copies to {copy_to}; LONGSHORE_COPY_TARGETS lists the places that are allowed",
+            code="CopyTargetRefused",
+        )
+    spec = connection.bucket_spec
+    if isinstance(spec, KeysSpec) and spec.endpoint is not None:
+        raise OutOfScopeError(
+            f"connection {connection.name!r} reads a storage of its own ({spec.endpoint}), and no storage copies into another one: "
+            "leave out copy_to"
+        )
+    bucket, _, prefix = copy_to.removeprefix("s3://").partition("/")
+    for source in sources:
+        if source.meets(PrefixSource(bucket, prefix.encode())):
+            raise JobError(
+                f"copy_to: {copy_to} and {source.uri} overlap, so each run would copy the copies of the one before: name another place",
+                code="CopyTargetRefused",
+            )
+
+
+class Copier(Protocol):
+    """Copies into one bucket. `ingest.s3.copying.S3Copier` is one."""
+
+    @property
+    def bucket(self) -> str: ...
+
+    async def copy(self, original: Original, key: bytes, *, tags: bool) -> Written: ...
+
+    async def copy_in_parts(self, original: Original, key: bytes, *, headers: Mapping[str, str]) -> Written: ...
+
+
+class Copies:
+    """The step that copies one probed object."""
+
+    def __init__(
+        self,
+        copier: Copier,
+        place: CopyPlace,
+        tags: Tags | None,
+        *,
+        bucket: str,
+        connection: str,
+        spec: BucketSpec,
+        versions: bool,
+        whole_most: int,
+        denied_most: int,
+        once: Once,
+    ) -> None:
+        """Objects of `bucket` through `connection`. `tags`: None if they stay behind. `whole_most`: above so many bytes it is done in
+        parts. `denied_most`: so many objects in a row may be denied by the target before nothing more is tried.
+        """
+        self._copier, self._place, self._tags = copier, place, tags
+        self._bucket, self._connection, self._spec = bucket, connection, spec
+        self._versions, self._whole_most, self._denied_most, self._once = versions, whole_most, denied_most, once
+        self._denied = 0
+
+    async def __call__(self, source: ObjectSource, entry: Entry, asset: Asset) -> Asset:
+        """Raises SourceError that names the target, and AccessLostError if nothing at all may be written there."""
+        if asset.state != "present":
+            return asset
+        version = (asset.probed_version_id or "") if self._versions else ""
+        key = self._place.key(self._bucket, entry.key, version)
+        try:
+            await self._copy(source, self._original(entry, asset, version), key, asset)
+        except (ObjectChangedError, ObjectMissingError):
+            raise  # of the original: it is looked at again
+        except SourceError as error:
+            told = self._told(entry.key, key, error)
+            if self._once.first(error.code):
+                log.warning("an object could not be copied", code=error.code, reason=told.message)
+            raise told from None
+        self._denied = 0
+        return asset._replace(copied_to=text(f"s3://{self._place.bucket}/{key.decode('utf-8', 'backslashreplace')}"))
+
+    async def _copy(self, source: ObjectSource, original: Original, key: bytes, asset: Asset) -> None:
+        if len(key) > _KEY_MOST:
+            raise RequestRefusedError(
+                f"its key would have {len(key)} bytes, and S3's have at most {_KEY_MOST}",
+                code="KeyTooLongError",
+                why=f"its key would have {len(key)} bytes, and S3's have at most {_KEY_MOST}",
+            )
+        if original.size <= self._whole_most:
+            written = await self._copier.copy(original, key, tags=self._tags is not None)
+        else:
+            head = await source.head(
+                original.key, if_match=original.etag or None, version_id=original.version_id or None
+            )
+            tags = await self._tags_of(head, original)
+            written = await self._copier.copy_in_parts(original, key, headers=carried(head, tags))
+        difference = differs(asset, written)
+        if difference:
+            raise RequestRefusedError(difference, code="CopyDiffers", why=difference)
+
+    async def _tags_of(self, head: ObjectHead, original: Original) -> Mapping[str, str]:
+        if self._tags is None or head.headers.get("x-amz-tagging-count", "0") == "0":
+            return {}
+        return await self._tags.tags(original.key, probed=head.version_id, version_id=original.version_id)
+
+    def _original(self, entry: Entry, asset: Asset, version: str) -> Original:
+        return Original(
+            bucket=self._bucket,
+            key=entry.key,
+            size=entry.size,
+            etag=entry.etag,
+            version_id=version,
+            checksum_algorithm=asset.checksum_algorithm or "",
+            checksum=asset.checksum or "",
+            checksum_type=asset.checksum_type or "",
+            requester_pays=self._spec.requester_pays,
+            expected_owner=self._spec.expected_owner,
+        )
+
+    def _told(self, key: bytes, target: bytes, error: SourceError) -> SourceError | AccessLostError:
+        """The same, said of both ends. What the target denies is no denial of the original, and is looked at by nobody else."""
+        what = f"COPY {uri(self._bucket, key)} to {uri(self._place.bucket, target)}"
+        why = str(error.fields.get("why") or error.message).rstrip(".")
+        fields = {**error.fields, "code": error.code}
+        if isinstance(error, BucketMissingError):
+            next_ = f"Make the bucket {self._place.bucket}, or let LONGSHORE_COPY_TARGETS name another one"
+            return BucketMissingError(f"{what}: {why}. {next_}.", **fields)
+        if not isinstance(error, AccessDeniedError):
+            return type(error)(f"{what}: {why}.", **fields)
+        if _is_of_source(why):
+            return AccessDeniedError(
+                f"{what}: the original is denied: {why}. Grant {' and '.join(_OF_SOURCE)} on it to the connection's role.",
+                **fields,
+            )
+        self._denied += 1
+        place = f"s3://{self._place.bucket}/{self._place.prefix}"
+        mend = (
+            f"Grant {' and '.join(_OF_TARGET[:2])} (for a key of KMS) on {place} to whoever reads through connection "
+            f"{self._connection!r}: by the role's own policy, which `longshore policy access {self._connection} --copy-to "
+            f"{place}` prints, and by the policy of the bucket {self._place.bucket}"
+        )
+        if self._denied >= self._denied_most:
+            return AccessLostError(
+                f"{self._denied} objects in a row could not be copied to {place}: {why}. {mend}.", code="CopyDenied"
+            )
+        return RequestRefusedError(f"{what}: the target is denied: {why}. {mend}.", **fields)
+
+
+def carried(head: ObjectHead, tags: Mapping[str, str]) -> dict[str, str]:
+    """What an upload in parts is told of the original, since nothing of it comes along by itself."""
+    headers = {name: head.headers[name] for name in _CARRIED if name in head.headers}
+    headers |= {f"x-amz-meta-{name}": value for name, value in head.metadata.items()}
+    if head.content_type:
+        headers["content-type"] = head.content_type
+    if tags:
+        headers["x-amz-tagging"] = urlencode(tags)
+    return headers
+
+
+def differs(asset: Asset, written: Written) -> str:
+    """Why a copy is not its original; empty if it is, or if nobody can tell. Checksums of whole objects decide, else ETags that are MD5s."""
+    kind = (asset.checksum_algorithm, asset.checksum_type)
+    if asset.checksum and kind == (written.checksum_algorithm, written.checksum_type) and kind[1] == "FULL_OBJECT":
+        same = asset.checksum == written.checksum
+        return "" if same else f"the copy's {kind[0]} is {written.checksum}, and the original's {asset.checksum}"
+    encryption = json.loads(asset.headers or "{}").get("x-amz-server-side-encryption", "")
+    if _is_md5(asset.etag, encryption) and _is_md5(written.etag, written.encryption) and asset.etag != written.etag:
+        return f"the copy's MD5 is {written.etag}, and the original's {asset.etag}"
+    return ""
+
+
+def _is_md5(etag: str, encryption: str) -> bool:
+    """Of the whole object: not that of an upload in parts, nor of one under a key of KMS."""
+    return _MD5.fullmatch(etag) is not None and encryption in ("", "AES256")
+
+
+def _is_of_source(why: str) -> bool:
+    """Whether the storage says that it was reading what it refused. Between accounts it often says no more than that it refuses;
+    the original was read a moment ago, so it means the target then.
+    """
+    return any(action in why for action in _OF_SOURCE) and not any(action in why for action in _OF_TARGET)

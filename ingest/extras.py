@@ -1,0 +1,87 @@
+"""What a run does with each object besides looking at it: hides how the options of a job become steps, and what forbids them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from config.limits import Limits
+from credentials.connection import Connection
+from credentials.session import Access
+from ingest.catalog.runs import Run
+from ingest.copying import Copier, Copies, CopyPlace, check_target
+from ingest.events import Observe
+from ingest.job import IngestJob, PrefixSource
+from ingest.once import Once
+from ingest.probe.looking import Step
+from ingest.tagging import Tagging, Tags, check_tags
+
+
+class Side(Protocol):
+    """What opens buckets for more than reading objects. `worker.storage.Storage` is one."""
+
+    def tags(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> Tags: ...
+
+    def copier(self, connection: Connection, access: Access, place: CopyPlace, *, observe: Observe) -> Copier: ...
+
+
+def check_extras(
+    job: IngestJob, connection: Connection, *, sources: Sequence[PrefixSource], targets: Sequence[str]
+) -> None:
+    """Whether a job may ask for its tags and copies. `targets`: where the operator allows copies. Raises JobError, OutOfScopeError."""
+    if job.tags:
+        check_tags(connection)
+    if job.copy_to is not None:
+        check_target(job.copy_to, connection=connection, sources=sources, targets=targets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """Those of one process."""
+
+    side: Side
+    targets: Sequence[str]
+    limits: Limits
+    once: Once = field(default_factory=Once)
+
+    def place(self, run: Run, connection: Connection) -> CopyPlace | None:
+        """Where a run's copies go, if it makes some; whatever was allowed when it was submitted. Raises as `check_extras`."""
+        if run.job is None:
+            return None
+        check_extras(run.job, connection, sources=run.sources, targets=self.targets)
+        if run.job.copy_to is None:
+            return None
+        return CopyPlace.of(run.job.copy_to, workspace=connection.workspace, connection=connection.name)
+
+    def steps(self, run: Run, connection: Connection, access: Access, observe: Observe, bucket: str) -> list[Step]:
+        """For the objects of one source, which lie in this bucket."""
+        place, job = self.place(run, connection), run.job
+        if job is None or not (job.tags or place):
+            return []
+        once, versions, spec = self.once.about(run.id), job.versions == "all", connection.bucket_spec
+        tags = self.side.tags(connection, access, bucket, observe=observe)
+        steps: list[Step] = []
+        if job.tags:
+            steps.append(Tagging(tags, bucket=bucket, connection=connection.name, versions=versions, once=once))
+        if place is not None:
+            steps.append(
+                Copies(
+                    self.side.copier(connection, access, place, observe=observe),
+                    place,
+                    tags if spec.tags else None,
+                    bucket=bucket,
+                    connection=connection.name,
+                    spec=spec,
+                    versions=versions,
+                    whole_most=self.limits.copy_whole_bytes,
+                    denied_most=self.limits.denied_window,
+                    once=once,
+                )
+            )
+        return steps
+
+
+def no_steps(_bucket: str) -> list[Step]:
+    """Nothing besides."""
+    return []
