@@ -86,6 +86,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_EXTERNAL_IDS": ("ANY", "any"),
     "LONGSHORE_OPEN_ROLES": ("refuse", "refuse"),
     "LONGSHORE_ENDPOINTS": ("https://a, any", ("https://a", "any")),
+    "LONGSHORE_COPY_TARGETS": ("s3://ours/copies/", ("s3://ours/copies/",)),
     "LONGSHORE_NETWORKS": ("10.0.0.0/8", ("10.0.0.0/8",)),
     "LONGSHORE_SECRET_REFERENCES": ("env://ACME_,", ("env://ACME_",)),
     "LONGSHORE_METRICS_HOST": ("0.0.0.0", "0.0.0.0"),
@@ -291,3 +292,28 @@ def test_settings_and_limits_never_change() -> None:
 def test_every_bound_says_what_it_bounds() -> None:
     assert not [name for name, field in Limits.model_fields.items() if not field.description]
     assert not [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3://ours",
+        "s3://ours/x",
+        "ours/x/",
+        "s3://OURS/",
+        "s3://ours//",
+        "s3://ours/*/",
+        "s3://ours/\u00fc/",
+        "s3://a/",
+    ],
+)
+def test_a_place_for_copies_is_a_folder_that_any_policy_can_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_COPY_TARGETS", f"s3://ours/copies/,{value}")
+    with pytest.raises(SettingsError, match="LONGSHORE_COPY_TARGETS: must be places as s3://bucket/prefix/"):
+        Settings.load()
+
+
+def test_places_for_copies_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().copy_targets == ()
+    monkeypatch.setenv("LONGSHORE_COPY_TARGETS", " s3://ours/copies/ , s3://others/a/b-c/,")
+    assert Settings.load().copy_targets == ("s3://ours/copies/", "s3://others/a/b-c/")
