@@ -30,6 +30,7 @@ from ingest.s3.address import Location
 from ingest.s3.asker import Asker
 from ingest.s3.copying import Original, S3Copier
 from ingest.s3.http import open_http
+from ingest.s3.results import Written
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import FakeAccess, chosen, loopback, role_access
 from tests.fakes.s3_faults import Fault, error_document
@@ -105,7 +106,7 @@ async def test_a_copy_has_the_bytes_metadata_and_checksum_of_the_original(tags: 
         made = s3.buckets["ours"].objects[TARGET]
         assert (made.body, made.content_type, made.metadata) == (b"12345", "image/png", {"camera": "A7"})
         assert made.tags == ({"a": "1"} if tags else {})
-        assert written == (put.etag, "CRC32", put.checksum, "FULL_OBJECT")
+        assert written == Written(put.etag, "CRC32", put.checksum, "FULL_OBJECT")
         assert at.outcomes == [("copy", "ok")]
         headers = s3.requests("copy")[0].headers
         assert headers["x-amz-copy-source-if-match"] == f'"{put.etag}"'

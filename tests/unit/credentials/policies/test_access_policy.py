@@ -204,8 +204,8 @@ def test_all_that_a_copy_asks_for_is_permitted_and_nothing_else_of_its_place(
     asked: Setup, own_key: bool, tail: str
 ) -> None:
     """Tags are brought along where they are wanted; a key is used where one is named."""
-    assert asked.copy_to is not None
     asked = replace(asked, output_kms_key=KEY if own_key else None)
+    assert asked.copy_to is not None
     policy = access_policy(asked)
     where = objects(asked.copy_to, tail)
     for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
