@@ -15,9 +15,6 @@ from ingest.media.reading import read
 from ingest.media.view import PIECE_MOST, View
 from tests.unit.media import test_video_streams as streams
 from tests.unit.media.films import (
-    ADTS,
-    MP2,
-    MPEG2,
     asf,
     asf_object,
     avc1,
@@ -45,11 +42,11 @@ from tests.unit.media.films import (
     tag,
     tracks,
     trak,
-    transport,
     visual,
     wave,
     whole,
 )
+from tests.unit.media.mpeg import ADTS, MP2, MPEG2, transport
 
 pytestmark = pytest.mark.acceptance("CO-26")
 

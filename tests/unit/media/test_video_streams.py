@@ -8,21 +8,8 @@ from itertools import chain
 import pytest
 
 from ingest.media.properties import Media, Value
-from tests.unit.media.films import (
-    AC3,
-    ADTS,
-    H264,
-    HEVC,
-    MP2,
-    MPEG1,
-    MPEG2,
-    packets,
-    pes,
-    probe,
-    stamped,
-    tables,
-    transport,
-)
+from tests.unit.media.films import H264, HEVC, probe
+from tests.unit.media.mpeg import AC3, ADTS, MP2, MPEG1, MPEG2, packets, pes, stamped, tables, transport
 
 pytestmark = pytest.mark.acceptance("CO-26")
 
