@@ -73,7 +73,7 @@ class View:
         """So many bytes, or as many as the object has there. Raises as `read` does."""
         if self.size is None:
             found = self.held(at)[:most]
-            if not found:
+            if not found and most > 0:
                 raise MoreNeededError(at, most)
             return found
         return self.read(at, max(0, min(most, self.size - at)))

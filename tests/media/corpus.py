@@ -25,8 +25,11 @@ class Fetched(NamedTuple):
     """Place and length of each."""
 
 
-def probe(body: bytes, *, first: int, size: int | None, further: int = FURTHER) -> Fetched:
-    """The prober's loop over bytes in memory; `size`: what the storage says, true or not (None: nothing)."""
+def probe(body: bytes, *, first: int, size: int | None, further: int = FURTHER, least: int = 0) -> Fetched:
+    """The prober's loop over bytes in memory; `size`: what the storage says, true or not (None: nothing).
+
+    `least`: of a further range. The prober takes 8 KB, since what comes next is often wanted, too; 0 shows that nothing leans on that.
+    """
     pieces = {0: body[:first]}
     ranges = [(0, len(pieces[0]))]
     while True:
@@ -34,8 +37,9 @@ def probe(body: bytes, *, first: int, size: int | None, further: int = FURTHER) 
         if reading.needs is None or further == 0:
             return Fetched(reading, tuple(ranges))
         at, many = reading.needs
-        pieces[at] = max(body[at : at + many], pieces.get(at, b""), key=len)
-        ranges.append((at, len(body[at : at + many])))
+        fetched = body[at : at + max(many, least)]
+        pieces[at] = max(fetched, pieces.get(at, b""), key=len)
+        ranges.append((at, len(fetched)))
         further -= 1
 
 

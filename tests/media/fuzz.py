@@ -1,9 +1,9 @@
 """Reads a million hostile files, and says what raised, hung, took too long or too much, or could not be stored.
 
-Each input is made from a seed and its number, so that `--only NUMBER` plays one again. Every core's process takes its share. Time is
-the process's own, of all readings of an input; what seems too slow is read again before it counts. Memory is looked for in two ways:
-an input during which the process's largest size grew is measured with tracemalloc, and so are every thousandth and the slowest; and
-the address space of each process is bounded, so that even memory that is never touched raises MemoryError, which counts.
+Each input is made from a seed and its number. Every core's process takes its share. Time is the process's CPU time, of all readings of
+an input; what seems too slow is read again before it counts. Memory is looked for in two ways: an input during which the process's
+largest size grew is measured with tracemalloc, and so are every thousandth and the slowest; and the address space of each process
+is bounded, so that even memory that is never touched raises MemoryError, which counts.
 What is found wrong is kept in .fuzz/ with the command that plays it again.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import json
 import os
 import random
 import resource
@@ -19,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -62,10 +64,10 @@ class Tally:
         self.measured += other.measured
 
 
-def play(seed: int, numbers: range, corpus: list[Source], run: Probe = probed) -> Tally:
-    """Reads these inputs, in this process."""
+def play(seed: int, numbers: range, corpus: list[Source], run: Probe = probed, *, guarded: bool = False) -> Tally:
+    """Reads these inputs, in this process. `guarded`: what hangs is stopped."""
     tally, peak = Tally(), _peak()
-    with watched() as alarm:
+    with watched() if guarded else nullcontext(lambda: None) as alarm:
         for number in numbers:
             one = make(seed, number, corpus)
             alarm()
@@ -114,7 +116,7 @@ def _begin() -> None:
 
 
 def _batch(seed: int, first: int, after: int) -> Tally:
-    return play(seed, range(first, after), _corpus)
+    return play(seed, range(first, after), _corpus, guarded=True)
 
 
 def run_all(seed: int, count: int, jobs: int, start: int = 0) -> Iterator[Tally]:
@@ -128,22 +130,26 @@ def run_all(seed: int, count: int, jobs: int, start: int = 0) -> Iterator[Tally]
 
 
 def keep(seed: int, number: int, why: str, corpus: list[Source]) -> None:
-    """Writes an input down, with why."""
+    """Writes an input down, with why, so that it outlasts changes of the parsers."""
     FOUND.mkdir(exist_ok=True)
-    one = make(seed, number, corpus)
-    (FOUND / f"{seed}-{number}.bin").write_bytes(one.body)
-    told = f"{one.source}: {why}\nsize {one.size}, first range {one.first}\npython -m tests.media.fuzz --seed {seed} --only {number}\n"
-    (FOUND / f"{seed}-{number}.txt").write_text(told)
+    one, path = make(seed, number, corpus), FOUND / f"{seed}-{number}"
+    path.with_suffix(".bin").write_bytes(one.body)
+    told = {"source": one.source, "size": one.size, "first": one.first, "least": one.least, "why": why}
+    told["again"] = f"python -m tests.media.fuzz --again {path}.json"
+    path.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
 
 
-def _only(seed: int, number: int) -> int:
-    one = make(seed, number, sources())
+def kept(path: Path) -> Input:
+    """What was written down."""
+    told = json.loads(path.read_text())
+    return Input(told["source"], path.with_suffix(".bin").read_bytes(), told["size"], told["first"], told["least"])
+
+
+def _again(one: Input) -> int:
     with watched() as alarm:
         alarm()
         judged = judge(one)
-        print(
-            f"{number} from {one.source}: {len(one.body):,} bytes, said to be {one.size}, of which {one.first:,} at first"
-        )
+        print(f"from {one.source}: {len(one.body):,} bytes, said to be {one.size}, of which {one.first:,} at first")
         print(f"{judged.found}, {1000 * judged.cpu_s:.2f} ms, {judged.wrong or 'nothing wrong'}")
         if judged.found != "raised":
             print(f"{memory(one):,} bytes; {probed(one).reading}")
@@ -157,10 +163,13 @@ def main() -> int:
     options.add_argument("--from", type=int, default=0, dest="start")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    options.add_argument("--only", type=int, help="plays one input again")
+    options.add_argument("--only", type=int, help="plays this input of the seed")
+    options.add_argument("--again", type=Path, help="plays an input that was kept")
     chosen = options.parse_args()
     if chosen.only is not None:
-        return _only(chosen.seed, chosen.only)
+        return _again(make(chosen.seed, chosen.only, sources()))
+    if chosen.again is not None:
+        return _again(kept(chosen.again))
     print(f"seed {chosen.seed}: {chosen.count:,} inputs in {chosen.jobs} processes", flush=True)
     began = shown = time.monotonic()
     whole = Tally()

@@ -14,7 +14,7 @@ from tests.media.corpus import FILES, FIRST, FIRST_OF_CAMERAS, FURTHER, first_of
 LOOKED_MOST: Final = 3_000
 """Places that are remembered of one file."""
 LARGE: Final = 1_300_000
-"""Bytes to which one in a few hundred inputs is blown up: what a first range and two more of the most that may be asked for hold."""
+"""Bytes to which one in a hundred inputs is blown up: what a first range and two more of the most that may be asked for hold."""
 
 
 class Source(NamedTuple):
@@ -34,6 +34,8 @@ class Input(NamedTuple):
     body: bytes
     size: int | None
     first: int
+    least: int = 0
+    """Of each further range."""
 
 
 class _Watching(View):
@@ -76,7 +78,7 @@ def source(name: str, body: bytes, first: int) -> Source:
 
 
 def make(seed: int, number: int, corpus: list[Source]) -> Input:
-    """Input `number` of `seed`: always the same one, of the same corpus."""
+    """Input `number` of `seed`: always the same one, of the same corpus and parsers (it strikes where they look)."""
     chance = random.Random(f"{seed}:{number}")
     chosen = chance.choice(corpus)
     body = bytearray(chosen.body)
@@ -84,10 +86,10 @@ def make(seed: int, number: int, corpus: list[Source]) -> Input:
         chance.choice(_CHANGES)(chance, body, chosen, corpus)
     if chance.random() < 0.5:
         body[:16] = chosen.body[:16]  # else a third would be taken for nothing known
-    if chance.random() < 0.003:
+    if chance.random() < 0.01:
         _blow_up(chance, body, chosen)
-    first = chance.choice((chosen.first, chosen.first, chosen.first, FIRST, FIRST_OF_CAMERAS, 64, 512, 4096))
-    return Input(chosen.name, bytes(body), _size(chance, len(body)), first)
+    first = chance.choice((chosen.first, chosen.first, chosen.first, FIRST, FIRST_OF_CAMERAS, 64, 512, 4096, 256 << 10))
+    return Input(chosen.name, bytes(body), _size(chance, len(body)), first, chance.choice((0, 8192)))
 
 
 def _size(chance: random.Random, length: int) -> int | None:
