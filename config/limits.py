@@ -140,6 +140,9 @@ class Limits(BaseModel):
 
     # spans
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
+    versions_per_key: int = Field(
+        100_000, ge=1, description="versions of one object; all of them are held at once, and committed together"
+    )
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
     remembered_spans: int = Field(
         30_000, ge=0, description="spans of the run before that are remembered; beyond, rows are compared one by one"

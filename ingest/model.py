@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress
+from itertools import chain, compress, islice
 from types import MappingProxyType
-from typing import NamedTuple, Self, overload
+from typing import Final, NamedTuple, Self, overload
 
 ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 """Storage classes whose objects must be restored before they can be read."""
@@ -26,6 +26,11 @@ class Entry(NamedTuple):
     """Comma-separated if there are several; empty if the listing names none."""
     checksum_type: str = ""
     """FULL_OBJECT, COMPOSITE or empty."""
+    version_id: str = ""
+    """`null` for what was stored before versions were kept; empty where versions were not asked for."""
+    is_latest: bool | None = None
+    """None where versions were not asked for."""
+    is_delete_marker: bool = False
 
     @property
     def checksum_kind(self) -> str:
@@ -43,7 +48,8 @@ Fingerprint = tuple[int, str, str, str, str]
 
 
 Columns = tuple[list[bytes], list[str], list[str], list[str], list[str], list[str], list[str]]
-"""Of entries, in the order of an Entry's fields; sizes as listed."""
+"""Of entries, in the order of an Entry's fields, without those that speak of versions; sizes as listed."""
+COLUMNS: Final = 7
 
 
 class Seen(NamedTuple):
@@ -77,7 +83,8 @@ class Entries(Sequence[Entry]):
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Self:
-        keys, sizes, *texts = [list(column) for column in zip(*entries, strict=True)] or [[]] * 7
+        columns = zip(*entries, strict=True)
+        keys, sizes, *texts = [list(column) for column in islice(columns, COLUMNS)] or [[]] * COLUMNS
         return cls((keys, [str(size) for size in sizes], *texts))  # type: ignore[arg-type]  # the columns of an Entry, in its order
 
     @classmethod

@@ -9,9 +9,16 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Literal, TypeVar
 
-from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError, SessionExpiredError
+from config.errors import (
+    AccessDeniedError,
+    ObjectArchivedError,
+    ProtocolError,
+    RequestRefusedError,
+    SessionExpiredError,
+)
 from config.limits import Limits
 from credentials.session import Access
 from ingest.events import Observe, ignore
@@ -26,7 +33,10 @@ from ingest.s3.listing import Progress, check_page, cut
 from ingest.s3.retry import Retry
 from ingest.s3.route import Route, still_refused
 from ingest.s3.transport import Transport
+from ingest.s3.version_xml import read_versions
+from ingest.s3.versions import check_versions, denied, versions_query
 from ingest.s3.xml import check_tags, is_error, read_document, read_listing
+from ingest.versions import Marker
 
 __all__ = ["Body", "Location", "S3Client"]
 
@@ -96,9 +106,27 @@ class S3Client:
         elif start_after is not None:
             query["start-after"] = start_after
         call = Call(subject=subject, method="GET", query=query, headers=self._headers())
-        page = await self._run(call, lambda: self._list_once(call, prefix, seen))
+        plain = partial(read_page, bucket=subject.bucket, prefix=prefix, seen=seen)
+        page = await self._run(call, lambda: self._list_once(call, read_listing, plain))
         lowest = max((end for end in (floor, start_after) if end is not None), default=None)
         check_page(page, prefix=prefix, delimiter=delimiter, floor=lowest, start_after=start_after, what=str(subject))
+        return page
+
+    async def list_versions(
+        self, *, prefix: bytes, after: bytes | None = None, token: str | None = None, max_keys: int = 1000
+    ) -> Page:
+        """One answer of ListObjectVersions, checked; its entries are VersionEntries. `after`: the key behind whose versions to begin.
+
+        `token` goes on where a page ended, be it in the midst of a key. Raises SourceError, CredentialError.
+        """
+        subject, marker = self._listed(prefix), None if token is None else Marker.of(token)
+        query = versions_query(prefix=prefix, after=after, marker=marker, max_keys=max_keys)
+        call = Call(subject=subject, method="GET", query=query, headers=self._headers())
+        try:
+            page = await self._run(call, lambda: self._list_once(call, read_versions))
+        except AccessDeniedError as error:
+            raise denied(error) from None
+        check_versions(page, prefix=prefix, after=after, marker=marker, what=str(subject))
         return page
 
     async def pages(
@@ -184,17 +212,18 @@ class S3Client:
 
     # -- one attempt of each
 
-    async def _list_once(self, call: Call, prefix: bytes, seen: Seen | None) -> Page:
+    async def _list_once(
+        self, call: Call, read: Callable[..., Page], plain: Callable[[bytes], Page | None] = lambda _: None
+    ) -> Page:
         with await self._exchange.attempt(call, self._route.address) as answered:
             body = await answered.all(most=self._limits.list_body_bytes)
-            page = read_page(body, bucket=call.subject.bucket, prefix=prefix, seen=seen)
-            if page is not None:
+            if (page := plain(body)) is not None:
                 return page
             try:
                 check_tags(body)
                 root = read_document(body)
                 if not is_error(root):
-                    return read_listing(root, bucket=call.subject.bucket, prefix=prefix, body=body)
+                    return read(root, bucket=call.subject.bucket, prefix=call.subject.key, body=body)
             except ProtocolError as error:
                 raise explained(ProtocolError, call.subject, error.message, status=200) from None
             raise self._exchange.refusal(call, answered, body)

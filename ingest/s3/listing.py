@@ -10,7 +10,7 @@ from itertools import islice
 from config.errors import ListingError
 from ingest.model import Page, Range
 
-_KEY_BYTES = 1_024
+KEY_BYTES = 1_024
 """S3's keys have no more ("Naming Amazon S3 objects")."""
 _TOKENS_KEPT = 10_000
 """Longer circles hold a page with keys, and show by their order, or are this many empty pages in a row."""
@@ -28,20 +28,20 @@ def check_page(
     previous: bytes | None = None
     for folder in page.common_prefixes:
         if not folder.startswith(prefix) or not delimiter or not folder.endswith(delimiter):
-            raise _broken(what, "a common prefix does not fit the prefix and the delimiter", folder)
-        if folder == prefix or len(folder) > _KEY_BYTES:
-            raise _broken(what, "a common prefix leads nowhere, or is longer than any key", folder)
+            raise broken(what, "a common prefix does not fit the prefix and the delimiter", folder)
+        if folder == prefix or len(folder) > KEY_BYTES:
+            raise broken(what, "a common prefix leads nowhere, or is longer than any key", folder)
         if previous is not None and folder <= previous:
-            raise _broken(what, "common prefixes do not ascend", folder)
+            raise broken(what, "common prefixes do not ascend", folder)
         begun = start_after is not None and start_after.startswith(folder)
         if floor is not None and folder <= floor and not begun:
-            raise _broken(what, "a common prefix lies before the place that was asked for", folder)
+            raise broken(what, "a common prefix lies before the place that was asked for", folder)
         previous = folder
 
 
 def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: str) -> None:
-    if keys and max(map(len, keys)) > _KEY_BYTES:
-        raise _broken(what, f"a key has more than {_KEY_BYTES} bytes", max(keys, key=len))
+    if keys and max(map(len, keys)) > KEY_BYTES:
+        raise broken(what, f"a key has more than {KEY_BYTES} bytes", max(keys, key=len))
     ascending = all(map(operator.lt, keys, islice(keys, 1, None)))
     # what lies between two keys that begin with the prefix begins with it too, so that the ends speak for all
     if ascending and all(key.startswith(prefix) and (floor is None or key > floor) for key in keys[:1] + keys[-1:]):
@@ -49,9 +49,9 @@ def _check_keys(keys: list[bytes], *, prefix: bytes, floor: bytes | None, what: 
     previous = floor
     for key in keys:
         if not key.startswith(prefix):
-            raise _broken(what, "a key lies outside the prefix", key)
+            raise broken(what, "a key lies outside the prefix", key)
         if previous is not None and key <= previous:
-            raise _broken(what, "keys do not ascend, or begin before the place that was asked for", key)
+            raise broken(what, "keys do not ascend, or begin before the place that was asked for", key)
         previous = key
 
 
@@ -105,7 +105,8 @@ class Progress:
             self._seen.discard(self._recent.popleft())
 
 
-def _broken(what: str, why: str, key: bytes) -> ListingError:
+def broken(what: str, why: str, key: bytes) -> ListingError:
+    """The error of a listing that is not in order."""
     shown = key[:80].decode("utf-8", "backslashreplace")
     return ListingError(
         f"{what}: {why} (at {shown!r}), so the listing can't be trusted to be complete; "

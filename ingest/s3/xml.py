@@ -25,8 +25,25 @@ TAGS_MOST = 64 * 1100
 """In a listing. A page has 1,000 objects, each of which is some 20 tags; a tree of millions of elements is never built."""
 _LEAST_TAG = len("<a/>")
 LISTED = frozenset({"contents", "commonprefixes"})
+_LISTED_OF_VERSIONS = frozenset({*LISTED, "version", "deletemarker"})
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RAW_RETURN = re.compile(rb"<(?:Key|Prefix)>[^<]*\r")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of listing: the names of its root and of what stands directly below it."""
+
+    root: str
+    listed: tuple[str, ...]
+    reserved: frozenset[str] = LISTED
+    """Names, in lower case, that stand nowhere else."""
+
+
+OBJECTS = Kind(root="ListBucketResult", listed=("Contents", "CommonPrefixes"))
+VERSIONS = Kind(
+    root="ListVersionsResult", listed=("Version", "DeleteMarker", "CommonPrefixes"), reserved=_LISTED_OF_VERSIONS
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +66,7 @@ def read_error(body: bytes) -> ErrorDocument:
         return ErrorDocument()
     if not is_error(root):
         return ErrorDocument()
-    namespace, _ = _split(root.tag)
+    namespace, _ = split(root.tag)
 
     def text(field: str) -> str:
         return (root.findtext(namespace + field) or "").strip()
@@ -65,7 +82,7 @@ def read_error(body: bytes) -> ErrorDocument:
 
 def is_error(root: Element) -> bool:
     """Whether this document, under whatever status it came, is an error."""
-    return _split(root.tag)[1] == "Error"
+    return split(root.tag)[1] == "Error"
 
 
 def read_document(body: bytes) -> Element:
@@ -87,85 +104,93 @@ def read_listing(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> P
     `body` is what `root` was read from. Raises ProtocolError.
     """
     encoded = read_frame(root, bucket=bucket, prefix=prefix, body=body)
-    namespace, _ = _split(root.tag)
-    entries = Entries.of(_entry(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents"))
-    common = [_key(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")]
+    namespace, _ = split(root.tag)
+    entries = Entries.of(entry_of(item, namespace, encoded=encoded) for item in root.iterfind(namespace + "Contents"))
+    common = [
+        name_of(item, namespace + "Prefix", encoded=encoded) for item in root.iterfind(namespace + "CommonPrefixes")
+    ]
     return framed(root, entries=entries, common_prefixes=common)
 
 
-def read_frame(root: Element, *, bucket: str, prefix: bytes, body: bytes) -> bool:
+def read_frame(root: Element, *, bucket: str, prefix: bytes, body: bytes, kind: Kind = OBJECTS) -> bool:
     """Whether names are percent-encoded, in an answer to what was asked. Does not look at what is listed.
 
     `body` is what `root` was read from. Raises ProtocolError.
     """
-    namespace, name = _split(root.tag)
-    if name != "ListBucketResult":
-        raise ProtocolError(f"the answer is a <{name[:40]}>, not a <ListBucketResult>")
-    encoded = _once(root, namespace + "EncodingType") == "url"
+    namespace, name = split(root.tag)
+    if name != kind.root:
+        raise ProtocolError(f"the answer is a <{name[:40]}>, not a <{kind.root}>")
+    encoded = once(root, namespace + "EncodingType") == "url"
     if not encoded and _RAW_RETURN.search(body):
         raise ProtocolError(
             "a key holds a carriage return and the server does not encode keys, so the key can't be known"
         )
-    _check_places(root, namespace)
+    _check_places(root, namespace, kind)
     _check_echo(root, namespace, bucket=bucket, prefix=prefix, encoded=encoded)
     return encoded
 
 
 def framed(root: Element, *, entries: Entries, common_prefixes: list[bytes]) -> Page:
     """What is listed, with what the frame says of its number and of how to go on. Raises ProtocolError."""
-    namespace, _ = _split(root.tag)
+    namespace, _ = split(root.tag)
     listed = len(entries) + len(common_prefixes)
-    count = _once(root, namespace + "KeyCount")
+    count = once(root, namespace + "KeyCount")
     if count is not None and count != str(listed):
         raise ProtocolError(f"KeyCount is {count[:20]} but {listed} are listed")
     return Page(entries=entries, common_prefixes=common_prefixes, next_token=_next_token(root, namespace))
 
 
-def _check_places(root: Element, namespace: str) -> None:
+def _check_places(root: Element, namespace: str, kind: Kind) -> None:
     """What is listed stands below the root and is named as S3 names it; elsewhere it would be overlooked, and the page pass for empty."""
-    known = {namespace + "Contents", namespace + "CommonPrefixes"}
-    strange = {tag for tag in {item.tag for item in root.iter()} - known if _split(tag)[1].lower() in LISTED}
+    known = {namespace + name for name in kind.listed}
+    strange = {tag for tag in {item.tag for item in root.iter()} - known if split(tag)[1].lower() in kind.reserved}
     deeper = any(len(list(root.iter(tag))) != len(root.findall(tag)) for tag in known)
     if strange or deeper:
         raise ProtocolError("objects are listed where, or under a name or namespace, that S3 does not list them")
 
 
 def _check_echo(root: Element, namespace: str, *, bucket: str, prefix: bytes, encoded: bool) -> None:
-    name = _once(root, namespace + "Name")
+    name = once(root, namespace + "Name")
     if name not in (None, bucket):
         raise ProtocolError(f"the answer lists the bucket {(name or '')[:80]!r}")
-    echoed = _once(root, namespace + "Prefix")
-    if echoed is not None and prefix not in _readings(echoed, encoded=encoded):
+    echoed = once(root, namespace + "Prefix")
+    if echoed is not None and prefix not in readings(echoed, encoded=encoded):
         raise ProtocolError(f"the answer lists the prefix {echoed[:80]!r}")
 
 
-def _readings(text: str, *, encoded: bool) -> Iterator[bytes]:
-    """A prefix decoded; and as it stands, since some servers encode keys but echo the prefix as it came."""
+def readings(text: str, *, encoded: bool) -> Iterator[bytes]:
+    """A name as it stands, since some servers encode keys but echo what was asked as it came; and decoded."""
     yield text.encode()
     if encoded:
         yield _decode(text, encoded=True)
 
 
-def _next_token(root: Element, namespace: str) -> str | None:
-    truncated = _once(root, namespace + "IsTruncated")
+def is_truncated(root: Element, namespace: str) -> bool:
+    """Raises ProtocolError if the answer does not say so."""
+    truncated = once(root, namespace + "IsTruncated")
     if truncated not in {"true", "false"}:
         raise ProtocolError("the answer does not say whether it is truncated")
-    if truncated == "false":
+    return truncated == "true"
+
+
+def _next_token(root: Element, namespace: str) -> str | None:
+    if not is_truncated(root, namespace):
         return None
-    token = _once(root, namespace + "NextContinuationToken")
+    token = once(root, namespace + "NextContinuationToken")
     if not token:
         raise ProtocolError("the answer is truncated but carries no token to go on with")
     return token
 
 
-def _entry(item: Element, namespace: str, *, encoded: bool) -> Entry:
+def entry_of(item: Element, namespace: str, *, encoded: bool) -> Entry:
+    """What an element says of one object. Raises ProtocolError."""
     size = item.findtext(namespace + "Size") or ""
     modified = item.findtext(namespace + "LastModified")
     if not (size.isascii() and size.isdigit()) or len(size) > SIZE_DIGITS or not modified:
         raise ProtocolError("a listed object lacks its size or its time")
     algorithms = item.findall(namespace + "ChecksumAlgorithm")
     return Entry(
-        key=_key(item, namespace + "Key", encoded=encoded),
+        key=name_of(item, namespace + "Key", encoded=encoded),
         size=int(size),
         etag=bare_etag(item.findtext(namespace + "ETag") or ""),
         last_modified=modified,
@@ -175,7 +200,8 @@ def _entry(item: Element, namespace: str, *, encoded: bool) -> Entry:
     )
 
 
-def _key(item: Element, tag: str, *, encoded: bool) -> bytes:
+def name_of(item: Element, tag: str, *, encoded: bool) -> bytes:
+    """The key or prefix that an element names. Raises ProtocolError."""
     text = item.findtext(tag)
     if not text:
         raise ProtocolError("a listed object or prefix has no name")
@@ -195,15 +221,15 @@ def bare_etag(text: str) -> str:
     return text.strip().removeprefix("W/").strip('"')
 
 
-def _once(root: Element, tag: str) -> str | None:
+def once(root: Element, tag: str) -> str | None:
     """The text of a child, empty if it is empty; None if there is none."""
     found = root.findall(tag)
     if len(found) > 1:
-        raise ProtocolError(f"the answer says {_split(tag)[1]} twice")
+        raise ProtocolError(f"the answer says {split(tag)[1]} twice")
     return (found[0].text or "") if found else None
 
 
-def _split(tag: str) -> tuple[str, str]:
+def split(tag: str) -> tuple[str, str]:
     """`{namespace}` (may be empty) and local name."""
     end = tag.rfind("}") + 1
     return tag[:end], tag[end:]

@@ -26,7 +26,8 @@ from tests.fakes.s3_rights import denial, may_read_tags
 from tests.fakes.s3_sign import another_body, claims, right_signature, unsigned_but_required
 from tests.fakes.s3_stale import stale_for_s3, stale_for_sts
 from tests.fakes.s3_store import Bucket, Stored, new_object
-from tests.fakes.s3_subresources import answer_location, answer_tags, answer_versions
+from tests.fakes.s3_subresources import answer_location, answer_tags
+from tests.fakes.s3_versions import answer_versions
 from tests.fakes.s3_wire import Answer, Request, WireServer
 from tests.fakes.sts import FakeSts
 
@@ -166,7 +167,7 @@ class FakeS3:
             case "list":
                 return answer_list(bucket, asked.query, self.dialect, asked.fault, self._first_tokens)
             case "list_versions":
-                return answer_versions(bucket, asked.query)
+                return answer_versions(bucket, asked.query, self.dialect, asked.fault)
             case "get_tags":
                 return answer_tags(bucket.find(asked.key, asked.version))
             case "head" | "get":
@@ -182,7 +183,10 @@ class FakeS3:
             case "create_upload" | "copy_part" | "complete_upload" | "abort_upload":
                 return answer_upload(self, asked, bucket)
             case "delete":
-                bucket.delete(asked.key)
+                if asked.version:
+                    bucket.delete_version(asked.key, asked.version)
+                else:
+                    bucket.delete(asked.key)
                 return Answer(status=204)
             case _:
                 return error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")

@@ -46,7 +46,8 @@ class Fault:
     body), `truncated` (half the body with a matching Content-Length), `chunked`, `chunked_cut`, `headers` (added or replaced;
     an empty value removes one), `ignore_range`. Listings only: `repeat_token`, `no_token`, `empty_page`, `unordered`,
     `duplicate_key`, `foreign_key`, `wrong_name`, `wrong_prefix`, `wrong_root`, `wrong_count`, `token_when_complete`, `bomb`,
-    `cycle_tokens`.
+    `cycle_tokens`. Of versions: `repeat_token`, `backwards`, `no_token`, `unordered`, `duplicate_key`, `foreign_key`, `wrong_name`,
+    `wrong_prefix`, `wrong_root`, and `markers_last`, which is how moto writes.
     """
 
     kind: str

@@ -88,6 +88,8 @@ class Bucket:
     objects: dict[bytes, Stored] = field(default_factory=dict)
     versions: dict[tuple[bytes, str], Stored] = field(default_factory=dict)
     """From the oldest to the newest."""
+    numbered: int = 0
+    """Versions so far."""
 
     def __post_init__(self) -> None:
         self.owner = self.account or self.owner
@@ -131,19 +133,39 @@ class Bucket:
         if self.versioned and before is not None and not before.version_id:
             self.versions[key, ""] = before  # from before versions were kept
         if self.versioned and not stored.version_id:
-            stored.version_id = f"fake.version.{len(self.versions) + 1:06d}"
+            stored.version_id = self._next_version()
         self.objects[key] = stored
         if stored.version_id:
             self.versions[key, stored.version_id] = stored
 
     def delete(self, key: bytes) -> None:
         """Where versions are kept, a marker says that it is gone."""
-        if self.objects.pop(key, None) is not None:
+        before = self.objects.pop(key, None)
+        if before is not None:
             del self.keys[bisect_left(self.keys, key)]
         if self.versioned:
-            marker = new_object(version_id=f"fake.version.{len(self.versions) + 1:06d}")
+            if before is not None and not before.version_id:
+                self.versions[key, ""] = before
+            marker = new_object(version_id=self._next_version())
             marker.delete_marker = True
             self.versions[key, marker.version_id] = marker
+
+    def delete_version(self, key: bytes, version: str) -> None:
+        """For good. What came before it is the newest then."""
+        gone = self.find(key, version)
+        if gone is None:
+            return
+        self.versions.pop((key, gone.version_id), None)
+        if self.objects.pop(key, None) is not None:
+            del self.keys[bisect_left(self.keys, key)]
+        left = [one for (name, _), one in self.versions.items() if name == key]
+        if left and not left[-1].delete_marker:
+            insort(self.keys, key)
+            self.objects[key] = left[-1]
+
+    def _next_version(self) -> str:
+        self.numbered += 1
+        return f"fake.version.{self.numbered:06d}"
 
     def deleted(self, key: bytes) -> Stored | None:
         """The marker that hides it."""
