@@ -36,6 +36,12 @@ class Merged:
     """Keys of live assets that are not listed any more."""
     seen_again: list[bytes] = field(default_factory=list)
     """Keys that an earlier run missed and that are listed now, but filtered, so that nobody looks at them."""
+    missing_ids: list[str] = field(default_factory=list)
+    """Of versions: the IDs of those that are missing, beside their keys. Else empty."""
+    seen_again_ids: list[str] = field(default_factory=list)
+    """The same, of those that are seen again."""
+    relabelled: list[tuple[bytes, str, bool]] = field(default_factory=list)
+    """Of versions: those of which only this has changed, whether they are the latest."""
     digest: bytes | None = None
     """Of what was listed, if that is a whole page, and the span ends where that does."""
 
