@@ -88,6 +88,12 @@ class Adaptive:
             common_prefixes=[folder for folder in page.common_prefixes if folder.startswith(prefix)],
         )
 
+    async def list_versions(
+        self, *, prefix: bytes, after: bytes | None = None, token: str | None = None, max_keys: int = 1000
+    ) -> Page:
+        """As `S3Client.list_versions`. They can't be walked."""
+        return await self._source.list_versions(prefix=prefix, after=after, token=token, max_keys=max_keys)
+
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         """As `S3Client.head`."""
         return await self._source.head(key, if_match=if_match, version_id=version_id)

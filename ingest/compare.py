@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, islice
 from typing import Final, NamedTuple
@@ -44,6 +44,14 @@ class Merged:
     """Of versions: those of which only this has changed, whether they are the latest."""
     digest: bytes | None = None
     """Of what was listed, if that is a whole page, and the span ends where that does."""
+
+    def lose(self, found: Sequence[bool]) -> None:
+        """Of the changes, those that were not found when they were looked at: as far as they were known, they are missing."""
+        for (key, version_id), there, is_new in zip(self.changes.names(), found, self.new, strict=False):
+            if not there and not is_new:
+                self.missing.append(key)
+                if version_id:
+                    self.missing_ids.append(version_id)
 
 
 Keep = Callable[[bytes], bool] | None

@@ -6,10 +6,10 @@ What changes of a version is seldom more than whether it is the latest. That cos
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from ingest.compare import Keep, Merged
 from ingest.model import Entry, Fingerprint, Range
@@ -38,6 +38,27 @@ class KnownVersions:
     """In the order of keys."""
     upto: bytes | None = None
     """The interval was not read beyond this key; None: it was read to its end."""
+
+
+class ReadVersions(Protocol):
+    """Reads what is known of an interval, or of its beginning."""
+
+    def __call__(self, *, within: Range) -> Awaitable[KnownVersions]: ...
+
+
+async def compared_versions(
+    entries: VersionEntries, within: Range, read: ReadVersions, *, keep: Keep = None, most: int
+) -> AsyncGenerator[Merged]:
+    """Spans that tile `within` in key order, each compared with what is known of the same interval. Use it under `aclosing`."""
+    more = True
+    while more:
+        known = await read(within=within)
+        more = known.upto not in (None, within.hi)
+        part = Range(within.lo, known.upto) if more else within
+        inside = bisect_right(entries.keys, known.upto) if more and known.upto is not None else len(entries)
+        for merged in merge_versions(entries[:inside], known, within=part, keep=keep, most=most):
+            yield merged
+        entries, within = entries[inside:], Range(part.hi, within.hi)
 
 
 def merge_versions(

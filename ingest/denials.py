@@ -21,35 +21,36 @@ class Denials:
     def __init__(self, *, access: Access, connection: str, limits: Limits) -> None:
         self._access, self._connection, self._limits = access, connection, limits
         self._recent: deque[bool] = deque(maxlen=limits.denied_window)
-        self._denied_key: bytes = b""
+        self._denied: tuple[ObjectSource, bytes] | None = None
 
     async def seen(self, source: ObjectSource, key: bytes, error: SourceError | None) -> None:
         """Note how a probe ended. Raises AccessLostError."""
         denied = isinstance(error, AccessDeniedError)
         self._recent.append(denied)
         if denied:
-            self._denied_key = key
+            self._denied = source, key
             if len(self._recent) == self._limits.denied_window:
-                await self._verify(source)
+                await self._verify()
 
-    async def ended(self, source: ObjectSource) -> None:
+    async def ended(self) -> None:
         """Nothing more comes: a short run may have been denied throughout. Raises AccessLostError."""
         if len(self._recent) >= _FEWEST:
-            await self._verify(source)
+            await self._verify()
 
-    async def _verify(self, source: ObjectSource) -> None:
+    async def _verify(self) -> None:
         denied = sum(self._recent)
-        if denied < self._limits.denied_share * len(self._recent):
+        if self._denied is None or denied < self._limits.denied_share * len(self._recent):
             return
         looked_at = len(self._recent)
         self._recent.clear()
         await self._access.renew()
+        source, key = self._denied
         try:
-            await source.head(self._denied_key)
+            await source.head(key)
         except AccessDeniedError as error:
             raise AccessLostError(
                 f"{denied} of the last {looked_at} objects were denied to connection {self._connection!r}, and a fresh session "
-                "changed nothing: s3:GetObject (and kms:Decrypt on the key, for encrypted objects) is missing, a policy denies it, "
+                "changed nothing: s3:GetObject (s3:GetObjectVersion for versions, and kms:Decrypt on the key for encrypted objects) is missing, a policy denies it, "
                 "or the objects belong to another account; mend the policy and run again",
                 code="AccessLost",
             ) from error

@@ -175,6 +175,11 @@ class IngestJob(BaseModel):
         return kept
 
 
+def of_other_kind(one: IngestJob | None, other: IngestJob | None) -> bool:
+    """Whether one is about versions and the other about objects, so that they have no record in common. No, if that can't be told."""
+    return one is not None and other is not None and one.versions != other.versions
+
+
 def _excess(payload: dict[str, Any], limits: Limits) -> str | None:
     """What is too much of it, before anything looks at it more closely; None if nothing is."""
     uris = payload.get("uris")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress, islice
+from itertools import chain, compress, islice, repeat
 from types import MappingProxyType
 from typing import Final, NamedTuple, Self, overload
 
@@ -136,6 +136,10 @@ class Entries(Sequence[Entry]):
     def last(self) -> bytes:
         """The last key. There must be one."""
         return self.columns[0][-1] if self._seen is None else self._seen.hi
+
+    def names(self) -> Iterator[tuple[bytes, str]]:
+        """Key and version ID of each; the latter is empty where versions were not asked for."""
+        return zip(self.keys, repeat(""))
 
     def checksum_kinds(self) -> list[str]:
         """The checksum kind of each."""

@@ -23,6 +23,7 @@ from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
 from ingest.compare import Merged, merge, unchanged
+from ingest.comparing_versions import compared_versions
 from ingest.copying import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ShardsHandedOver, SpanCommitted
@@ -38,9 +39,12 @@ from ingest.probe.choosing import probe_of
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.hands import Hands
 from ingest.probe.head import unprobed
-from ingest.probe.looking import Change, ObjectSource, Probe, Probed, Step, failed, look
+from ingest.probe.looking import Change, Probe, Probed, Step, failed, look
+from ingest.probe.one_version import VersionSource, source_of
 from ingest.probe.records import is_settled
 from ingest.remembered import NOTHING, Remembered
+from ingest.s3.versions import VersionPages
+from ingest.versions import VersionEntries, labels_of
 from ingest.wanted import Wanted
 
 _LOST = (SourceUnavailableError, ProtocolError)
@@ -51,7 +55,7 @@ _LOOK_S = 0.2
 """How often a slice that waits for a page looks whether it should stop."""
 
 
-class BucketSource(ObjectSource, Pages, Protocol):
+class BucketSource(VersionSource, Pages, Protocol):
     """What the pipeline asks of a bucket. `ingest.s3.client.S3Client` is one."""
 
 
@@ -110,9 +114,11 @@ class Slice:
         place = Place(self._run.connection_id, source.bucket)
         bucket = self._tools.open_bucket(source.bucket)
         limits = self._tools.limits
-        remembered = await self._tools.catalog.remembered(self._run, number) if self._keep is None else NOTHING
+        versions = self._wanted.versions
+        remembers = self._keep is None and not versions
+        remembered = await self._tools.catalog.remembered(self._run, number) if remembers else NOTHING
         lister = Lister(
-            source=bucket,
+            source=VersionPages(bucket, limits=limits, what=source.uri) if versions else bucket,
             prefix=source.prefix,
             todo=todo,
             streams=limits.list_streams,
@@ -122,7 +128,7 @@ class Slice:
         giver = Giver(source=number, lister=lister, depth=self._wanted.depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
-            committing = group.create_task(self._commit_as_they_come(bucket, done, place, giver))
+            committing = group.create_task(self._commit_as_they_come(done, place, giver))
             async with lister.started(), asyncio.TaskGroup() as looking:
                 probe = partial(self._probe, bucket, *self._look_of(source.bucket))
                 hands = Hands(looking, probe, most=limits.probes_at_once)
@@ -168,6 +174,19 @@ class Slice:
         if at.remembered.settles(entries, left):
             yield unchanged(entries, left)
             return
+        if isinstance(entries, VersionEntries):
+            read = partial(
+                self._tools.catalog.known_versions,
+                at.place,
+                prefix=at.prefix,
+                wanted=wanted,
+                limit=limits.known_rows,
+            )
+            spans = compared_versions(entries, left, read, keep=self._keep, most=at.giver.span_keys)
+            async with aclosing(spans):
+                async for merged in spans:
+                    yield merged
+            return
         while True:
             known = await self._tools.catalog.known(
                 at.place, prefix=at.prefix, within=left, wanted=wanted, limit=limits.known_rows
@@ -188,11 +207,8 @@ class Slice:
             return Span(source=at.number, merged=merged, records=records, outcomes=outcomes)
         results = await at.hands.each(list(map(Change, merged.changes, merged.new)))
         self._raise_outage(results)
-        merged.missing.extend(
-            key
-            for key, new, result in zip(merged.changes.keys, merged.new, results, strict=True)
-            if result.asset is None and not new
-        )
+        found = [result.asset is not None for result in results]
+        merged.lose(found)
         assets = [result.asset for result in results if result.asset is not None]
         as_listed = all(map(is_settled, assets, merged.changes))  # if one vanished, nothing is remembered anyway
         if self._wanted.tags and any(asset.tags is None for asset in assets):
@@ -200,7 +216,7 @@ class Slice:
         return Span(
             source=at.number,
             merged=merged,
-            records=records_of(assets, as_listed=as_listed),
+            records=records_of(assets, as_listed=as_listed, labels=labels_of(merged.changes.where(found))),
             outcomes=Counter(result.outcome for result in results),
         )
 
@@ -208,11 +224,12 @@ class Slice:
         return probe_of(self._wanted, bucket, ranges=self._tools.ranges), self._tools.steps(bucket)
 
     async def _probe(self, bucket: BucketSource, probe: Probe, steps: list[Step], change: Change) -> Probed:
+        source = source_of(bucket, change.entry)
         try:
-            result = await look(bucket, change, probe=probe, steps=steps)
+            result = await look(source, change, probe=probe, steps=steps)
         except _LOST as error:
             return failed(change, error)
-        await self._tools.denials.seen(bucket, change.entry.key, result.error)
+        await self._tools.denials.seen(source, change.entry.key, result.error)
         return result
 
     def _raise_outage(self, results: list[Probed]) -> None:
@@ -225,9 +242,7 @@ class Slice:
         if lost and not (few and patient):
             raise lost[0]
 
-    async def _commit_as_they_come(
-        self, bucket: BucketSource, done: asyncio.Queue[Span | None], place: Place, giver: Giver
-    ) -> None:
+    async def _commit_as_they_come(self, done: asyncio.Queue[Span | None], place: Place, giver: Giver) -> None:
         """Commit what is ready, all of it at once: while one commit is under way, the next one gathers. If others are idle, some of
         what is left becomes theirs in the same commit.
         """
@@ -239,7 +254,7 @@ class Slice:
             gifts = [] if last or self._over() else giver.gifts(self.shard.idle)
             if ready or gifts:
                 if not left_after(self.shard.todo, ready, gifts):
-                    await self._tools.denials.ended(bucket)  # the commit that follows ends the shard
+                    await self._tools.denials.ended()  # the commit that follows ends the shard
                 await self._commit(ready, place, gifts)
 
     async def _ready(self, done: asyncio.Queue[Span | None]) -> list[Span | None]:
@@ -267,7 +282,7 @@ class Slice:
             SpanCommitted(
                 connection=self._run.connection,
                 outcomes=dict(outcomes),
-                rows=sum(len(span.records) + len(span.merged.missing) for span in spans),
+                rows=sum(map(Span.rows, spans)),
                 seconds=time.perf_counter() - began,
             )
         )

@@ -30,6 +30,14 @@ class Marker(NamedTuple):
         return cls(bytes.fromhex(key), version_id)
 
 
+class Labels(NamedTuple):
+    """What records of versions say besides, as columns."""
+
+    version_ids: Sequence[str]
+    latest: Sequence[bool]
+    delete_markers: Sequence[bool]
+
+
 class VersionEntries(Entries):
     """Versions and delete markers in the order of their keys, those of one key together; reads as a sequence of `Entry`."""
 
@@ -67,9 +75,7 @@ class VersionEntries(Entries):
             markers=list(chain.from_iterable(part.markers for part in versions)),
         )
 
-    @property
     def names(self) -> Iterator[Name]:
-        """Key and version ID of each."""
         return zip(self.keys, self.version_ids, strict=True)
 
     @property
@@ -112,3 +118,8 @@ class VersionEntries(Entries):
         return list(self) == list(other) if isinstance(other, VersionEntries) else NotImplemented
 
     __hash__ = None
+
+
+def labels_of(entries: Entries) -> Labels | None:
+    """None if they are no versions."""
+    return Labels(entries.version_ids, entries.latest, entries.markers) if isinstance(entries, VersionEntries) else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -13,8 +13,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from config.database import db_now
 from ingest.catalog import bulk
+from ingest.catalog.tables import OF_VERSIONS
 from ingest.catalog.tables import assets as table
 from ingest.model import ARCHIVED
+from ingest.versions import Labels
 
 
 class Place(NamedTuple):
@@ -71,19 +73,25 @@ class Records:
     """The columns of `Asset` from the first one on, as many as are known; the rest is None in all."""
     as_listed: bool = True
     """Whether they say of each object what the listing said: a probe may have met a newer one."""
+    labels: Labels | None = None
+    """If they are records of versions."""
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
+    def names(self) -> Iterator[tuple[bytes, str]]:
+        """Key and version ID of each; the latter is empty of records of objects."""
+        return zip(self.columns[0], self.labels.version_ids if self.labels else repeat(""), strict=False)
 
-def records_of(assets: Sequence[Asset], *, as_listed: bool = True) -> Records:
-    """Of assets in key order. Columns behind the last one that says anything are left out."""
+
+def records_of(assets: Sequence[Asset], *, as_listed: bool = True, labels: Labels | None = None) -> Records:
+    """Of assets in key order, which are versions if there are `labels`. Columns behind the last one that says anything are left out."""
     if not assets:
         return NO_RECORDS
     columns = list(zip(*assets, strict=True))
     while columns[-1].count(None) == len(assets):
         columns.pop()
-    return Records(columns, as_listed)
+    return Records(columns, as_listed, labels)
 
 
 NO_RECORDS: Final = Records([()])
@@ -109,16 +117,22 @@ def bring(tx: sa.Connection, records: Iterable[Records]) -> Callable[[Place, str
     if not by_key:
         return lambda _place, _run_id: None
     parts = [
-        [[*chain.from_iterable(one)] for one in zip(*(one.columns for one in columns), strict=True)]
+        [
+            [*chain.from_iterable(one)]
+            for one in zip(*((*(one.labels or ()), *one.columns) for one in columns), strict=True)
+        ]
         for _, columns in groupby(by_key, key=lambda one: len(one.columns))
     ]
+    if by_key[0].labels is not None:
+        put = bulk.ready(tx, (*OF_VERSIONS, *Asset._fields), parts)
+        return lambda place, run_id: put({**place._asdict(), "run_id": run_id})
     put = bulk.ready(tx, Asset._fields, parts)
     return lambda place, run_id: put({**place._asdict(), "version_id": "", "run_id": run_id})
 
 
-def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Sequence[bytes]) -> None:
-    """Note that the run did not see these; they become removed when it completes."""
-    _mark(tx, place, keys, {"state": "missing", "run_id": run_id})
+def mark_missing(tx: sa.Connection, place: Place, run_id: str, keys: Sequence[bytes], ids: Sequence[str] = ()) -> None:
+    """Note that the run did not see these; they become removed when it completes. `ids`: of versions, beside their keys."""
+    _mark(tx, place, keys, ids, {"state": "missing", "run_id": run_id})
 
 
 def unmarked() -> sa.ColumnElement[str]:
@@ -132,32 +146,52 @@ def unmarked() -> sa.ColumnElement[str]:
     )
 
 
-def mark_seen(tx: sa.Connection, place: Place, keys: Sequence[bytes]) -> None:
+def mark_seen(tx: sa.Connection, place: Place, keys: Sequence[bytes], ids: Sequence[str] = ()) -> None:
     """Take back the mark of an earlier run: they are listed. What else is known of them stays as it was."""
-    _mark(tx, place, keys, {"state": unmarked()}, table.c.state == "missing")
+    _mark(tx, place, keys, ids, {"state": unmarked()}, table.c.state == "missing")
+
+
+def relabel(tx: sa.Connection, place: Place, run_id: str, versions: Sequence[tuple[bytes, str, bool]]) -> None:
+    """Of each version, note whether it is the latest. What else is known of it stays as it was."""
+    for latest in (True, False):
+        found = [(key, version_id) for key, version_id, is_latest in versions if is_latest is latest]
+        values = {"is_latest": latest, "run_id": run_id}
+        _mark(tx, place, [key for key, _ in found], [version_id for _, version_id in found], values)
 
 
 def _mark(
     tx: sa.Connection,
     place: Place,
     keys: Sequence[bytes],
+    ids: Sequence[str],
     values: Mapping[str, Any],
     *which: sa.ColumnElement[bool],
 ) -> None:
-    """Of these keys, those for which all of `which` holds."""
+    """Of these keys, or of these versions if there are `ids`, those for which all of `which` holds."""
     if not keys:
         return
     change = (
         sa.update(table)
-        .where(table.c.connection_id == place.connection_id, table.c.bucket == place.bucket, table.c.version_id == "")
+        .where(table.c.connection_id == place.connection_id, table.c.bucket == place.bucket)
         .where(*which)
         .values(**values, changed_at=db_now())
     )
+    if not ids:
+        change = change.where(table.c.version_id == "")
     if tx.dialect.name == "postgresql":
         every = sa.literal(keys, ARRAY(sa.LargeBinary))
-        tx.execute(change.where(table.c.key == sa.any_(every)))
-    else:
-        tx.execute(change.where(table.c.key == sa.bindparam("marked")), [{"marked": key} for key in keys])
+        if not ids:
+            tx.execute(change.where(table.c.key == sa.any_(every)))
+            return
+        names = sa.select(sa.func.unnest(every), sa.func.unnest(sa.literal(ids, ARRAY(sa.Text))))
+        tx.execute(change.where(sa.tuple_(table.c.key, table.c.version_id).in_(names)))
+        return
+    change = change.where(table.c.key == sa.bindparam("marked"))
+    if not ids:
+        tx.execute(change, [{"marked": key} for key in keys])
+        return
+    change = change.where(table.c.version_id == sa.bindparam("version"))
+    tx.execute(change, [{"marked": key, "version": one} for key, one in zip(keys, ids, strict=True)])
 
 
 def find(
@@ -167,10 +201,13 @@ def find(
     bucket: str | None = None,
     prefix: bytes = b"",
     state: str | None = None,
-    after: tuple[str, str, bytes] | None = None,
+    after: tuple[str, str, bytes] | tuple[str, str, bytes, str] | None = None,
     limit: int = 1000,
+    versions: bool = False,
 ) -> list[Mapping[str, Any]]:
-    """Records in the order of connection, bucket and key, as mappings of the table's columns. `after`: the last one seen."""
+    """Records in the order of connection, bucket and key, as mappings of the table's columns. `versions`: those of versions, too, in the
+    order of their IDs behind that of the object. `after`: the last one seen, by connection, bucket, key, and version if there are any.
+    """
     columns = table.c
     query = sa.select(table).where(columns.connection_id.in_(connection_ids)).limit(limit)
     if bucket is not None:
@@ -180,7 +217,11 @@ def find(
         query = query.where(columns.key >= prefix, *([] if end is None else [columns.key < end]))
     if state is not None:
         query = query.where(columns.state == state)
-    order = (columns.connection_id, columns.bucket, columns.key)
+    order: tuple[sa.Column[Any], ...] = (columns.connection_id, columns.bucket, columns.key)
+    if versions:
+        order += (columns.version_id,)
+    else:
+        query = query.where(columns.version_id == "")
     if after is not None:
         query = query.where(sa.tuple_(*order) > sa.tuple_(*(sa.literal(value) for value in after)))
     return [dict(row) for row in tx.execute(query.order_by(*order)).mappings()]

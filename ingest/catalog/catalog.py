@@ -13,7 +13,19 @@ import sqlalchemy as sa
 from config.database import Database, alone
 from config.errors import FencedError, LongshoreError
 from config.limits import Limits
-from ingest.catalog import assets, claiming, endings, finding, handing, knowing, remembering, runs, shards, spans
+from ingest.catalog import (
+    assets,
+    claiming,
+    endings,
+    finding,
+    handing,
+    knowing,
+    knowing_versions,
+    remembering,
+    runs,
+    shards,
+    spans,
+)
 from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
 from ingest.catalog.handing import Gift
@@ -21,6 +33,7 @@ from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Leases, Shard, Usage
 from ingest.catalog.spans import Span
+from ingest.comparing_versions import KnownVersions
 from ingest.job import IngestJob
 from ingest.known import Known
 from ingest.model import Range
@@ -156,6 +169,15 @@ class Catalog:
         find = partial(knowing.known, place=place, prefix=prefix, within=within, wanted=wanted, limit=limit)
         return await self.patience.through(lambda: self._database.read(find))
 
+    async def known_versions(
+        self, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int
+    ) -> KnownVersions:
+        """See `knowing_versions.known_versions`."""
+        find = partial(
+            knowing_versions.known_versions, place=place, prefix=prefix, within=within, wanted=wanted, limit=limit
+        )
+        return await self.patience.through(lambda: self._database.read(find))
+
     async def remembered(self, run: Run, source: int) -> Remembered:
         """What the run before this one saw of a source; see `remembering.last_seen`."""
         limits = self._limits
@@ -214,11 +236,14 @@ class Catalog:
         bucket: str | None = None,
         prefix: bytes = b"",
         state: str | None = None,
-        after: tuple[str, str, bytes] | None = None,
+        after: tuple[str, str, bytes] | tuple[str, str, bytes, str] | None = None,
         limit: int = 1000,
+        versions: bool = False,
     ) -> list[Mapping[str, Any]]:
         """See `assets.find`."""
-        find = partial(assets.find, bucket=bucket, prefix=prefix, state=state, after=after, limit=limit)
+        find = partial(
+            assets.find, bucket=bucket, prefix=prefix, state=state, after=after, limit=limit, versions=versions
+        )
         return await self._database.read(lambda tx: find(tx, connection_ids))
 
     async def _patiently(self, work: Callable[[sa.Connection], T]) -> T:

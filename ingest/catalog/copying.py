@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.util import await_only
 
-from ingest.catalog.tables import IDENTITY
+from ingest.catalog.tables import IDENTITY, OF_VERSIONS
 from ingest.catalog.tables import assets as table
 
 _STAGE: Final = "longshore_stage"
@@ -24,8 +24,10 @@ _TYPES: Final = {
     "width": "integer",
     "height": "integer",
     "duration_s": "double precision",
+    "is_latest": "boolean",
+    "is_delete_marker": "boolean",
 }
-"""Of the columns of `Asset`; all others are text."""
+"""Of the columns of `Asset`, and of those of versions; all others are text."""
 _COLUMNS: Final = tuple(column.name for column in table.columns)
 
 
@@ -38,7 +40,7 @@ def stage(tx: sa.Connection, parts: Sequence[Sequence[Sequence[Any]]], *, names:
         tx.exec_driver_sql(f"TRUNCATE {_STAGE}")  # the second time in one transaction
     tx.info[_STAGE] = tx.get_transaction()
     if not there:
-        columns = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in names)
+        columns = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in dict.fromkeys((*names, *OF_VERSIONS)))
         tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {_STAGE} ({columns}) ON COMMIT DELETE ROWS")
     driver: Any = tx.connection.driver_connection  # asyncpg.Connection, in the transaction that has begun above
     for columns_of in parts:
@@ -58,9 +60,10 @@ def _statement(names: tuple[str, ...], common: tuple[str, ...]) -> str:
     values |= dict(zip(("first_seen_at", "changed_at"), repeat("now.now"), strict=False))
     values |= {name: f"stage.{name}" for name in names}
     changed = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in (*IDENTITY, "first_seen_at"))
+    order = "stage.key, stage.version_id" if "version_id" in names else "stage.key"
     clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now OFFSET 0"
     return (
         f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} "  # noqa: S608 - see above
-        f"FROM {_STAGE} stage CROSS JOIN ({clock}) now ORDER BY stage.key "
+        f"FROM {_STAGE} stage CROSS JOIN ({clock}) now ORDER BY {order} "
         f"ON CONFLICT ({', '.join(IDENTITY)}) DO UPDATE SET {changed}"
     )

@@ -9,6 +9,7 @@ from ingest.catalog import runs
 from ingest.catalog.runs import Run
 from ingest.catalog.tables import assets
 from ingest.catalog.tables import runs as table
+from ingest.job import of_other_kind
 
 
 def find(tx: sa.Connection, workspace: str, name: str) -> Run:
@@ -52,6 +53,8 @@ def _later(tx: sa.Connection, run: Run) -> Run | None:
     )
     for run_id in tx.execute(query.order_by(table.c.number.desc())).scalars():
         other = runs.get(tx, run.workspace, run_id)
+        if of_other_kind(run.job, other.job):
+            continue
         if any(one.meets(two) for one in run.sources for two in other.sources):
             return other
     return None

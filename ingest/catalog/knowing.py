@@ -14,11 +14,25 @@ from ingest.wanted import Wanted
 
 _ARCHIVED_ENOUGH: Final = ("head", "media", "content")
 """Nothing deeper than its headers can be had of an archived object."""
-_COMPARED: Final = ("size", "etag", "last_modified", "storage_class", "listed_checksum")
+COMPARED: Final = ("size", "etag", "last_modified", "storage_class", "listed_checksum")
 
 
 def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int) -> Known:
     """The first `limit` assets of the range that are not removed, to compare with a listing for what is wanted."""
+    bounds, ends = bounds_of(prefix, within)
+    joined, each = _statements(bounds, unasked(wanted), tx.dialect.name)
+    values = (*asked(wanted), *place, *ends, limit)
+    count, *texts = rows_of(tx, joined, values)[0]
+    if not count:
+        return NOTHING
+    found = Joined(*texts)
+    if found.splits(count):
+        return Known(count=count, last=found.last(), columns=found)
+    return known_of({row[0]: KnownAsset(row[1:6], bool(row[6]), bool(row[7])) for row in rows_of(tx, each, values)})
+
+
+def bounds_of(prefix: bytes, within: Range) -> tuple[str, tuple[bytes, ...]]:
+    """A condition on the keys of a range below a prefix, and its values."""
     behind = prefix_end(prefix)
     from_prefix = within.lo is None or within.lo < prefix
     to_hi = within.hi is not None and (behind is None or within.hi < behind)
@@ -26,19 +40,20 @@ def known(tx: sa.Connection, place: Place, *, prefix: bytes, within: Range, want
     bounds = "key >= ?" if from_prefix else "key > ?"
     if highest is not None:
         bounds += " AND key <= ?" if to_hi else " AND key < ?"
-    copied = () if wanted.copy_to is None else (wanted.copy_to,) * 2
-    joined, each = _statements(bounds, wanted._replace(copy_to=wanted.copy_to and "?"), tx.dialect.name)
-    values = (*copied, *place, *(bound for bound in (lowest, highest) if bound is not None), limit)
-    count, *texts = _rows(tx, joined, values)[0]
-    if not count:
-        return NOTHING
-    found = Joined(*texts)
-    if found.splits(count):
-        return Known(count=count, last=found.last(), columns=found)
-    return known_of({row[0]: KnownAsset(row[1:6], bool(row[6]), bool(row[7])) for row in _rows(tx, each, values)})
+    return bounds, tuple(bound for bound in (lowest, highest) if bound is not None)
 
 
-def _rows(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
+def asked(wanted: Wanted) -> tuple[str, ...]:
+    """The values of `settled`, which come first."""
+    return () if wanted.copy_to is None else (wanted.copy_to,) * 2
+
+
+def unasked(wanted: Wanted) -> Wanted:
+    """Without what is a value, so that few statements differ."""
+    return wanted._replace(copy_to=wanted.copy_to and "?")
+
+
+def rows_of(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
     """As the driver's own tuples: this is asked for each page of each bucket, and costs SQLite less than it costs SQLAlchemy."""
     return list(tx.exec_driver_sql(statement, values).cursor.fetchall())
 
@@ -50,21 +65,21 @@ def _statements(bounds: str, wanted: Wanted, dialect: str) -> tuple[str, str]:
 
     One bound at each end: of two, a database may search by the one and walk to the other.
     """
-    unsettled = f"NOT ({_settled(wanted)})"
+    unsettled = f"NOT ({settled(wanted)})"
     rows = (
-        f"SELECT key, {', '.join(_COMPARED)}, {unsettled} AS unsettled, state = 'missing' AS missing FROM assets "  # noqa: S608 - names and words of our own
+        f"SELECT key, {', '.join(COMPARED)}, {unsettled} AS unsettled, state = 'missing' AS missing FROM assets "  # noqa: S608 - names and words of our own
         f"WHERE connection_id = ? AND bucket = ? AND {bounds} AND version_id = '' AND state <> 'removed' "
         "ORDER BY key LIMIT ?"
     )
     text, keys = _JOINING[dialect]
     joined = (
-        f"SELECT count(*), {keys('key')}, {', '.join(text(name) for name in _COMPARED)}, "  # noqa: S608 - the same
+        f"SELECT count(*), {keys('key')}, {', '.join(text(name) for name in COMPARED)}, "  # noqa: S608 - the same
         f"{keys('CASE WHEN unsettled THEN key END')}, {keys('CASE WHEN missing THEN key END')} FROM ({rows}) AS found"
     )
-    return (joined, rows) if dialect == "sqlite" else (_numbered(joined), _numbered(rows))
+    return (joined, rows) if dialect == "sqlite" else (numbered(joined), numbered(rows))
 
 
-def _settled(wanted: Wanted) -> str:
+def settled(wanted: Wanted) -> str:
     """Of a record that covers what is wanted. None of it is ever null."""
     present = f"state = 'present' AND {_among('depth', wanted.depths)}"
     if wanted.perceptual_hash:
@@ -101,7 +116,7 @@ def _postgres_keys(what: str) -> str:
 _JOINING: Final = {"sqlite": (_text, _keys), "postgresql": (_postgres_text, _postgres_keys)}
 
 
-def _numbered(statement: str) -> str:
-    """With $1, $2, ... for each ?."""
+def numbered(statement: str) -> str:
+    """For PostgreSQL: with $1, $2, ... for each ?."""
     first, *rest = statement.split("?")
     return first + "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))

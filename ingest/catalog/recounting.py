@@ -12,7 +12,7 @@ from ingest.catalog.runs import Run, sources_of
 from ingest.catalog.tables import OUTCOMES, runs
 from ingest.catalog.tables import spans as table
 from ingest.certificate import Rows, Tile
-from ingest.job import PrefixSource
+from ingest.job import IngestJob, PrefixSource, of_other_kind
 
 _SPANS: Final = 100
 """Recounted in one statement at most. A database takes some hundred parts, and more are no faster."""
@@ -39,11 +39,12 @@ def spans_of(tx: sa.Connection, run_id: str) -> int:
 
 
 def later_sources(tx: sa.Connection, run: Run) -> list[PrefixSource]:
-    """Places of the same connection where a run that was written later has begun to list."""
-    query = sa.select(runs.c.sources).where(
+    """Places of the same connection where a run that was written later, and is about the same kind of records, has begun to list."""
+    query = sa.select(runs.c.sources, runs.c.job).where(
         runs.c.connection_id == run.connection_id, runs.c.number > run.number, runs.c.started_at.is_not(None)
     )
-    return sorted({source for text in tx.execute(query).scalars() for source in sources_of(text)})
+    later = [row.sources for row in tx.execute(query) if not of_other_kind(run.job, IngestJob.kept(row.job))]
+    return sorted({source for text in later for source in sources_of(text)})
 
 
 def _tiles(tx: sa.Connection, run_id: str, source: int, after: Tile | None) -> list[Tile]:
@@ -69,12 +70,14 @@ def _counted(tx: sa.Connection, run: Run, source: PrefixSource, tiles: list[Tile
         if tile.hi is not None or end is not None:
             values[f"to{number}"] = end if tile.hi is None else tile.hi + b"\0"
     bounded = tuple(f"to{number}" in values for number in range(len(tiles)))
-    found = {number: Rows(*counts) for number, *counts in tx.execute(_statement(bounded), values)}
+    of_versions = run.job is not None and run.job.versions == "all"
+    statement = _statement(bounded, of_versions=of_versions)
+    found = {number: Rows(*counts) for number, *counts in tx.execute(statement, values)}
     return [found[number] for number in range(len(tiles))]
 
 
 @cache
-def _statement(bounded: tuple[bool, ...]) -> sa.TextClause:
+def _statement(bounded: tuple[bool, ...], *, of_versions: bool) -> sa.TextClause:
     """One row for each interval: its number, and the fields of Rows. Only the last key of all has none behind it."""
     live, ours = "state NOT IN ('missing', 'removed')", "run_id = :run"
     counts = {
@@ -85,7 +88,8 @@ def _statement(bounded: tuple[bool, ...]) -> sa.TextClause:
         "written": f"{live} AND {ours}",
     }
     columns = ", ".join(f"count(*) FILTER (WHERE {counts[name]})" for name in Rows._fields)
-    whole = "FROM assets WHERE connection_id = :connection AND bucket = :bucket AND version_id = ''"
+    kind = "version_id <> ''" if of_versions else "version_id = ''"
+    whole = f"FROM assets WHERE connection_id = :connection AND bucket = :bucket AND {kind}"
     return sa.text(
         " UNION ALL ".join(
             f"SELECT {number}, {columns} {whole} AND key >= :from{number}{f' AND key < :to{number}' if has_end else ''}"

@@ -17,7 +17,7 @@ from ingest.catalog import shards
 from ingest.catalog.runs import REFUTED, Run
 from ingest.catalog.tables import runs
 from ingest.catalog.tables import spans as table
-from ingest.job import IngestJob, PrefixSource
+from ingest.job import IngestJob, PrefixSource, of_other_kind
 from ingest.model import Range
 from ingest.remembered import Tile
 from ingest.splitting import KEY_BYTES
@@ -41,13 +41,13 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
     for row in tx.execute(_older(run)):
         theirs = [PrefixSource(bucket, bytes.fromhex(prefix)) for bucket, prefix in json.loads(row.sources)]
         meeting = [number for number, one in enumerate(theirs) if one.meets(wanted)]
-        if not meeting:
+        job = IngestJob.kept(row.job)
+        if not meeting or of_other_kind(run.job, job):
             continue
         if row.asked is not None:
             touched += [part for number, part in shards.load(row.asked) if number in meeting]
             continue
         alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
-        job = IngestJob.kept(row.job)
         covers = job is not None and Wanted.of(run.job).covered_by(Wanted.of(job))
         trusted = alone and covers and row.error_code != REFUTED
         tiles = _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []

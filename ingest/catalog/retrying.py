@@ -116,7 +116,7 @@ def around(tx: sa.Connection, run: Run, what: What, limits: Limits) -> list[Todo
     found = [
         (number, part)
         for number, source in enumerate(run.sources)
-        for part in ranges(_those(tx, run.connection_id, source, wanted), prefix=source.prefix, near=limits.page_keys)
+        for part in ranges(_those(tx, run, source, wanted), prefix=source.prefix, near=limits.page_keys)
     ]
     return _fewer(found, most=max(limits.retry_ranges, len({number for number, _ in found})))
 
@@ -170,27 +170,26 @@ def _fewer(found: Sequence[tuple[int, _Part]], *, most: int) -> list[Todo]:
     return merged
 
 
-def _those(
-    tx: sa.Connection, connection_id: str, source: PrefixSource, wanted: sa.ColumnElement[bool]
-) -> Iterator[Failed]:
+def _those(tx: sa.Connection, run: Run, source: PrefixSource, wanted: sa.ColumnElement[bool]) -> Iterator[Failed]:
+    """Of versions, a key stands for all of its own."""
     columns, end = assets.c, prefix_end(source.prefix)
-    rows = (
-        sa.select(
-            columns.key,
-            wanted.label("wanted"),
-            sa.func.lag(columns.key, 2).over(order_by=columns.key).label("lo"),
-            sa.func.row_number().over(order_by=columns.key).label("number"),
-        )
-        .where(
-            columns.connection_id == connection_id,
-            columns.bucket == source.bucket,
-            columns.key >= source.prefix,
-            *([] if end is None else [columns.key < end]),
-            columns.version_id == "",
-            columns.state != "removed",
-        )
-        .subquery()
+    of_versions = run.job is not None and run.job.versions == "all"
+    is_wanted = sa.func.max(sa.case((wanted, 1), else_=0)) == 1 if of_versions else wanted
+    every = sa.select(columns.key, is_wanted.label("wanted")).where(
+        columns.connection_id == run.connection_id,
+        columns.bucket == source.bucket,
+        columns.key >= source.prefix,
+        *([] if end is None else [columns.key < end]),
+        columns.version_id != "" if of_versions else columns.version_id == "",
+        columns.state != "removed",
     )
+    keys = (every.group_by(columns.key) if of_versions else every).subquery()
+    rows = sa.select(
+        keys.c.key,
+        keys.c.wanted,
+        sa.func.lag(keys.c.key, 2).over(order_by=keys.c.key).label("lo"),
+        sa.func.row_number().over(order_by=keys.c.key).label("number"),
+    ).subquery()
     query = sa.select(rows.c.key, rows.c.lo, rows.c.number).where(rows.c.wanted).order_by(rows.c.key)
     with tx.execute(query.execution_options(yield_per=_READ_AT_ONCE)) as found:
         for row in found:

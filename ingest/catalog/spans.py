@@ -32,14 +32,20 @@ class Span:
     def counts(self) -> dict[str, int]:
         """Entries by outcome; they add up to what was listed."""
         merged = {"filtered": self.merged.filtered, "unchanged": self.merged.unchanged}
-        return {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
+        counts = {outcome: merged.get(outcome, self.outcomes.get(outcome, 0)) for outcome in OUTCOMES}
+        counts["changed"] += len(self.merged.relabelled)
+        return counts
+
+    def rows(self) -> int:
+        """How many it writes."""
+        return len(self.records) + len(self.merged.missing) + len(self.merged.relabelled)
 
     def new(self) -> int:
         """Records of objects that were not known: rows that there are more of after the commit."""
         if len(self.records) == len(self.merged.changes):
             return self.merged.new.count(1)
-        unknown = {key for key, new in zip(self.merged.changes.keys, self.merged.new, strict=True) if new}
-        return sum(key in unknown for key in self.records.columns[0])
+        unknown = {name for name, new in zip(self.merged.changes.names(), self.merged.new, strict=True) if new}
+        return sum(name in unknown for name in self.records.names())
 
     def digest(self) -> bytes | None:
         """Of what was listed, if after the commit the catalog holds exactly that for this interval, and nothing needs a second look."""
@@ -79,8 +85,15 @@ def steps(spans: Sequence[Span], gifts: Sequence[Gift]) -> int:
 
 
 def _note(tx: sa.Connection, shard: Shard, spans: Sequence[Span], place: Place) -> None:
-    assets.mark_missing(tx, place, shard.run_id, [key for span in spans for key in span.merged.missing])
-    assets.mark_seen(tx, place, [key for span in spans for key in span.merged.seen_again])
+    merged = [span.merged for span in spans]
+    gone, ids = [key for one in merged for key in one.missing], [name for one in merged for name in one.missing_ids]
+    assets.mark_missing(tx, place, shard.run_id, gone, ids)
+    again, ids = (
+        [key for one in merged for key in one.seen_again],
+        [name for one in merged for name in one.seen_again_ids],
+    )
+    assets.mark_seen(tx, place, again, ids)
+    assets.relabel(tx, place, shard.run_id, [label for one in merged for label in one.relabelled])
     tx.execute(
         sa.insert(table).values(committed_at=db_now()),
         [

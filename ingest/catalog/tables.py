@@ -108,6 +108,8 @@ spans = sa.Table(
 
 IDENTITY = ("connection_id", "bucket", "key", "version_id")
 """What an asset is known by."""
+OF_VERSIONS = ("version_id", "is_latest", "is_delete_marker")
+"""What records of versions say besides. Of other records, the first is empty and the others are null."""
 
 assets = sa.Table(
     "assets",

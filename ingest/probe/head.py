@@ -9,6 +9,7 @@ from ingest.compare import Merged
 from ingest.model import ARCHIVED, Entry
 from ingest.probe.looking import ObjectSource
 from ingest.probe.records import of_head
+from ingest.versions import labels_of
 
 
 def unprobed(merged: Merged) -> tuple[Records, Counter[str]]:
@@ -24,13 +25,14 @@ def unprobed(merged: Merged) -> tuple[Records, Counter[str]]:
     )
     archived = [name in ARCHIVED for name in changes.classes]
     if not any(archived):
-        return Records((*plain, ["present"] * count, ["list"] * count)), Counter(added=new, changed=count - new)
+        records = Records((*plain, ["present"] * count, ["list"] * count), labels=labels_of(changes))
+        return records, Counter(added=new, changed=count - new)
     states = ["archived" if one else "present" for one in archived]
     outcomes = Counter(
         "archived" if one else "added" if is_new else "changed"
         for one, is_new in zip(archived, merged.new, strict=True)
     )
-    return Records((*plain, states, ["list"] * count)), outcomes
+    return Records((*plain, states, ["list"] * count), labels=labels_of(changes)), outcomes
 
 
 async def head(source: ObjectSource, entry: Entry) -> Asset:

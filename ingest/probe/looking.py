@@ -80,6 +80,8 @@ async def look(source: ObjectSource, change: Change, *, probe: Probe, steps: Seq
     versions. Raises only what concerns more than this object: CredentialError, and SourceError of the kinds that speak of bucket,
     region or clock.
     """
+    if change.entry.is_delete_marker:  # there is nothing behind it
+        return Probed("added" if change.new else "changed", listed(change.entry, "present"))
     try:
         return await _looked_at(source, change, probe, steps)
     except AccessDeniedError as denied:  # to list a single key is what a condition on s3:prefix may have no room for
@@ -126,7 +128,7 @@ async def _is_gone(source: ObjectSource, entry: Entry) -> bool:
 
 async def _listed_again(source: ObjectSource, entry: Entry) -> Entry | None:
     page = await source.list_page(prefix=entry.key, max_keys=1)
-    return next((now for now in page.entries if now.key == entry.key), None)
+    return next((now for now in page.entries if (now.key, now.version_id) == (entry.key, entry.version_id)), None)
 
 
 def failed(change: Change, error: SourceError) -> Probed:

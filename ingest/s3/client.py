@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random as randomness
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -26,6 +25,7 @@ from ingest.gate import Gates
 from ingest.model import ObjectHead, Page, Range, Recall, Seen
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
+from ingest.s3.calls import object_call
 from ingest.s3.columns import read_page
 from ingest.s3.errors import Subject, explained, says_nothing
 from ingest.s3.exchange import Call, Exchange
@@ -41,7 +41,6 @@ from ingest.versions import Marker
 __all__ = ["Body", "Location", "S3Client"]
 
 T = TypeVar("T")
-_ETAG = re.compile(r"[!\x23-\x7e]{1,1024}")
 
 
 class S3Client:
@@ -300,25 +299,7 @@ class S3Client:
         span: Span | None = None,
     ) -> Call:
         subject = Subject(request=request, bucket=self._location.bucket, key=key)
-        if not key:
-            raise explained(RequestRefusedError, subject, "an object's key can't be empty", code="InvalidArgument")
-        headers = {**self._headers(), "x-amz-checksum-mode": "ENABLED"}
-        if if_match is not None:
-            if not _ETAG.fullmatch(if_match):
-                raise explained(RequestRefusedError, subject, "this can't be an ETag", code="InvalidArgument")
-            headers["if-match"] = f'"{if_match}"'
-        good = {200}
-        if span is not None and not span.whole:
-            headers["range"] = span.header
-            good.add(206)
-        return Call(
-            subject=subject,
-            method=request.upper(),
-            key=key,
-            query={} if version_id is None else {"versionId": version_id.encode()},
-            headers=headers,
-            good=frozenset(good),
-        )
+        return object_call(subject, self._headers(), if_match=if_match, version_id=version_id, span=span)
 
     def _headers(self) -> dict[str, str]:
         headers = {}

@@ -106,7 +106,7 @@ def check_versions(page: Page, *, prefix: bytes, after: bytes | None, marker: Ma
     for key in [*entries.keys[:1], *([] if following is None else [following.key])]:
         if (after is not None and key <= after) or (marker is not None and key < marker.key):
             raise broken(what, "versions begin before the place that was asked for", key)
-    if following is not None and entries and following not in list(entries[entries.last_begins :].names):
+    if following is not None and entries and following not in list(entries[entries.last_begins :].names()):
         raise broken(what, "the next page would not begin where this one ends", following.key)
 
 
@@ -116,10 +116,10 @@ def denied(error: AccessDeniedError) -> AccessDeniedError:
 
 
 def _check_known_once(entries: VersionEntries, what: str) -> None:
-    if len(set(entries.names)) == len(entries):
+    if len(set(entries.names())) == len(entries):
         return
     seen = set()
-    for name in entries.names:
+    for name in entries.names():
         if name in seen:
             raise broken(what, "a version was listed twice", name[0])
         seen.add(name)

@@ -34,13 +34,13 @@ async def test_a_page_is_found_by_one_range_of_the_index(
     tmp_path: Path, kind: Kind, analyzed: bool, within: Range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, tuple[Any, ...]]] = []
-    ask = knowing._rows
+    ask = knowing.rows_of
 
     def noting(tx: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
         asked.append((statement, values))
         return ask(tx, statement, values)
 
-    monkeypatch.setattr(knowing, "_rows", noting)
+    monkeypatch.setattr(knowing, "rows_of", noting)
 
     def fill(tx: sa.Connection) -> None:
         keys = [b"%08d" % (number * 7919 % KEYS) for number in range(KEYS)]  # the table lies in no order

@@ -81,6 +81,11 @@ class FakeBucket:
                 return
             within = Range(last, within.hi)
 
+    async def list_versions(
+        self, *, prefix: bytes, after: bytes | None = None, token: str | None = None, max_keys: int = 1000
+    ) -> Page:
+        raise AssertionError("tests/fakes/versioned.py has a bucket that keeps versions")
+
     def _page(self, prefix: bytes, within: Range, most: int) -> Page:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key in within)
         entries = [Entry(key, *self.objects[key]) for key in keys[:most]]

@@ -97,6 +97,11 @@ class FolderBucket:
         finally:
             self.open -= 1
 
+    async def list_versions(
+        self, *, prefix: bytes, after: bytes | None = None, token: str | None = None, max_keys: int = 1000
+    ) -> Page:
+        raise NotImplementedError
+
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         raise NotImplementedError
 

@@ -17,6 +17,8 @@ class VersionedBucket(FakeBucket):
     history: dict[bytes, list[Entry]] = field(default_factory=dict)
     """From the newest to the oldest."""
     numbered: int = 0
+    named: list[tuple[str, bytes, str]] = field(default_factory=list)
+    """Requests, keys and versions."""
 
     def put(
         self,
@@ -67,9 +69,19 @@ class VersionedBucket(FakeBucket):
         return Page(entries=VersionEntries.of(page), next_token=end)
 
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
+        return await self._of_version("head", key, if_match, version_id)
+
+    async def part(
+        self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
+        answer = await self._of_version("get", key, if_match, version_id)
+        return answer, bytes(answer.size)[first : last + 1]
+
+    async def _of_version(self, request: str, key: bytes, if_match: str | None, version_id: str | None) -> ObjectHead:
         if version_id is None:
-            return await super().head(key, if_match=if_match)
-        self._asked("head", key)
+            return await self._answer(request, key, if_match)
+        self.named.append((request, key, version_id))
+        self._asked(request, key)
         found = next((one for one in self.history.get(key, []) if one.version_id == version_id), None)
         if found is None or found.is_delete_marker:
             raise ObjectMissingError("gone")
@@ -80,6 +92,7 @@ class VersionedBucket(FakeBucket):
             etag=found.etag,
             last_modified="Thu, 01 Jan 2026 00:00:00 GMT",
             content_type=f"text/{version_id}",
+            storage_class=found.storage_class,
             version_id=version_id,
         )
 
