@@ -2,159 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import random as randomness
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
-from config.errors import (
-    AccessDeniedError,
-    ObjectArchivedError,
-    ProtocolError,
-    RequestRefusedError,
-    SessionExpiredError,
-)
-from config.limits import Limits
-from credentials.session import Access
-from ingest.events import Observe, ignore
-from ingest.gate import Gates
-from ingest.model import ObjectHead, Page, Range, Recall, Seen
+from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError
+from ingest.model import ObjectHead
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
 from ingest.s3.calls import object_call
-from ingest.s3.columns import read_page
 from ingest.s3.errors import Subject, explained, says_nothing
-from ingest.s3.exchange import Call, Exchange
-from ingest.s3.listing import Progress, check_page, cut
-from ingest.s3.retry import Retry
-from ingest.s3.route import Route, still_refused
-from ingest.s3.transport import Transport
-from ingest.s3.version_xml import read_versions
-from ingest.s3.versions import check_versions, denied, versions_query
-from ingest.s3.xml import check_tags, is_error, read_document, read_listing
-from ingest.versions import Marker
+from ingest.s3.exchange import Call
+from ingest.s3.listings import Listings
 
 __all__ = ["Body", "Location", "S3Client"]
 
-T = TypeVar("T")
 
-
-class S3Client:
+class S3Client(Listings):
     """One bucket through one Access. Safe to share between tasks; holds no socket of its own."""
-
-    def __init__(
-        self,
-        *,
-        http: Transport,
-        gates: Gates,
-        access: Access,
-        location: Location,
-        limits: Limits,
-        share: asyncio.Semaphore | None = None,
-        observe: Observe = ignore,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = randomness.random,
-    ) -> None:
-        """`http` comes from `open_http` and stays the caller's; `gates` are the process's. `share`: what all
-        clients of one connection may have in flight together; None: this one's own. `clock` gives Unix time, `random` numbers in [0, 1).
-
-        Raises RequestRefusedError, RegionError or SettingsError for a location that can't be.
-        """
-        self._location = location
-        self._limits = limits
-        share = share or asyncio.Semaphore(limits.requests_per_connection)
-        self._exchange = Exchange(
-            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
-        )
-        self._route = Route(location, access=access, exchange=self._exchange)
-        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
-
-    @property
-    def region(self) -> str:
-        """Where the bucket is, as far as is known."""
-        return self._route.address.region
-
-    async def list_page(
-        self,
-        *,
-        prefix: bytes,
-        start_after: bytes | None = None,
-        token: str | None = None,
-        delimiter: bytes = b"",
-        max_keys: int = 1000,
-        floor: bytes | None = None,
-        seen: Seen | None = None,
-    ) -> Page:
-        """One LIST answer, checked. `token` goes on where a page ended, and `start_after` is not sent beside it.
-
-        `floor`: everything up to here has been listed, so nothing of it may come again. `seen`: what an earlier run saw there.
-        Raises SourceError, CredentialError.
-        """
-        subject = self._listed(prefix)
-        query = {"list-type": b"2", "encoding-type": b"url", "max-keys": str(max_keys).encode(), "prefix": prefix}
-        if delimiter:
-            query["delimiter"] = delimiter
-        if token is not None:
-            query["continuation-token"] = token.encode()
-        elif start_after is not None:
-            query["start-after"] = start_after
-        call = Call(subject=subject, method="GET", query=query, headers=self._headers())
-        plain = partial(read_page, bucket=subject.bucket, prefix=prefix, seen=seen)
-        page = await self._run(call, lambda: self._list_once(call, read_listing, plain))
-        lowest = max((end for end in (floor, start_after) if end is not None), default=None)
-        check_page(page, prefix=prefix, delimiter=delimiter, floor=lowest, start_after=start_after, what=str(subject))
-        return page
-
-    async def list_versions(
-        self, *, prefix: bytes, after: bytes | None = None, token: str | None = None, max_keys: int = 1000
-    ) -> Page:
-        """One answer of ListObjectVersions, checked; its entries are VersionEntries. `after`: the key behind whose versions to begin.
-
-        `token` goes on where a page ended, be it in the midst of a key. Raises SourceError, CredentialError.
-        """
-        subject, marker = self._listed(prefix), None if token is None else Marker.of(token)
-        query = versions_query(prefix=prefix, after=after, marker=marker, max_keys=max_keys)
-        call = Call(subject=subject, method="GET", query=query, headers=self._headers())
-        try:
-            page = await self._run(call, lambda: self._list_once(call, read_versions))
-        except AccessDeniedError as error:
-            raise denied(error) from None
-        check_versions(page, prefix=prefix, after=after, marker=marker, what=str(subject))
-        return page
-
-    async def pages(
-        self, *, prefix: bytes, within: Range | None = None, delimiter: bytes = b"", recall: Recall | None = None
-    ) -> AsyncGenerator[Page]:
-        """The whole listing of `prefix` inside `within`, page by page; empty pages come too. Use it under `aclosing`.
-
-        `recall`: what an earlier run saw, so that pages that come again need not be read.
-        Raises SourceError (ListingError if the pages don't fit together) and CredentialError.
-        """
-        within = within or Range()
-        progress = Progress(floor=within.lo, what=str(self._listed(prefix)))
-        token: str | None = None
-        while True:
-            page = await self.list_page(
-                prefix=prefix,
-                start_after=within.lo,
-                token=token,
-                delimiter=delimiter,
-                max_keys=self._limits.page_keys,
-                floor=progress.floor,
-                seen=recall(progress.floor) if recall is not None else None,
-            )
-            progress.add(page)
-            page = cut(page, within)
-            yield page
-            token = page.next_token
-            if token is None:
-                return
 
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         """`if_match`: the ETag that was listed, without quotes. Raises SourceError, CredentialError."""
@@ -206,26 +72,7 @@ class S3Client:
         call = self._object_call("get", key, if_match=if_match, version_id=version_id, span=span)
         return await self._run(call, lambda: self._part_once(call, span, if_match))
 
-    def _listed(self, prefix: bytes) -> Subject:
-        return Subject(request="list", bucket=self._location.bucket, key=prefix)
-
     # -- one attempt of each
-
-    async def _list_once(
-        self, call: Call, read: Callable[..., Page], plain: Callable[[bytes], Page | None] = lambda _: None
-    ) -> Page:
-        with await self._exchange.attempt(call, self._route.address) as answered:
-            body = await answered.all(most=self._limits.list_body_bytes)
-            if (page := plain(body)) is not None:
-                return page
-            try:
-                check_tags(body)
-                root = read_document(body)
-                if not is_error(root):
-                    return read(root, bucket=call.subject.bucket, prefix=call.subject.key, body=body)
-            except ProtocolError as error:
-                raise explained(ProtocolError, call.subject, error.message, status=200) from None
-            raise self._exchange.refusal(call, answered, body)
 
     async def _head_once(self, call: Call, if_match: str | None) -> ObjectHead:
         with await self._exchange.attempt(call, self._route.address) as answered:
@@ -281,13 +128,7 @@ class S3Client:
             why = f"the server ignores ranges, and bytes from {skip} on are wanted"
             raise explained(RequestRefusedError, call.subject, why, code="RangeIgnored")
 
-    # -- what is common
-
-    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
-        except SessionExpiredError as error:
-            raise still_refused(call, error) from None
+    # -- calls
 
     def _object_call(
         self,
@@ -300,11 +141,3 @@ class S3Client:
     ) -> Call:
         subject = Subject(request=request, bucket=self._location.bucket, key=key)
         return object_call(subject, self._headers(), if_match=if_match, version_id=version_id, span=span)
-
-    def _headers(self) -> dict[str, str]:
-        headers = {}
-        if self._location.requester_pays:
-            headers["x-amz-request-payer"] = "requester"
-        if self._location.expected_owner is not None:
-            headers["x-amz-expected-bucket-owner"] = self._location.expected_owner
-        return headers
