@@ -23,6 +23,9 @@ STATES: Final = ("present", "archived", "missing", "removed", "failed")
 @click.option("--connection", metavar="NAME", help="Only what this connection found, even if it was removed since.")
 @click.option("--prefix", metavar="URI", help="Only below s3://bucket or s3://bucket/prefix.")
 @click.option("--state", type=click.Choice(STATES), help="Only assets in this state.")
+@click.option(
+    "--versions", is_flag=True, help="Also records of versions, the latest first, as --versions all finds them."
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="No more than this many.")
 @click.option("--json", "as_lines", is_flag=True, help="One object a line, with everything that is known.")
 @asynchronous
@@ -30,19 +33,21 @@ async def assets(
     connection: str | None,
     prefix: str | None,
     state: str | None,
+    versions: bool,  # noqa: FBT001  click passes by name
     limit: int | None,
     as_lines: bool,  # noqa: FBT001  click passes by name
 ) -> None:
-    """List asset records, one per object, in the order of bucket and key.
+    """List asset records, one per object, in the order of bucket and key; with --versions also one per version.
 
     \b
     longshore assets --prefix s3://acme-photos/2026/ --state present
+    longshore assets --prefix s3://acme-photos/2026/cover.jpg --versions
     longshore assets --connection acme --json | jq -r .content_type | sort | uniq -c
     """  # noqa: D301  \b is for click, which keeps the lines below it
     where = _source(prefix)
     async with opened() as service:
         names = await _connections(service, connection)
-        async with aclosing(_rows(service, list(names), where, state)) as rows:
+        async with aclosing(_rows(service, list(names), where, state, versions=versions)) as rows:
             left = limit
             async for row in rows:
                 name = names[row["connection_id"]]
@@ -70,9 +75,26 @@ async def _connections(service: Service, name: str | None) -> dict[str, str]:
 
 
 async def _rows(
-    service: Service, connection_ids: list[str], where: PrefixSource | None, state: str | None
+    service: Service, connection_ids: list[str], where: PrefixSource | None, state: str | None, *, versions: bool
 ) -> AsyncGenerator[Mapping[str, Any]]:
-    after: tuple[str, str, bytes] | None = None
+    """Of one key, first the record of the object, then its versions from the latest to the oldest."""
+    held: list[Mapping[str, Any]] = []
+    async with aclosing(_pages(service, connection_ids, where, state, versions=versions)) as pages:
+        async for page in pages:
+            for row in page:
+                if held and _name(row) != _name(held[0]):
+                    for one in _by_age(held):
+                        yield one
+                    held = []
+                held.append(row)
+    for one in _by_age(held):
+        yield one
+
+
+async def _pages(
+    service: Service, connection_ids: list[str], where: PrefixSource | None, state: str | None, *, versions: bool
+) -> AsyncGenerator[list[Mapping[str, Any]]]:
+    after: tuple[str, str, bytes] | tuple[str, str, bytes, str] | None = None
     while True:
         page = await service.catalog.find_assets(
             connection_ids,
@@ -81,12 +103,22 @@ async def _rows(
             state=state,
             after=after,
             limit=_PAGE,
+            versions=versions,
         )
-        for row in page:
-            yield row
+        yield page
         if len(page) < _PAGE:
             return
-        after = (page[-1]["connection_id"], page[-1]["bucket"], page[-1]["key"])
+        after = (*_name(page[-1]), page[-1]["version_id"]) if versions else _name(page[-1])
+
+
+def _name(row: Mapping[str, Any]) -> tuple[str, str, bytes]:
+    return row["connection_id"], row["bucket"], row["key"]
+
+
+def _by_age(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of one key. Versions of one time stay in the order of their IDs."""
+    newest_first = sorted(rows, key=lambda row: row["last_modified"], reverse=True)
+    return sorted(newest_first, key=lambda row: (row["version_id"] != "", not row["is_latest"]))
 
 
 def _json_line(service: Service, connection: str, row: Mapping[str, Any]) -> str:
@@ -102,5 +134,9 @@ def _what(row: Mapping[str, Any]) -> str:
 
 def _line(connection: str, row: Mapping[str, Any]) -> str:
     uri = f"s3://{row['bucket']}/{shown_key(row['key'])}"
-    what = row["error_code"] or _what(row) or row["content_type"] or "-"
+    if row["version_id"]:
+        uri += f" ({'latest, ' if row['is_latest'] else ''}version {shown(row['version_id'])})"
+    what = (
+        row["error_code"] or _what(row) or row["content_type"] or ("delete marker" if row["is_delete_marker"] else "-")
+    )
     return f"{row['state']:<8} {row['size']:>14,}  {shown(row['last_modified']):<24}  {shown(what):<28} {connection:<16} {uri}"

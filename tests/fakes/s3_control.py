@@ -1,7 +1,7 @@
 """How another process tells the fake what to do: POST /_fake/<verb> with JSON; keys as text, or as hex under `key_hex`.
 
 bucket {fields of Bucket} | change_bucket {name, and fields of Bucket: policy, account, ownership, versioned, cors ...}
-put {bucket, key, body?, body_hex?, and fields of new_object: tags, owner, kms_key ...} | delete {bucket, key}
+put {bucket, key, body?, body_hex?, and fields of new_object: tags, owner, kms_key ...} | delete {bucket, key, version?}
 put_many {bucket, prefix, count, size?} | tags {bucket, key, tags} | kms {arn, policy?, allowed?, disabled?}
 keys {access_key_id, secret, policy?, arn?, tags?} | caller {policy, access_key_id?}: what keys (our own) may do
 role {arn, trust?, external_id?, policy?, max_session_s?} | change_role {arn, in_s?, and fields of Role} | deny {arn, denied}
@@ -89,7 +89,10 @@ def _cloud(s3: FakeS3, fields: dict[str, Any]) -> None:
 
 
 def _delete(s3: FakeS3, fields: dict[str, Any]) -> None:
-    s3.delete(fields["bucket"], _key(fields))
+    if "version" in fields:
+        s3.buckets[fields["bucket"]].delete_version(_key(fields), fields["version"])
+    else:
+        s3.delete(fields["bucket"], _key(fields))
 
 
 def _keys(s3: FakeS3, fields: dict[str, Any]) -> None:
