@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,8 +21,8 @@ from ingest.catalog.handing import Gift
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
-from ingest.compare import Merged, merge, unchanged
-from ingest.comparing_versions import compared_versions
+from ingest.compare import Merged
+from ingest.comparing import Comparing
 from ingest.copying import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ShardsHandedOver, SpanCommitted
@@ -42,9 +41,9 @@ from ingest.probe.head import unprobed
 from ingest.probe.looking import Change, Probe, Probed, Step, failed, look
 from ingest.probe.one_version import VersionSource, source_of
 from ingest.probe.records import is_settled
-from ingest.remembered import NOTHING, Remembered
+from ingest.remembered import NOTHING
 from ingest.s3.versions import VersionPages
-from ingest.versions import VersionEntries, labels_of
+from ingest.versions import labels_of
 from ingest.wanted import Wanted
 
 _LOST = (SourceUnavailableError, ProtocolError)
@@ -125,6 +124,15 @@ class Slice:
             ahead=limits.list_ahead,
             remembered=remembered,
         )
+        comparing = Comparing(
+            catalog=self._tools.catalog,
+            place=place,
+            prefix=source.prefix,
+            wanted=self._wanted_in(source.bucket),
+            keep=self._keep,
+            remembered=remembered,
+            known_rows=limits.known_rows,
+        )
         giver = Giver(source=number, lister=lister, depth=self._wanted.depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
@@ -132,13 +140,18 @@ class Slice:
             async with lister.started(), asyncio.TaskGroup() as looking:
                 probe = partial(self._probe, bucket, *self._look_of(source.bucket))
                 hands = Hands(looking, probe, most=limits.probes_at_once)
-                at = _Where(number, source.prefix, place, hands, remembered, giver)
+                at = _Where(number, hands, comparing, giver)
                 room = asyncio.Semaphore(limits.pieces_at_once)
                 while (piece := await self._next(lister, room)) is not None:
                     looked_at = looking.create_task(self._look(at, piece, done))
                     looked_at.add_done_callback(lambda _: room.release())
             await done.put(None)
             await committing
+
+    def _wanted_in(self, bucket: str) -> Wanted:
+        """What a record of this bucket must cover."""
+        copies = self._tools.copies
+        return self._wanted if copies is None else self._wanted._replace(copy_to=copies.begin(bucket))
 
     async def _next(self, lister: Lister, room: asyncio.Semaphore) -> Piece | None:
         """The next piece, once there is room for it; None when all is listed or the slice is over."""
@@ -157,49 +170,13 @@ class Slice:
         """Turn a piece into spans. What is not begun when the slice ends stays to do; meanwhile it may be given away."""
         with at.giver.holding(piece) as held:
             while (left := held.left) is not None:
-                async with aclosing(self._compared(at, left)) as compared:
+                async with aclosing(at.comparing.spans(left, most=at.giver.span_keys)) as compared:
                     async for merged in compared:
                         if self._over():
                             return
                         if not held.begins(merged):
                             break
                         await done.put(await self._probed(at, merged))
-
-    async def _compared(self, at: _Where, piece: Piece) -> AsyncGenerator[Merged]:
-        """Spans that tile the piece in key order, each compared with what the catalog knows of the same interval."""
-        limits, copies, wanted = self._tools.limits, self._tools.copies, self._wanted
-        if copies is not None:
-            wanted = wanted._replace(copy_to=copies.begin(at.place.bucket))
-        entries, left = piece.entries, piece.within
-        if at.remembered.settles(entries, left):
-            yield unchanged(entries, left)
-            return
-        if isinstance(entries, VersionEntries):
-            read = partial(
-                self._tools.catalog.known_versions,
-                at.place,
-                prefix=at.prefix,
-                wanted=wanted,
-                limit=limits.known_rows,
-            )
-            spans = compared_versions(entries, left, read, keep=self._keep, most=at.giver.span_keys)
-            async with aclosing(spans):
-                async for merged in spans:
-                    yield merged
-            return
-        while True:
-            known = await self._tools.catalog.known(
-                at.place, prefix=at.prefix, within=left, wanted=wanted, limit=limits.known_rows
-            )
-            full = known.count == limits.known_rows and known.last != left.hi
-            # If more is known of this interval than one span may hold, the span ends at the last row read.
-            within = Range(left.lo, known.last) if full else left
-            inside = bisect_right(entries.keys, known.last) if full else len(entries)
-            for merged in merge(entries[:inside], known, within=within, keep=self._keep, most=at.giver.span_keys):
-                yield merged
-            if not full:
-                return
-            entries, left = entries[inside:], Range(within.hi, left.hi)
 
     async def _probed(self, at: _Where, merged: Merged) -> Span:
         if self._wanted.depth == "list":
@@ -301,8 +278,6 @@ class Slice:
 class _Where(NamedTuple):
     number: int
     """Of the source, in its run."""
-    prefix: bytes
-    place: Place
     hands: Hands[Change, Probed]
-    remembered: Remembered
+    comparing: Comparing
     giver: Giver
