@@ -42,6 +42,10 @@ _BY_FOUR: Final = {
     b"MM\0+": _TIFF,
     b"8BPS": _PSD,
     b"\xffO\xffQ": _J2K,
+    b"IIRO": Format("image", "orf", "image/x-olympus-orf"),
+    b"MMOR": Format("image", "orf", "image/x-olympus-orf"),
+    b"IIU\0": Format("image", "rw2", "image/x-panasonic-rw2"),
+    b"FUJI": Format("image", "raf", "image/x-fuji-raf"),
 }
 _BY_BRAND: Final = {
     b"avif": _AVIF,
@@ -70,7 +74,7 @@ def sniff(head: bytes) -> Format | None:
     four = head[:4]
     found = _BY_FOUR.get(four)
     if found is not None:
-        return found
+        return found if four != b"FUJI" or head[:15] == b"FUJIFILMCCD-RAW" else None
     if four == b"RIFF":
         return _WEBP if head[8:12] == b"WEBP" else None
     if head[4:8] == b"ftyp":

@@ -207,6 +207,17 @@ def test_a_moving_avif_has_as_many_frames_as_samples() -> None:
     assert (reading.media.more["frames"], reading.media.width) == (7, 40)
 
 
+@pytest.mark.parametrize(("brand", "type_"), [(b"hevc", "image/heic-sequence"), (b"msf1", "image/heif-sequence")])
+def test_a_sequence_without_a_still_is_as_large_as_its_track(brand: bytes, type_: str) -> None:
+    size = struct.pack(">II", 640 << 16, 480 << 16)
+    stsz = fullbox(b"stsz", struct.pack(">II", 0, 12))
+    track = box(b"trak", fullbox(b"tkhd", bytes(72), size), box(b"mdia", box(b"minf", box(b"stbl", stsz))))
+    body = box(b"ftyp", brand, bytes(4), brand) + box(b"moov", fullbox(b"mvhd", bytes(96)), track)
+    media = whole(body)
+    assert (media.kind, media.type, media.width, media.height) == ("image", type_, 640, 480)
+    assert media.more["frames"] == 12
+
+
 HOSTILE: dict[str, Any] = {
     "no item": heic({2: (b"hvc1", [1])}, [ispe(64, 48)], primary=7),
     "properties that are not there": heic({1: (b"hvc1", [0, 9, 127])}, [ispe(64, 48)]),

@@ -16,7 +16,7 @@ from ingest.media.view import PIECE_MOST, View
 from tests.unit.media.pictures import noise, picture, saved, tiff
 from tests.unit.media.test_exif import camera
 from tests.unit.media.test_images_heif import PHONE
-from tests.unit.media.test_images_rare import BMPS, jxl, page, psd
+from tests.unit.media.test_images_rare import BMPS, jxl, page, psd, resource
 
 EXIF = camera().tobytes()
 MOVING = [Image.effect_noise((30, 20), 60).convert("RGB") for _ in range(4)]
@@ -32,7 +32,7 @@ SEEDS = [
     PHONE[:6_000],
     PHONE[:3_000] + PHONE[-400:],
     *BMPS.values(),
-    psd(3, 4),
+    psd(3, 4, resources=resource(1005, b"abc") + resource(1058, EXIF[6:])),
     jxl((0, 1), (1, 2), (1079, 13), (5, 3)),
     tiff(page(), page(), big=True),
     b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'b'>]><svg width='10' height=\"20\" viewBox='0 0 1 1'>",
@@ -130,6 +130,7 @@ REPEATED = {
     "a TIFF of entries": b"II*\0\x08\0\0\0\0\4" + b"\0\1\3\0\1\0\0\0\1\0\0\0" * 1_024 + bytes(DEEP),
     "SVG spaces": b"<!DOCTYPE svg>" + b" " * DEEP,
     "SVG comments": b"<!DOCTYPE svg>" + b"<!--" * (DEEP // 4),
+    "PSD resources": psd(3, 3, resources=resource(1, b"") * (DEEP // 12)),
     "an icon": b"\0\0\1\0\0\1" + b"\1\1\0\0\1\0\1\0\1\0\0\0\x06\x10\0\0" * 256,
 }
 

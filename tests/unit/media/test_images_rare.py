@@ -62,8 +62,9 @@ def test_an_icon_is_as_large_as_its_largest_picture() -> None:
     assert whole(b"\0\0\1\0\xff\xff" + bytes([9]) * 60).format == ""
 
 
-def psd(mode: int, channels: int, depth: int = 8, version: int = 1) -> bytes:
-    colours = struct.pack(">I", 768) + bytes(range(256)) * 3 if mode == 2 else b""
+def psd(mode: int, channels: int, depth: int = 8, version: int = 1, resources: bytes = b"") -> bytes:
+    colours = struct.pack(">I", 768) + bytes(range(256)) * 3 if mode == 2 else bytes(4)
+    colours += struct.pack(">I", len(resources)) + resources
     return b"8BPS" + struct.pack(">H6xHIIHH", version, channels, 30, 40, depth, mode) + colours + bytes(400)
 
 
@@ -80,6 +81,33 @@ def test_a_large_psd_of_16_bits_is_read_too() -> None:
     media = whole(psd(3, 5, depth=16, version=2))
     assert (media.format, media.width, media.more["bit_depth"], media.more["alpha"]) == ("psd", 40, 16, True)
     assert whole(psd(3, 3, version=3)).more["problem"]
+
+
+def resource(which: int, body: bytes, name: bytes = b"") -> bytes:
+    padded = bytes([len(name)]) + name
+    head = b"8BIM" + struct.pack(">H", which) + padded + b"\0" * (len(padded) % 2)
+    return head + struct.pack(">I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+@pytest.mark.acceptance("CO-26")
+@pytest.mark.parametrize("preview", [101, 60_001])
+def test_the_exif_of_a_psd_is_among_its_resources(preview: int) -> None:
+    block = tiff([(0x110, 2, 7, b"iPhone\0")])
+    resources = resource(1036, bytes(preview), b"odd") + resource(1005, b"abc", b"even") + resource(1058, block)
+    reading, asked = fetched(psd(3, 3, resources=resources), 4_096)
+    assert reading.needs is None
+    assert len(asked) == (preview > 4_096)
+    assert reading.media.more["camera_model"] == "iPhone"
+    assert "camera_model" not in whole(psd(3, 3, resources=b"8BIN" + resources)).more
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [(b"IIRO", "orf"), (b"MMOR", "orf"), (b"IIU\0", "rw2"), (b"FUJIFILMCCD-RAW ", "raf"), (b"FUJI apples are red", "")],
+)
+def test_what_else_cameras_write_is_told_by_its_first_bytes(head: bytes, name: str) -> None:
+    media = whole(head + bytes(100))
+    assert (media.format if media.kind == "image" else "") == name
 
 
 def number(tag: int, *values: int, order: str = "<", kind: str = "H") -> tuple[int, int, int, bytes]:
