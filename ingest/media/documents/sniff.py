@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ingest.media.documents import numpy, ole, parquet, pdf, text, zipped
@@ -38,6 +39,8 @@ _BY_FIRST: Final = (
     (b"\x7fELF", Format("data", "elf", "application/x-executable")),
     (b"\0asm", Format("data", "wasm", "application/wasm")),
 )
+_LATE_PDF: Final = re.compile(rb"%PDF-\d\.\d")
+"""Readers take a PDF for one if this stands anywhere in its first 1024 bytes (ISO 32000-1, annex H); a text may speak of it."""
 _FIRST: Final = frozenset(magic[:1] for magic, _ in _BY_FIRST)
 _UNPRINTED: Final = (b"ORC", b"FEA1", b"PAR1", b"PARE", b"ARROW1", b"glTF")
 """Words that may stand at the beginning of a text as well."""
@@ -53,9 +56,9 @@ def sniff(head: bytes) -> Format | None:
         return Format("archive", "bzip2", "application/x-bzip2")
     if head[257:262] == b"ustar" or _is_old_tar(head):
         return _TAR
-    if b"%PDF-" in head[:1024] and not head[:1].isalpha():
-        return _PDF
-    return text.sniff(head)
+    found = text.sniff(head)
+    late = _LATE_PDF.search(head, 0, 1024)
+    return _PDF if late is not None and (found is None or not head[: late.start()].strip()) else found
 
 
 def _is_old_tar(head: bytes) -> bool:

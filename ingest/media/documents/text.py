@@ -37,9 +37,12 @@ def sniff(head: bytes) -> Format | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _wide(head)
     text = head.removeprefix(b"\xef\xbb\xbf")
-    if not text or len(text.translate(None, _CONTROLS)) != len(text) or not _is_utf8(text):
+    if not text or len(text.translate(None, _CONTROLS)) != len(text):
         return None
-    return _which(text)
+    if _is_utf8(text):
+        return _which(text)
+    start = text.lstrip(_SPACE)  # HTML and XML may say themselves in which encoding they are
+    return found if start[:1] == b"<" and (found := _marked(start)) is not _PLAIN else None
 
 
 def _wide(head: bytes) -> Format | None:

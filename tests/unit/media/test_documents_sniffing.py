@@ -74,6 +74,10 @@ def _v7() -> bytes:
         ("Grüße".encode("utf-16"), "text", "txt", "text/plain"),
         ('{"a": 1}'.encode("utf-16-be").join((b"\xfe\xff", b"")), "text", "json", "application/json"),
         ("Grüße".encode("latin-1"), "unknown", "", ""),
+        ("<?xml version='1.0' encoding='latin1'?><a>ü</a>".encode("latin-1"), "text", "xml", "application/xml"),
+        (b"\n%PDF-1.4\n", "document", "pdf", "application/pdf"),
+        (b"\0\1junk\n%PDF-1.4\n", "document", "pdf", "application/pdf"),
+        (b"A text that speaks of %PDF-1.4\n", "text", "txt", "text/plain"),
         (b"text with a \0 in it", "unknown", "", ""),
     ],
 )
