@@ -15,8 +15,8 @@ from ingest.media.view import MalformedError, View
 _TAIL: Final = 65_536
 _FOOTER: Final = 65_536
 """Bytes of a footer that are asked for at first: the schema and the rows stand at its beginning."""
-_FIELDS: Final = 25_000
-"""Fields of a footer that are looked at."""
+_FIELDS: Final = 15_000
+"""Fields of a footer that are looked at, not counting the short ones of a schema."""
 _DEPTH: Final = 16
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 
@@ -58,7 +58,7 @@ def _describe(footer: bytes, media: Media) -> None:
     while (field := reader.field(before))[1] != _STOP:
         before, kind = field
         if before == 2 and kind == _LIST:
-            columns = _leaves(reader)
+            columns = reader.leaves()
         elif before == 3 and kind == _I64:
             rows = reader.signed()
             if not 0 <= rows < 1 << 63:
@@ -68,24 +68,6 @@ def _describe(footer: bytes, media: Media) -> None:
         else:
             reader.skip(kind)
     raise MalformedError("its footer says no number of rows")
-
-
-def _leaves(reader: _Compact) -> int:
-    """Columns: those elements of the schema that have no children. The first one is the root."""
-    count, kind = reader.list_head()
-    if kind != _STRUCT:
-        raise MalformedError("its schema is broken")
-    leaves = 0
-    for place in range(count):
-        before, children = 0, 0
-        while (field := reader.field(before))[1] != _STOP:
-            before, inner = field
-            if before == 5 and inner == _I32:
-                children = reader.signed()
-            else:
-                reader.skip(inner)
-        leaves += not children and place > 0
-    return leaves
 
 
 class _Compact:
@@ -108,6 +90,46 @@ class _Compact:
         if head & 15 == _STOP:
             return 0, _STOP
         return (before + (head >> 4) if head >> 4 else self.signed()), head & 15
+
+    def leaves(self) -> int:
+        """Columns: those elements of a schema that have no children. The first one is the root."""
+        count, kind = self.list_head()
+        if kind != _STRUCT:
+            raise MalformedError("its schema is broken")
+        found = 0
+        for place in range(count):
+            self._left -= 1
+            if self._left < 0:
+                raise MalformedError("its footer has too many parts")
+            found += not self._children() and place > 0
+        return found
+
+    def _children(self) -> int:
+        """Of one element. Its short fields are read in place: a wide table has ten thousands of them."""
+        data, at, before, children = self._data, self._at, 0, 0
+        last = len(data) - 2
+        while at < last and (head := data[at]) != _STOP:
+            kind, short = head & 15, data[at + 1] < 128 and head > 15
+            if short and kind == _I32:
+                before += head >> 4
+                if before == 5:
+                    children = data[at + 1]
+                at += 2
+            elif short and kind == _BINARY:
+                before += head >> 4
+                at += 2 + data[at + 1]
+            else:
+                self._at = at
+                before, kind = self.field(before)
+                if before == 5 and kind == _I32:
+                    children = self.signed()
+                else:
+                    self.skip(kind)
+                at = self._at
+        if at >= last:
+            raise _CutOffError
+        self._at = at + 1
+        return children
 
     def signed(self) -> int:
         """A zigzag number."""

@@ -21,7 +21,7 @@ class Ref(NamedTuple):
 Object = int | bytes | Ref | list["Object"] | dict[bytes, "Object"] | None
 """Names are bytes; strings, reals, booleans and null are None."""
 
-TOKENS: Final = 20_000
+TOKENS: Final = 12_000
 """Parts of all dictionaries of one file that are looked at."""
 _DEPTH: Final = 24
 _TOKEN: Final = re.compile(

@@ -17,7 +17,7 @@ from ingest.media.view import MalformedError, MoreNeededError, View
 _SECTIONS: Final = 64
 """Increments that are looked at, newest first."""
 _SUBSECTIONS: Final = 1_000
-_WINDOWS: Final = 2_000
+_WINDOWS: Final = 1_000
 """Places that are looked at."""
 _WINDOW: Final = 16_384
 """Bytes asked for where an object begins."""
