@@ -163,4 +163,13 @@ def _sound_first(aiff: bytes) -> bytes:
     return aiff[:12] + b"".join(chunks)
 
 
-ALL = (wavs, flacs, mp3s, aacs, oggs, aiffs)
+def others() -> Made:
+    yield "au/16.au", ffmpeg(_a(8000) + "-c:a pcm_s16be", ".au")
+    yield "au/mu-law.au", ffmpeg(_a(8000) + "-c:a pcm_mulaw", ".au")
+    yield "caf/16.caf", ffmpeg(_a(16000) + "-c:a pcm_s16le", ".caf")
+    yield "caf/alac.caf", ffmpeg(_a() + "-c:a alac", ".caf")
+    yield "amr/narrow.amr", b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50
+    yield "amr/wide.amr", b"#!AMR-WB\n" + (b"\x44" + bytes(60)) * 50
+
+
+ALL = (others, wavs, flacs, mp3s, aacs, oggs, aiffs)

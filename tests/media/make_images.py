@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from tests.media.making import Made, exiftool, picture, saved, tool
+from tests.media.making import Made, exiftool, ffmpeg, picture, saved, tool
 
 _TAKEN = ("-DateTimeOriginal=2024:05:17 18:03:21", "-OffsetTimeOriginal=+02:00")
 _PLACE = ("-GPSLatitude=47.376887", "-GPSLatitudeRef=N", "-GPSLongitude=8.541694", "-GPSLongitudeRef=E")
@@ -315,4 +315,16 @@ def _psd(width: int, height: int, channels: int, depth: int, mode: int, version:
     )
 
 
-ALL = (jpegs, pngs, gifs, webps, bmps, tiffs, heifs, drawings, photoshops)
+def others() -> Made:
+    icon = picture(64, 64, "RGBA")
+    yield "ico/sizes.ico", saved(icon, "ICO", sizes=[(16, 16), (32, 32), (64, 64)])
+    yield "ico/one.ico", saved(icon, "ICO", sizes=[(48, 48)])
+    yield "jp2/rgb.jp2", saved(picture(61, 47), "JPEG2000")
+    yield "jp2/grey.jp2", saved(picture(62, 48, "L"), "JPEG2000")
+    yield "jp2/stream.j2k", saved(picture(63, 49), "JPEG2000", no_jp2=True)
+    for name, words in {"lossy": "-distance 4", "lossless": "-distance 0"}.items():
+        png = saved(picture(65, 51), "PNG")
+        yield f"jxl/{name}.jxl", ffmpeg("-i {a_png} -c:v libjxl " + words, ".jxl", a_png=png)
+
+
+ALL = (others, jpegs, pngs, gifs, webps, bmps, tiffs, heifs, drawings, photoshops)

@@ -271,4 +271,16 @@ def others() -> Made:
     )
 
 
-ALL = (mp4s, movs, matroskas, others)
+def older() -> Made:
+    yield "wmv/wmv2-wma.wmv", ffmpeg(_v() + _a() + "-c:v wmv2 -q:v 20 -c:a wmav2 -b:a 32k", ".wmv")
+    yield "wmv/silent.wmv", ffmpeg(_v("66x50", "30") + "-c:v wmv1 -q:v 20", ".wmv")
+    yield "wmv/sound.wma", ffmpeg(_a() + "-c:a wmav2 -b:a 32k", ".wma")
+    yield "mpeg/mpeg1-mp2.mpg", ffmpeg(_v("64x48") + _a(48000) + "-c:v mpeg1video -q:v 31 -c:a mp2 -b:a 32k", ".mpg")
+    yield (
+        "mpeg/mpeg2-ac3.vob",
+        ffmpeg(_v("64x64", "30000/1001") + _a(48000) + "-c:v mpeg2video -q:v 31 -c:a ac3 -b:a 64k -f vob", ".vob"),
+    )
+    yield "mpeg/silent.mpg", ffmpeg(_v("80x64") + "-c:v mpeg2video -q:v 31", ".mpg")
+
+
+ALL = (older, mp4s, movs, matroskas, others)

@@ -47,15 +47,26 @@ class _Watching(View):
         super().__init__(size, pieces)
         self.looked = looked
 
+    def _note(self, at: int, length: int) -> None:
+        """Its beginning, its end, and some of what is between."""
+        step = max(64, length // 32)
+        for place in (*range(at, at + length, step), at + max(0, length - 64)):
+            if len(self.looked) < LOOKED_MOST:
+                self.looked.add((place, min(64, at + length - place)))
+
     def read(self, at: int, length: int) -> bytes:
-        if len(self.looked) < LOOKED_MOST and length:
-            self.looked.add((at, min(length, 64)))
-        return super().read(at, length)
+        found = super().read(at, length)
+        self._note(at, length)
+        return found
 
     def unpack(self, form: str, at: int) -> tuple[Any, ...]:
         found = super().unpack(form, at)
-        if len(self.looked) < LOOKED_MOST:
-            self.looked.add((at, 8))
+        self._note(at, 8)
+        return found
+
+    def held(self, at: int) -> bytes:
+        found = super().held(at)
+        self._note(at, min(len(found), 8192))
         return found
 
 
@@ -73,7 +84,7 @@ def source(name: str, body: bytes, first: int) -> Source:
         if needs is None:
             break
         pieces[needs[0]] = body[needs[0] : sum(needs)]
-    inside = sorted((at, length) for at, length in looked if 0 <= at < len(body))
+    inside = sorted((at, length) for at, length in looked if 0 <= at < len(body) and length > 0)
     return Source(name, body, first, tuple(inside))
 
 

@@ -5,7 +5,7 @@ Who is asked about what:
 | property | oracle |
 |---|---|
 | kind, format, type | exiftool's FileType, by FILE_TYPES (what it doesn't know: ffprobe, zipfile or pyarrow reads it); of containers, ffprobe says whether there is a picture |
-| width, height | Pillow and exiftool, who must agree (Pillow turns TIFFs and AVIFs by their orientation; HEIC, SVG, PSB: exiftool alone; the clean aperture, if there is one); films: ffprobe |
+| width, height | Pillow and exiftool, who must agree (Pillow turns TIFFs and AVIFs by their orientation; HEIC, SVG, PSB, JPEG XL: exiftool alone; ICO: Pillow alone; the clean aperture, if there is one); films: ffprobe |
 | alpha; frames of PNG, GIF, WebP, TIFF, AVIF | Pillow |
 | colour, bit_depth | exiftool's header fields (ColorType, BitsPerSample, PhotometricInterpretation ...); JPEG, GIF, WebP: Pillow's mode; sound: ffprobe |
 | orientation, taken_at, camera_*, latitude, longitude, altitude_m | exiftool |
@@ -68,6 +68,8 @@ FILE_TYPES: Final[dict[str, tuple[str, str, str]]] = {
     "ICO": ("image", "ico", "image/vnd.microsoft.icon"),
     "JP2": ("image", "jp2", "image/jp2"),
     "J2C": ("image", "j2k", "image/j2c"),
+    "JXL Codestream": ("image", "jxl", "image/jxl"),
+    "JXL": ("image", "jxl", "image/jxl"),
     "MP4": ("video", "mp4", "video/mp4"),
     "M4V": ("video", "m4v", "video/mp4"),
     "M4A": ("audio", "m4a", "audio/mp4"),
@@ -82,6 +84,13 @@ FILE_TYPES: Final[dict[str, tuple[str, str, str]]] = {
     "M2TS": ("video", "mpegts", "video/mp2t"),
     "FLV": ("video", "flv", "video/x-flv"),
     "OGV": ("video", "ogg", "video/ogg"),
+    "WMV": ("video", "wmv", "video/x-ms-wmv"),
+    "WMA": ("audio", "wma", "audio/x-ms-wma"),
+    "VOB": ("video", "mpeg", "video/mpeg"),
+    "MPEG": ("video", "mpeg", "video/mpeg"),
+    "AU": ("audio", "au", "audio/basic"),
+    "CAF": ("audio", "caf", "audio/x-caf"),
+    "AMR": ("audio", "amr", "audio/amr"),
     "WAV": ("audio", "wav", "audio/wav"),
     "WAV (RF64)": ("audio", "wav", "audio/wav"),
     "FLAC": ("audio", "flac", "audio/flac"),
@@ -178,9 +187,11 @@ def _picture(path: Path, form: str, said: dict[str, Any]) -> Answers:
                 if form in {"tiff", "avif"} and found.get("orientation", 1) in range(5, 9)
                 else image.size
             )
-            if size != (width, height):
+            if form == "ico":  # exiftool shows the first of its pictures, Pillow the largest
+                found |= dict(zip(("width", "height"), size, strict=True))
+            elif size != (width, height):
                 raise ValueError(f"{path}: Pillow says {size}, exiftool {(width, height)}")
-            if form != "psd":
+            if form not in {"psd", "ico"}:  # whose pictures Pillow always gives an alpha channel, or never
                 found["alpha"] = bool(image.has_transparency_data)
             if form in _MOVING:
                 found["frames"] = int(getattr(image, "n_frames", 1))
