@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import io
 import struct
 import subprocess
+import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -292,4 +294,30 @@ def parquets() -> Made:
         yield f"parquet/{name}.parquet", buffer.getvalue()
 
 
-ALL = (pdfs, written, zips, books, offices, converted, parquets)
+def older() -> Made:
+    """The binary files of old office programs, as LibreOffice writes them."""
+    yield "ole/a.doc", _office("a.txt", b"pier\n" * 5, "doc")
+    yield "ole/a.xls", _office("a.csv", b"a,b\n1,2\n", "xls")
+
+
+def plain() -> Made:
+    """Texts, tables and what is packed in one piece."""
+    yield "csv/comma.csv", b"name,length_m\n" + b"pier,120\n" * 20
+    yield "json/object.json", b'{"name": "pier", "berths": [1, 2, 3]}\n'
+    yield "html/page.html", b"<!DOCTYPE html>\n<html><head><title>pier</title></head><body></body></html>\n"
+    yield "xml/feed.xml", b'<?xml version="1.0" encoding="UTF-8"?>\n<feed><entry/></feed>\n'
+    yield "txt/utf-8.txt", "Zürich am See\n".encode() * 30
+    yield "gzip/a.txt.gz", gzip.compress(b"pier" * 100, mtime=0)
+    yield "tar/a.tar", _tar()
+
+
+def _tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        entry = tarfile.TarInfo("a.txt")
+        entry.size = 4
+        archive.addfile(entry, io.BytesIO(b"pier"))
+    return buffer.getvalue()
+
+
+ALL = (older, plain, pdfs, written, zips, books, offices, converted, parquets)

@@ -4,7 +4,7 @@ Who is asked about what:
 
 | property | oracle |
 |---|---|
-| kind, format, type | exiftool's FileType, by FILE_TYPES (what it doesn't know: ffprobe, zipfile or pyarrow reads it); of containers, ffprobe says whether there is a picture |
+| kind, format, type | exiftool's FileType, by FILE_TYPES (what it doesn't know: ffprobe, zipfile, tarfile, ElementTree or pyarrow reads it); of containers, ffprobe says whether there is a picture |
 | width, height | Pillow and exiftool, who must agree (Pillow turns TIFFs and AVIFs by their orientation; HEIC, SVG, PSB, JPEG XL: exiftool alone; ICO: Pillow alone; the clean aperture, if there is one); films: ffprobe |
 | alpha; frames of PNG, GIF, WebP, TIFF, AVIF | Pillow |
 | colour, bit_depth | exiftool's header fields (ColorType, BitsPerSample, PhotometricInterpretation ...); JPEG, GIF, WebP: Pillow's mode; sound: ffprobe |
@@ -27,6 +27,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 from PIL import Image, UnidentifiedImageError
 
@@ -109,6 +111,15 @@ FILE_TYPES: Final[dict[str, tuple[str, str, str]]] = {
     "ODS": ("document", "ods", _OPEN + "spreadsheet"),
     "ODP": ("document", "odp", _OPEN + "presentation"),
     "EPUB": ("document", "epub", "application/epub+zip"),
+    "DOC": ("document", "doc", "application/msword"),
+    "XLS": ("document", "xls", "application/vnd.ms-excel"),
+    "CSV": ("text", "csv", "text/csv"),
+    "JSON": ("text", "json", "application/json"),
+    "HTML": ("text", "html", "text/html"),
+    "XML": ("text", "xml", "application/xml"),
+    "TXT": ("text", "txt", "text/plain"),
+    "GZIP": ("archive", "gzip", "application/gzip"),
+    "TAR": ("archive", "tar", "application/x-tar"),
     "Parquet": ("data", "parquet", "application/vnd.apache.parquet"),
 }
 """exiftool's names of formats, in our words."""
@@ -152,11 +163,16 @@ def _kind(name: str, said: dict[str, Any]) -> tuple[str, str, str]:
         return FILE_TYPES["WEBM"]
     if "FileType" in said:
         return FILE_TYPES[said["FileType"]]
-    # exiftool knows no Parquet, no archive without files, and not every AAC.
+    # exiftool knows no Parquet and no TAR, no XML by itself, no ZIP without files, and not every AAC.
     if name.endswith(".parquet"):
         return FILE_TYPES["Parquet"]
     if zipfile.is_zipfile(FILES / name):
         return FILE_TYPES["ZIP"]
+    if tarfile.is_tarfile(FILES / name):
+        return FILE_TYPES["TAR"]
+    if name.endswith(".xml"):
+        ElementTree.parse(FILES / name)
+        return FILE_TYPES["XML"]
     return FILE_TYPES[_ffprobe(FILES / name)[1]["format_name"].upper()]
 
 

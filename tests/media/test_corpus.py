@@ -26,7 +26,7 @@ TOLERANCES: dict[str, tuple[float, float]] = {
     "altitude_m": (1e-3, 0),
 }
 """So much, and so much of what the oracle says. ffprobe rounds durations to microseconds, and many containers count in milliseconds."""
-KINDS_LEAST, FILES_LEAST, BYTES_MOST = 25, 150, 3_000_000
+KINDS_LEAST, FILES_LEAST, BYTES_MOST = 50, 330, 3_000_000
 
 
 def _ours(name: str) -> Answers:
