@@ -123,6 +123,11 @@ class Limits(BaseModel):
     copy_s: float = Field(
         900.0, gt=0, description="time for one request that copies, whole; the storage may be silent meanwhile"
     )
+    copies_per_connection: int = Field(
+        48,
+        ge=1,
+        description="requests that copy of one connection in flight in one process; they take long, and others go on",
+    )
     copy_whole_bytes: int = Field(
         5 * 1024**3, ge=1, le=5 * 1024**3, description="objects above this size are copied in parts"
     )

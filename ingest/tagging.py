@@ -30,8 +30,10 @@ class Tags(Protocol):
 
 
 def check_tags(connection: Connection) -> None:
-    """Whether a job may ask for tags through this connection. Raises OutOfScopeError: a role's sessions are narrowed to what it says."""
-    spec = connection.spec
+    """Whether a job may ask for tags through this connection. Raises OutOfScopeError: what reads no buckets has none, and a
+    role's sessions are narrowed to what it says.
+    """
+    spec = connection.bucket_spec
     if isinstance(spec, RoleSpec) and not spec.tags:
         raise OutOfScopeError(
             f"tags: connection {connection.name!r} says that no tags are wanted, so its sessions may not read them; `longshore "

@@ -51,6 +51,8 @@ class Storage:
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """By connection, as long as somebody reads through it."""
+        self._copying: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """As above, for copies alone."""
 
     @property
     def workspace(self) -> str:
@@ -109,13 +111,14 @@ class Storage:
             access=access,
             location=location,
             limits=self._settings.limits,
-            share=self._share(connection),
+            share=self._reading(connection),
             observe=observe,
         )
 
     def tags(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> S3Tags:
         """What reads the tags of objects of a bucket."""
-        return S3Tags(self._asker(connection, access, *self.location(connection, bucket), observe))
+        location, http = self.location(connection, bucket)
+        return S3Tags(self._asker(access, location, http, self._reading(connection), observe))
 
     def copier(self, connection: Connection, access: Access, place: CopyPlace, *, observe: Observe) -> S3Copier:
         """What copies into a place of the operator's, which is where the operator's own storage is. It is encrypted as the
@@ -125,11 +128,12 @@ class Storage:
         location = Location(bucket=place.bucket, region=self._settings.region, endpoint=self._settings.s3_endpoint)
         out = spec.output
         inside = out is not None and out.bucket == place.bucket and place.prefix.startswith(out.prefix)
-        asker = self._asker(connection, access, location, self._http, observe)
+        share = _share(self._copying, connection, self._settings.limits.copies_per_connection)
+        asker = self._asker(access, location, self._http, share, observe)
         return S3Copier(asker, encryption=encryption_headers(spec) if inside else None)
 
     def _asker(
-        self, connection: Connection, access: Access, location: Location, http: Transport, observe: Observe
+        self, access: Access, location: Location, http: Transport, share: asyncio.Semaphore, observe: Observe
     ) -> Asker:
         return Asker(
             http=http,
@@ -137,17 +141,22 @@ class Storage:
             access=access,
             location=location,
             limits=self._settings.limits,
-            share=self._share(connection),
+            share=share,
             observe=observe,
         )
 
-    def _share(self, connection: Connection) -> asyncio.Semaphore:
-        share = self._shares.get(connection.id)
-        if share is None:
-            share = self._shares[connection.id] = asyncio.Semaphore(self._settings.limits.requests_per_connection)
-        return share
+    def _reading(self, connection: Connection) -> asyncio.Semaphore:
+        return _share(self._shares, connection, self._settings.limits.requests_per_connection)
 
     def session_asked(self, event: CredentialEvent) -> None:
         """A session carries its run in its name, so what STS is asked for is metered on the run."""
         if isinstance(event, SessionRefreshed) and (asked := self._sts_asked.get(event.session_name)):
             asked()
+
+
+def _share(kept: WeakValueDictionary[str, asyncio.Semaphore], connection: Connection, most: int) -> asyncio.Semaphore:
+    """What all runs of one connection have in flight together."""
+    share = kept.get(connection.id)
+    if share is None:
+        share = kept[connection.id] = asyncio.Semaphore(most)
+    return share

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import structlog
@@ -51,7 +52,9 @@ class Original(NamedTuple):
     def headers(self) -> dict[str, str]:
         """How a request names it: another version under the same key is never copied."""
         source = f"/{self.bucket}/{encode_path(self.key)}"
-        headers = {"x-amz-copy-source": f"{source}?versionId={self.version_id}" if self.version_id else source}
+        if self.version_id:
+            source += f"?versionId={quote(self.version_id, safe='')}"
+        headers = {"x-amz-copy-source": source}
         if self.etag:
             headers["x-amz-copy-source-if-match"] = f'"{self.etag}"'
         if self.requester_pays:

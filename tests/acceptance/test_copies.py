@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -342,3 +343,26 @@ async def test_a_job_without_copies_is_told_no_reason(tmp_path: Path, monkeypatc
         assert ended.state == "complete"
         with pytest.raises(LongshoreError, match="does not allow copies"):
             await run(made)
+
+
+@pytest.mark.acceptance("CG-10")
+async def test_a_worker_that_ends_between_copy_and_commit_repeats_the_copy_to_the_same_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path, monkeypatch) as made:
+        await connected(made)
+        last = TARGET.decode() + "b.txt"
+        made.s3.faults.add(Fault(kind="delay", op="copy", key=last))
+        under_way = asyncio.create_task(run(made))
+        await made.s3.faults.reached("delay")
+        under_way.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await under_way
+        made.s3.faults.clear()
+        [(unfinished, _)] = await made.service.catalog.newest_runs(10)
+        while await made.service.worker.work_next(stop=lambda: False, run_id=unfinished.id) is not None:
+            pass
+        ended, totals = await made.service.catalog.run(unfinished.id)
+        assert (ended.state, totals.outcomes["added"]) == ("complete", 2)
+        assert copies(made) == {TARGET + b"a.txt": b"alpha", TARGET + b"b.txt": b"beta"}
+        assert totals.requests["copy"] == 4, "both were sent twice, and each attempt is metered"

@@ -22,12 +22,15 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.closing import Closing
+from ingest.copying import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ignore
+from ingest.extras import no_steps
 from ingest.job import IngestJob
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
 from ingest.probe.first_ranges import FirstRanges
+from ingest.probe.looking import Step
 from tests.fakes.access import FakeAccess
 from tests.postgres import Kind, catalog_url
 
@@ -92,6 +95,8 @@ def a_slice(
     observe: Observe = ignore,
     stop: Callable[[], bool] = lambda: False,
     connection_changed: Callable[[], Awaitable[bool]] = _unchanged,
+    steps: Callable[[str], list[Step]] = no_steps,
+    copies: CopyPlace | None = None,
 ) -> Slice:
     tools = Tools(
         catalog=catalog,
@@ -104,6 +109,8 @@ def a_slice(
         handed_over=observe,
         stop=stop,
         connection_changed=connection_changed,
+        steps=steps,
+        copies=copies,
     )
     return Slice(shard=shard, run=run, tools=tools)
 
