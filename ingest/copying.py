@@ -130,7 +130,6 @@ class Copies:
         bucket: str,
         connection: str,
         spec: BucketSpec,
-        versions: bool,
         whole_most: int,
         denied_most: int,
         once: Once,
@@ -140,17 +139,16 @@ class Copies:
         """
         self._copier, self._place, self._tags = copier, place, tags
         self._bucket, self._connection, self._spec = bucket, connection, spec
-        self._versions, self._whole_most, self._denied_most, self._once = versions, whole_most, denied_most, once
+        self._whole_most, self._denied_most, self._once = whole_most, denied_most, once
         self._denied = 0
 
     async def __call__(self, source: ObjectSource, entry: Entry, asset: Asset) -> Asset:
         """Raises SourceError that names the target, and AccessLostError if nothing at all may be written there."""
         if asset.state != "present":
             return asset
-        version = (asset.probed_version_id or "") if self._versions else ""
-        key = self._place.key(self._bucket, entry.key, version)
+        key = self._place.key(self._bucket, entry.key, entry.version_id)
         try:
-            await self._copy(source, self._original(entry, asset, version), key, asset)
+            await self._copy(source, self._original(entry, asset), key, asset)
         except (ObjectChangedError, ObjectMissingError):
             raise  # of the original: it is looked at again
         except SourceError as error:
@@ -185,13 +183,13 @@ class Copies:
             return {}
         return await self._tags.tags(original.key, probed=head.version_id, version_id=original.version_id)
 
-    def _original(self, entry: Entry, asset: Asset, version: str) -> Original:
+    def _original(self, entry: Entry, asset: Asset) -> Original:
         return Original(
             bucket=self._bucket,
             key=entry.key,
             size=entry.size,
             etag=entry.etag,
-            version_id=version,
+            version_id=entry.version_id,
             checksum_algorithm=asset.checksum_algorithm or "",
             checksum=asset.checksum or "",
             checksum_type=asset.checksum_type or "",

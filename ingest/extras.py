@@ -59,11 +59,11 @@ class Extras:
         place, job = self.place(run, connection), run.job
         if job is None or not (job.tags or place):
             return []
-        once, versions, spec = self.once.about(run.id), job.versions == "all", connection.bucket_spec
+        once, spec = self.once.about(run.id), connection.bucket_spec
         tags = self.side.tags(connection, access, bucket, observe=observe)
         steps: list[Step] = []
         if job.tags:
-            steps.append(Tagging(tags, bucket=bucket, connection=connection.name, versions=versions, once=once))
+            steps.append(Tagging(tags, bucket=bucket, connection=connection.name, once=once))
         if place is not None:
             steps.append(
                 Copies(
@@ -73,7 +73,6 @@ class Extras:
                     bucket=bucket,
                     connection=connection.name,
                     spec=spec,
-                    versions=versions,
                     whole_most=self.limits.copy_whole_bytes,
                     denied_most=self.limits.denied_window,
                     once=once,

@@ -49,9 +49,8 @@ class Tagging:
     object of a source is asked to find out what that means.
     """
 
-    def __init__(self, tags: Tags, *, bucket: str, connection: str, versions: bool, once: Once) -> None:
-        self._tags, self._bucket, self._connection = tags, bucket, connection
-        self._versions, self._once = versions, once
+    def __init__(self, tags: Tags, *, bucket: str, connection: str, once: Once) -> None:
+        self._tags, self._bucket, self._connection, self._once = tags, bucket, connection, once
         self._may: bool | None = None
         """Whether they may be read where their number is missing; None: nobody has asked."""
         self._counted = True
@@ -79,9 +78,9 @@ class Tagging:
     async def _asked(self, entry: Entry, asset: Asset) -> str | None:
         probed = asset.probed_version_id or ""
         try:
-            tags = await self._tags.tags(entry.key, probed=probed, version_id=probed if self._versions else "")
+            tags = await self._tags.tags(entry.key, probed=probed, version_id=entry.version_id)
         except AccessDeniedError as denied:
-            self._warn(denied)
+            self._warn(denied, "s3:GetObjectVersionTagging" if entry.version_id else "s3:GetObjectTagging")
             return None
         except RequestRefusedError as refused:
             if refused.code != "NoSuchTagSet":
@@ -89,10 +88,9 @@ class Tagging:
             tags = {}
         return json.dumps({text(name): text(value) or "" for name, value in tags.items()}, sort_keys=True)
 
-    def _warn(self, denied: AccessDeniedError) -> None:
+    def _warn(self, denied: AccessDeniedError, action: str) -> None:
         if not self._once.first("tags"):
             return
-        action = "s3:GetObjectVersionTagging" if self._versions else "s3:GetObjectTagging"
         statement = {"Effect": "Allow", "Action": action, "Resource": f"arn:aws:s3:::{self._bucket}/*"}
         log.warning(
             "tags are denied, and stay unknown; the objects themselves are recorded",

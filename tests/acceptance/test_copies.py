@@ -366,3 +366,39 @@ async def test_a_worker_that_ends_between_copy_and_commit_repeats_the_copy_to_th
         assert (ended.state, totals.outcomes["added"]) == ("complete", 2)
         assert copies(made) == {TARGET + b"a.txt": b"alpha", TARGET + b"b.txt": b"beta"}
         assert totals.requests["copy"] == 4, "both were sent twice, and each attempt is metered"
+
+
+@pytest.mark.acceptance("CG-10", "KO-09")
+@pytest.mark.parametrize("parts", [False, True])
+async def test_each_version_has_a_copy_and_tags_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool
+) -> None:
+    """Beside that of the object, and none for a delete marker."""
+    limits = {"LONGSHORE_LIMITS__COPY_WHOLE_BYTES": "2"} if parts else {}
+    async with scene(tmp_path, monkeypatch, **limits) as made:
+        await connected(made, versions=True, tags=True)
+        made.bucket.versioned = True
+        made.s3.put("acme", b"raw/a.txt", b"one", tags={"n": "1"})
+        two = made.s3.put("acme", b"raw/a.txt", b"two", tags={"n": "2"})
+        made.s3.delete("acme", b"raw/b.txt")
+        ended, totals = await run(made, versions="all", tags=True)
+        assert (ended.state, totals.outcomes["failed"]) == ("complete", 0)
+        named = "copies/main/acme/acme@"
+        assert {key: body for key, body in copies(made).items() if b"a.txt" in key} == {
+            f"{named}null/raw/a.txt".encode(): b"alpha",
+            f"{named}fake.version.000001/raw/a.txt".encode(): b"one",
+            f"{named}{two.version_id}/raw/a.txt".encode(): b"two",
+        }
+        assert made.s3.buckets["ours"].objects[f"{named}{two.version_id}/raw/a.txt".encode()].tags == {"n": "2"}
+        assert f"{named}null/raw/b.txt".encode() in copies(made)
+        assert len(copies(made)) == 4
+        connection = await made.service.registry.get("acme", workspace="main")
+        found = await made.service.catalog.find_assets([connection.id], versions=True)
+        tags = {(row["key"], row["version_id"]): row["tags"] for row in found if row["key"] == b"raw/a.txt"}
+        assert tags == {
+            (b"raw/a.txt", "null"): "{}",
+            (b"raw/a.txt", "fake.version.000001"): '{"n": "1"}',
+            (b"raw/a.txt", two.version_id): '{"n": "2"}',
+        }
+        _, again = await run(made, versions="all", tags=True)
+        assert (again.requests["head"], again.requests["tags"], again.requests["copy"]) == (0, 0, 0)
