@@ -25,6 +25,7 @@ LongshoreError
 │  │  └─ ListConditionError      a policy's condition on s3:prefix or s3:delimiter forbids this listing
 │  ├─ ObjectMissingError         no such object (gone between list and probe)
 │  ├─ ObjectChangedError         the object is no longer the one that was listed (If-Match failed)
+│  ├─ ContentMismatchError       what was read is not what the storage says that it keeps
 │  ├─ ObjectArchivedError        the object must be restored before it can be read
 │  ├─ SessionExpiredError        transient: the session that signed the request is not accepted any more
 │  ├─ RegionError                the bucket's region can't be found or reached
@@ -174,6 +175,10 @@ class ObjectMissingError(SourceError):
 
 class ObjectChangedError(SourceError):
     """The object changed after it was listed."""
+
+
+class ContentMismatchError(SourceError):
+    """The object's bytes are not what the storage says of them."""
 
 
 class ObjectArchivedError(SourceError):

@@ -139,6 +139,34 @@ class Limits(BaseModel):
     )
     copy_parts_at_once: int = Field(8, ge=1, description="parts of one object that are copied at the same time")
 
+    # depth content
+    bodies_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=4 * 1024 * 1024,
+        description="memory that all bodies being read at depth content take together",
+    )
+    body_breaks: int = Field(
+        8,
+        ge=0,
+        description="how often each 64 MiB of a body may break off and be gone on with from the byte it reached",
+    )
+    sidecar_bytes: int = Field(
+        64 * 1024, ge=0, le=256 * 1024, description="size of a JSON or text object whose text is kept; 0: none is"
+    )
+
+    # perceptual hashes
+    image_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1,
+        description="size of an image that gets a perceptual hash; BODIES_BYTES holds four or more",
+    )
+    image_pixels: int = Field(50_000_000, ge=1, description="pixels of an image that gets a perceptual hash")
+    image_s: float = Field(10.0, gt=0, description="time to decode one image; then what decodes it is killed")
+    image_memory_bytes: int = Field(
+        768 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one process that decodes images"
+    )
+    image_decoders: int = Field(2, ge=1, description="processes that decode images, of one worker process")
+
     # HTTPS sources
     https_redirects: int = Field(5, ge=0, description="redirects of one HTTPS request that are followed")
     https_bytes: int = Field(5 * 1024**3, ge=1, description="how much of one object behind HTTPS is read")

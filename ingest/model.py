@@ -227,5 +227,5 @@ class ObjectHead(NamedTuple):
     """x-amz-meta-*, names in lower case without that prefix."""
     headers: Mapping[str, str] = MappingProxyType({})
     """Further headers worth keeping: content-encoding, content-language, content-disposition, cache-control, expires,
-    x-amz-server-side-encryption, x-amz-server-side-encryption-aws-kms-key-id, x-amz-restore, x-amz-archive-status,
-    x-amz-tagging-count, x-amz-replication-status, x-amz-website-redirect-location."""
+    x-amz-server-side-encryption, x-amz-server-side-encryption-aws-kms-key-id, x-amz-server-side-encryption-customer-algorithm,
+    x-amz-restore, x-amz-archive-status, x-amz-tagging-count, x-amz-replication-status, x-amz-website-redirect-location."""

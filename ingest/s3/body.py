@@ -20,6 +20,7 @@ _KEPT = frozenset(
         "expires",
         "x-amz-server-side-encryption",
         "x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-server-side-encryption-customer-algorithm",
         "x-amz-restore",
         "x-amz-archive-status",
         "x-amz-tagging-count",
@@ -135,7 +136,8 @@ class Body:
         """Bytes that it will yield."""
         self._skip = skip
         self._left = length
-        self._subject = subject
+        self.subject = subject
+        """What it is of, for people."""
         self._more = more
         self._ended = False
 
@@ -151,7 +153,7 @@ class Body:
             part = await self._more()
             if not part:
                 why = f"the answer ended {self._left} bytes too early"
-                raise explained(SourceUnavailableError, self._subject, why, code="BodyIncomplete")
+                raise explained(SourceUnavailableError, self.subject, why, code="BodyIncomplete")
             passed = min(self._skip, len(part))
             self._skip -= passed
             part = part[passed : passed + self._left]
