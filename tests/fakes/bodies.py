@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from config.errors import ObjectChangedError, RequestRefusedError, SourceUnavailableError
 from ingest.model import Entry, ObjectHead
@@ -12,7 +13,7 @@ from ingest.s3.body import Body
 from ingest.s3.errors import Subject
 
 
-def head_of(size: int, *, etag: str = "e", **fields: object) -> ObjectHead:
+def head_of(size: int, *, etag: str = "e", **fields: Any) -> ObjectHead:
     return ObjectHead(size, etag, "Thu, 01 Jan 2026 00:00:00 GMT")._replace(**fields)
 
 

@@ -42,7 +42,7 @@ FENCES = {
     "httptools": ("ingest/s3/*",),
     "idna": ("config/origins.py",),
     "moto": ("console/cloud.py",),
-    "PIL": ("console/media.py",),
+    "PIL": ("console/media.py", "ingest/probe/decoder.py"),
     "prometheus_client": ("worker/telemetry.py",),
     "pydantic_settings": ("config/settings.py",),
     "redis": ("worker/*",),
