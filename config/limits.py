@@ -158,7 +158,7 @@ class Limits(BaseModel):
     image_bytes: int = Field(
         16 * 1024 * 1024,
         ge=1,
-        description="size of an image that gets a perceptual hash; BODIES_BYTES holds four or more",
+        description="size of an image that gets a perceptual hash; twice as much of BODIES_BYTES is taken meanwhile",
     )
     image_pixels: int = Field(50_000_000, ge=1, description="pixels of an image that gets a perceptual hash")
     image_s: float = Field(10.0, gt=0, description="time to decode one image; then what decodes it is killed")

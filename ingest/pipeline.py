@@ -35,6 +35,7 @@ from ingest.lister import Lister, Pages, Piece
 from ingest.meter import Meter
 from ingest.model import Range
 from ingest.probe.choosing import probe_of
+from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.hands import Hands
 from ingest.probe.head import unprobed
@@ -67,6 +68,7 @@ class Tools:
     """By the bucket's name, through the run's connection."""
     denials: Denials
     ranges: FirstRanges
+    bodies: Bodies
     meter: Meter
     limits: Limits
     observe: Observe
@@ -198,7 +200,8 @@ class Slice:
         )
 
     def _look_of(self, bucket: str) -> tuple[Probe, list[Step]]:
-        return probe_of(self._wanted, bucket, ranges=self._tools.ranges), self._tools.steps(bucket)
+        probe = probe_of(self._wanted, bucket, ranges=self._tools.ranges, bodies=self._tools.bodies)
+        return probe, self._tools.steps(bucket)
 
     async def _probe(self, bucket: BucketSource, probe: Probe, steps: list[Step], change: Change) -> Probed:
         source = source_of(bucket, change.entry)

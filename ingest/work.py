@@ -37,6 +37,7 @@ from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
 from ingest.extras import Extras, no_steps
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.walking import FolderSource
 
@@ -80,6 +81,7 @@ class Worker:
     observe: Observe
     ranges: FirstRanges = field(default_factory=FirstRanges)
     """What was learnt of each bucket."""
+    bodies: Bodies = field(default_factory=Bodies)
     extras: Extras | None = None
     """None: here objects are only looked at."""
     ring: Callable[[int], None] = no_bell
@@ -211,6 +213,7 @@ class Worker:
             open_bucket=open_bucket,
             denials=Denials(access=access, connection=run.connection, limits=self.limits),
             ranges=self.ranges,
+            bodies=self.bodies,
             meter=meter,
             limits=self.limits,
             observe=self.observe,

@@ -43,6 +43,7 @@ from ingest.events import Event as IngestEvent
 from ingest.extras import Extras, check_extras
 from ingest.gate import Gates
 from ingest.job import IngestJob
+from ingest.probe.content import open_bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.s3.dial import guarding
 from ingest.s3.http import open_http
@@ -215,6 +216,7 @@ async def open_service(
             limits=settings.limits,
             observe=observe,
             ranges=FirstRanges(most_kinds=settings.limits.kinds_learnt),
+            bodies=await stack.enter_async_context(open_bodies(settings.limits)),
             extras=Extras(side=storage, targets=settings.copy_targets, limits=settings.limits),
             ring=ring,
         )

@@ -33,6 +33,7 @@ PROPERTIES: Final = {
     "entries": "files in an archive",
     "rows": "of a table",
     "columns": "of a table",
+    "unhashed": "why a picture has no perceptual hash, where one was asked for",
     "problem": "why not all of it could be read",
 }
 """All that a file's properties may hold beside kind, format, type, width, height and duration."""

@@ -42,7 +42,7 @@ def difference_hash(body: bytes) -> str:
     Equal to `imagehash.dhash` for what is upright, opaque and of 8 bits. Raises whatever Pillow does.
     """
     Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
+    formats: list[str] = [name for name in FORMATS if name in Image.OPEN]
     with Image.open(io.BytesIO(body), formats=formats) as image:
         image.draft("L", (_DRAFT, _DRAFT))
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))

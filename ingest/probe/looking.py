@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from config.errors import (
     AccessDeniedError,
+    ContentMismatchError,
     ObjectArchivedError,
     ObjectChangedError,
     ObjectMissingError,
@@ -109,7 +110,7 @@ async def _looked_at(source: ObjectSource, change: Change, probe: Probe, steps: 
             entry = await _listed_again(source, entry)
         except AccessDeniedError as denied:
             return Probed(outcome="vanished", asset=None) if await _is_gone(source, entry) else failed(change, denied)
-        except (ObjectArchivedError, RequestRefusedError) as refused:
+        except (ContentMismatchError, ObjectArchivedError, RequestRefusedError) as refused:
             return failed(change, refused)
         else:
             archived = asset.state == "archived"

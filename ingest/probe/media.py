@@ -14,7 +14,7 @@ from ingest.media.view import View
 from ingest.model import ARCHIVED, Entry, ObjectHead
 from ingest.probe.first_ranges import MOST, FirstRanges
 from ingest.probe.head import head
-from ingest.probe.looking import ObjectSource
+from ingest.probe.looking import ObjectSource, Probe
 from ingest.probe.records import of_head
 
 FURTHER: Final = 2
@@ -32,17 +32,7 @@ class MediaProbe:
     async def __call__(self, source: ObjectSource, entry: Entry) -> Asset:
         if entry.size == 0:
             return with_media(await head(source, entry), empty(entry.key), depth="media")
-        if entry.storage_class in ARCHIVED:
-            asset = await head(source, entry)
-            if asset.state == "archived":
-                return asset
-        try:
-            return await self._read(source, entry)
-        except ObjectArchivedError:  # a tier that the listing does not name
-            asset = await head(source, entry)
-            if asset.state != "archived":
-                raise
-            return asset
+        return await unless_archived(source, entry, self._read)
 
     async def _read(self, source: ObjectSource, entry: Entry) -> Asset:
         etag, length = entry.etag or None, self._ranges.length(self._bucket, entry.key)
@@ -50,6 +40,21 @@ class MediaProbe:
         media, reach = await read_through(source, entry, answer, {0: first})
         self._ranges.learn(self._bucket, entry.key, reach=reach)
         return with_media(of_head(entry, answer), media, depth="media")
+
+
+async def unless_archived(source: ObjectSource, entry: Entry, read: Probe) -> Asset:
+    """What `read` makes of it; of what is archived and not restored, what its headers say."""
+    if entry.storage_class in ARCHIVED:
+        asset = await head(source, entry)
+        if asset.state == "archived":
+            return asset
+    try:
+        return await read(source, entry)
+    except ObjectArchivedError:  # a tier that the listing does not name
+        asset = await head(source, entry)
+        if asset.state != "archived":
+            raise
+        return asset
 
 
 async def read_through(

@@ -6,8 +6,7 @@ import asyncio
 import importlib.util
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -113,13 +112,3 @@ class Pictures:
         """End what is idle; what is asked ends with who asks."""
         while self._idle:
             await self._idle.pop().end()
-
-
-@asynccontextmanager
-async def opened(limits: Limits) -> AsyncGenerator[Pictures]:
-    """Its processes end with the block."""
-    pictures = Pictures(limits)
-    try:
-        yield pictures
-    finally:
-        await pictures.aclose()

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from ingest.catalog.assets import Asset
+from ingest.identity import checksum_of, md5_of, sha256_of
 from ingest.job import Depth
 from ingest.model import ARCHIVED, Entry, ObjectHead
 
@@ -27,6 +28,7 @@ def of_head(entry: Entry, answer: ObjectHead, *, depth: Depth = "head") -> Asset
     """The record of an object whose headers were read."""
     said = answer.headers
     restored = restore_of(said["x-amz-restore"]) if "x-amz-restore" in said else None
+    stored = checksum_of(answer.checksum_algorithm, answer.checksum, answer.checksum_type)
     away = entry.storage_class in ARCHIVED or "x-amz-archive-status" in said
     return Asset(
         *entry[:5],
@@ -42,6 +44,8 @@ def of_head(entry: Entry, answer: ObjectHead, *, depth: Depth = "head") -> Asset
         as_json(answer.metadata),
         as_json(said),
         restored,
+        md5_of(answer.etag, said, storage_class=answer.storage_class),
+        sha256_of(stored),
     )
 
 

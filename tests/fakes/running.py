@@ -29,6 +29,7 @@ from ingest.extras import no_steps
 from ingest.job import IngestJob
 from ingest.meter import Meter
 from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.looking import Step
 from tests.fakes.access import FakeAccess
@@ -103,6 +104,7 @@ def a_slice(
         open_bucket=lambda _name: bucket,
         denials=Denials(access=access or FakeAccess(), connection=run.connection, limits=limits),
         ranges=FirstRanges(),
+        bodies=Bodies(limits),
         meter=Meter(observe),
         limits=limits,
         observe=observe,

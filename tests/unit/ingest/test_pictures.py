@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from config.limits import Limits
 from ingest.probe import decoder as decoding
+from ingest.probe.content import open_bodies
 from ingest.probe.decoder import difference_hash
-from ingest.probe.pictures import Picture, Pictures, can_decode, opened
+from ingest.probe.pictures import Picture, Pictures, can_decode
 
 _NEAR = 10
 """Bits of 64: what imagehash's users take for alike."""
@@ -105,8 +106,8 @@ def test_odd_modes_have_hashes_too() -> None:
 
 @pytest.fixture
 async def pictures() -> AsyncIterator[Pictures]:
-    async with opened(Limits(image_pixels=1_000_000, image_s=20)) as pictures:
-        yield pictures
+    async with open_bodies(Limits(image_pixels=1_000_000, image_s=20)) as bodies:
+        yield bodies.pictures
 
 
 def _bomb() -> bytes:
@@ -153,9 +154,9 @@ async def test_many_at_once_are_decoded_by_few(pictures: Pictures) -> None:
 
 
 async def test_what_takes_too_long_is_killed() -> None:
-    async with opened(Limits(image_s=0.000_1)) as pictures:
-        assert await pictures.hash(saved(scene(1))) == Picture("", "it takes too long to decode")
-        assert pictures._idle == []
+    async with open_bodies(Limits(image_s=0.000_1)) as bodies:
+        assert await bodies.pictures.hash(saved(scene(1))) == Picture("", "it takes too long to decode")
+        assert bodies.pictures._idle == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
