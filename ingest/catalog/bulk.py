@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from config.database import db_now
 from ingest.catalog import copying
-from ingest.catalog.tables import IDENTITY
+from ingest.catalog.contents import replaced
+from ingest.catalog.tables import IDENTITY, NOW
 from ingest.catalog.tables import assets as table
 
 Part = Sequence[Sequence[Any]]
@@ -40,7 +41,7 @@ def ready(tx: sa.Connection, names: Sequence[str], parts: Sequence[Part]) -> Cal
 
 
 def _upsert(tx: sa.Connection, names: Sequence[str], columns: Part, common: Mapping[str, Any], *, now: int) -> None:
-    shared = [*common.values(), now, now]
+    shared = [*common.values(), *(now for _ in NOW)]
     width, count = len(names), len(columns[0])
     for first, rows in _chunks(count, most=min(_ROWS, (_VARIABLES - len(shared)) // width)):
         values: list[Any] = [None] * (rows * width)
@@ -61,12 +62,12 @@ def _chunks(count: int, *, most: int) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=64)
 def _statement(names: tuple[str, ...], common: tuple[str, ...], rows: int) -> str:
     """One INSERT of so many rows. Names are those of our own columns."""
-    shared = {name: f"every.{name}" for name in (*common, "first_seen_at", "changed_at")}
+    shared = {name: f"every.{name}" for name in (*common, *NOW)}
     values = dict.fromkeys(table.c.keys(), "NULL")
     values |= shared | {name: f"each.column{number}" for number, name in enumerate(names, start=1)}
     once = ", ".join(f"? AS {name}" for name in shared)
     row = f"({', '.join('?' * len(names))})"
-    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in (*IDENTITY, "first_seen_at"))
+    changed = ", ".join(f"{name} = {value}" for name, value in replaced().items())
     return (
         f"INSERT INTO assets ({', '.join(values)}) SELECT {', '.join(values.values())} "  # noqa: S608 - see above
         f"FROM (SELECT {once}) every, (VALUES {', '.join([row] * rows)}) each WHERE true "

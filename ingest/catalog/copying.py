@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import repeat
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.util import await_only
 
-from ingest.catalog.tables import IDENTITY, OF_VERSIONS
-from ingest.catalog.tables import assets as table
+from ingest.catalog.contents import replaced
+from ingest.catalog.tables import IDENTITY, NOW, OF_VERSIONS
 
 _STAGE: Final = "longshore_stage"
 _TYPES: Final = {
@@ -28,7 +27,6 @@ _TYPES: Final = {
     "is_delete_marker": "boolean",
 }
 """Of the columns of `Asset`, and of those of versions; all others are text."""
-_COLUMNS: Final = tuple(column.name for column in table.columns)
 
 
 def stage(tx: sa.Connection, parts: Sequence[Sequence[Sequence[Any]]], *, names: Sequence[str]) -> None:
@@ -57,9 +55,9 @@ def merge(tx: sa.Connection, *, names: Sequence[str], common: Mapping[str, Any])
 def _statement(names: tuple[str, ...], common: tuple[str, ...]) -> str:
     """Names are those of our own columns."""
     values = dict(zip(common, (f"${number}" for number in range(1, len(common) + 1)), strict=True))
-    values |= dict(zip(("first_seen_at", "changed_at"), repeat("now.now"), strict=False))
+    values |= dict.fromkeys(NOW, "now.now")
     values |= {name: f"stage.{name}" for name in names}
-    changed = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in (*IDENTITY, "first_seen_at"))
+    changed = ", ".join(f"{name} = {value}" for name, value in replaced().items())
     order = "stage.key, stage.version_id" if "version_id" in names else "stage.key"
     clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now OFFSET 0"
     return (

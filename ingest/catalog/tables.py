@@ -110,6 +110,8 @@ IDENTITY = ("connection_id", "bucket", "key", "version_id")
 """What an asset is known by."""
 OF_VERSIONS = ("version_id", "is_latest", "is_delete_marker")
 """What records of versions say besides. Of other records, the first is empty and the others are null."""
+NOW = ("first_seen_at", "changed_at", "content_changed_at")
+"""Its times, all of which begin with the moment when it is first written."""
 
 assets = sa.Table(
     "assets",

@@ -1,0 +1,87 @@
+"""When content changed, and when only what is said about it: the same rule on each database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from config.database import Database
+from config.limits import Limits
+from ingest.catalog import assets
+from ingest.catalog.assets import Asset, Place, records_of
+from ingest.catalog.tables import assets as table
+from tests.fakes.running import a_catalog
+from tests.postgres import Kind
+
+PLACE = Place("c", "b")
+BEFORE = Asset(b"k", 10, "e1", "t1", "STANDARD", "CRC64NVME FULL_OBJECT", "present", "content")
+CRC = {"checksum_algorithm": "CRC64NVME", "checksum": "AAAA", "checksum_type": "FULL_OBJECT"}
+
+
+@pytest.fixture(name="database")
+async def _database(tmp_path: Path, kind: Kind) -> AsyncGenerator[Database]:
+    async with a_catalog(tmp_path, Limits(), kind=kind) as (_, database):
+        yield database
+
+
+async def write(database: Database, *records: Asset, place: Place = PLACE) -> None:
+    await database.transaction(lambda tx: assets.bring(tx, [records_of(records)])(place, "run"))
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "metadata alone": ({"metadata": "{}"}, {"metadata": '{"a": "b"}', "last_modified": "t2"}, True),
+    "storage class": ({}, {"storage_class": "GLACIER", "state": "archived"}, True),
+    "it could not be read": ({"sha256": "x"}, {"state": "failed", "error_code": "AccessDenied"}, True),
+    "another size": ({}, {"size": 11}, False),
+    "another ETag, and nothing else is known": ({}, {"etag": "e2"}, False),
+    "another ETag, the same SHA-256": ({"sha256": "x"}, {"etag": "e2", "sha256": "x"}, True),
+    "another ETag, the same MD5": ({"md5": "x"}, {"etag": "e2", "md5": "x"}, True),
+    "another ETag, the same checksum": (CRC, {"etag": "e2", **CRC}, True),
+    "SHA-256 decides": (CRC | {"sha256": "x"}, {"etag": "e2", **CRC, "sha256": "y"}, False),
+    "MD5 decides over a checksum": (CRC | {"md5": "x"}, {"etag": "e2", **CRC, "md5": "y"}, False),
+    "SHA-256 decides over MD5": ({"md5": "x", "sha256": "x"}, {"etag": "e2", "md5": "x", "sha256": "y"}, False),
+    "a checksum of parts proves nothing": (
+        CRC | {"checksum_type": "COMPOSITE"},
+        {"etag": "e2", **CRC, "checksum_type": "COMPOSITE"},
+        False,
+    ),
+    "another algorithm": (CRC, {"etag": "e2", **CRC, "checksum_algorithm": "CRC32"}, False),
+    "no ETags, the same time": ({"etag": ""}, {"etag": ""}, True),
+    "no ETags, another time": ({"etag": ""}, {"etag": "", "last_modified": "t2"}, False),
+}
+
+
+@pytest.mark.acceptance("LS-12")
+async def test_a_change_of_metadata_alone_is_told_apart_from_a_change_of_content(database: Database) -> None:
+    """All cases in one write, as a span has them."""
+    names = sorted(CASES)
+    keys = {name: f"{number:02}".encode() for number, name in enumerate(names)}
+    before = [BEFORE._replace(key=keys[name], **CASES[name][0]) for name in names]
+    await write(database, *before)
+    await database.transaction(lambda tx: tx.execute(sa.update(table).values(changed_at=7, content_changed_at=5)))
+    after = [BEFORE._replace(key=keys[name], **CASES[name][1]) for name in names]
+    await write(database, *after)
+    rows = await _rows(database)
+    assert {name: rows[keys[name]].content_changed_at == 5 for name in names} == {
+        name: same for name, (_, _, same) in CASES.items()
+    }
+    assert all(row.changed_at > 7 for row in rows.values())
+
+
+async def test_what_is_new_changed_now_and_what_is_old_when_it_last_did(database: Database) -> None:
+    await write(database, BEFORE, BEFORE._replace(key=b"l"))
+    rows = await _rows(database)
+    assert all(row.content_changed_at == row.changed_at == row.first_seen_at for row in rows.values())
+    await database.transaction(lambda tx: tx.execute(sa.update(table).values(changed_at=7, content_changed_at=None)))
+    await write(database, BEFORE, BEFORE._replace(key=b"l", size=2))
+    rows = await _rows(database)
+    assert rows[b"k"].content_changed_at == 7
+    assert rows[b"l"].content_changed_at == rows[b"l"].changed_at > 7
+
+
+async def _rows(database: Database) -> dict[bytes, Any]:
+    return await database.read(lambda tx: {bytes(row.key): row for row in tx.execute(sa.select(table))})
