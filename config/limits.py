@@ -154,6 +154,10 @@ class Limits(BaseModel):
         64 * 1024, ge=0, le=256 * 1024, description="size of a JSON or text object whose text is kept; 0: none is"
     )
 
+    duplicates_told: int = Field(
+        100, ge=2, description="objects of one content that `longshore assets --duplicates` names; all are counted"
+    )
+
     # perceptual hashes
     image_bytes: int = Field(
         16 * 1024 * 1024,

@@ -179,13 +179,11 @@ def asset_record(row: Mapping[str, Any], *, workspace: str, connection: str) -> 
     from ingest.catalog.assets import asset_id
 
     key, version = row["key"], row["version_id"]
-    text = key.decode(errors="backslashreplace")
     record = {
         "id": asset_id(workspace=workspace, connection=connection, bucket=row["bucket"], key=key, version_id=version),
         "connection": connection,
         "bucket": row["bucket"],
-        "key": text,
-        "key_hex": None if text.encode() == key else key.hex(),
+        **key_text(key),
     }
     for name, value in row.items():
         if name in _JSON_COLUMNS:
@@ -195,6 +193,12 @@ def asset_record(row: Mapping[str, Any], *, workspace: str, connection: str) -> 
         elif name not in ("connection_id", "bucket", "key"):
             record[name] = value
     return record
+
+
+def key_text(key: bytes) -> dict[str, Any]:
+    """A key for programs; see `asset_record`."""
+    text = key.decode(errors="backslashreplace")
+    return {"key": text, "key_hex": None if text.encode() == key else key.hex()}
 
 
 def iso(milliseconds: int | None) -> str | None:

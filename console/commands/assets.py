@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from console.beside import sidecar_records
 from console.commands.common import asynchronous, opened
+from console.commands.duplicates import show_duplicates
 from console.show import as_json, asset_record, shown, shown_key
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ STATES: Final = ("present", "archived", "missing", "removed", "failed")
     "--versions", is_flag=True, help="Also records of versions, the latest first, as --versions all finds them."
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="No more than this many.")
+@click.option(
+    "--duplicates", is_flag=True, help="Groups of objects with the same content; those that waste most first."
+)
+@click.option(
+    "--no-sidecars", is_flag=True, help="With --json: leave out the JSON and text that stand beside each object."
+)
 @click.option("--json", "as_lines", is_flag=True, help="One object a line, with everything that is known.")
 @asynchronous
 async def assets(
@@ -35,19 +43,32 @@ async def assets(
     state: str | None,
     versions: bool,  # noqa: FBT001  click passes by name
     limit: int | None,
+    duplicates: bool,  # noqa: FBT001  click passes by name
+    no_sidecars: bool,  # noqa: FBT001  click passes by name
     as_lines: bool,  # noqa: FBT001  click passes by name
 ) -> None:
     """List asset records, one per object, in the order of bucket and key; with --versions also one per version.
+
+    With --json, depth content, and a.json or a.jpg.txt beside a.jpg: what those say is shown with it, as its sidecars.
 
     \b
     longshore assets --prefix s3://acme-photos/2026/ --state present
     longshore assets --prefix s3://acme-photos/2026/cover.jpg --versions
     longshore assets --connection acme --json | jq -r .content_type | sort | uniq -c
+    longshore assets --duplicates --limit 20
     """  # noqa: D301  \b is for click, which keeps the lines below it
     where = _source(prefix)
+    if duplicates and (state is not None or versions):
+        raise click.UsageError(
+            "duplicates are looked for among objects that are there: leave out --state and --versions"
+        )
     async with opened() as service:
         names = await _connections(service, connection)
-        async with aclosing(_rows(service, list(names), where, state, versions=versions)) as rows:
+        if duplicates:
+            await show_duplicates(service, names, where, limit=limit, as_lines=as_lines)
+            return
+        beside = as_lines and not no_sidecars
+        async with aclosing(_rows(service, list(names), where, state, versions=versions, beside=beside)) as rows:
             left = limit
             async for row in rows:
                 name = names[row["connection_id"]]
@@ -75,13 +96,19 @@ async def _connections(service: Service, name: str | None) -> dict[str, str]:
 
 
 async def _rows(
-    service: Service, connection_ids: list[str], where: PrefixSource | None, state: str | None, *, versions: bool
+    service: Service,
+    connection_ids: list[str],
+    where: PrefixSource | None,
+    state: str | None,
+    *,
+    versions: bool,
+    beside: bool,
 ) -> AsyncGenerator[Mapping[str, Any]]:
-    """Of one key, first the record of the object, then its versions from the latest to the oldest."""
+    """With `beside`, each has its `sidecars`, too. Of one key, first the record of the object, then its versions from the latest to the oldest."""
     held: list[Mapping[str, Any]] = []
     async with aclosing(_pages(service, connection_ids, where, state, versions=versions)) as pages:
         async for page in pages:
-            for row in page:
+            for row in await _with_sidecars(service, page) if beside else page:
                 if held and _name(row) != _name(held[0]):
                     for one in _by_age(held):
                         yield one
@@ -89,6 +116,11 @@ async def _rows(
                 held.append(row)
     for one in _by_age(held):
         yield one
+
+
+async def _with_sidecars(service: Service, page: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    found = await service.catalog.sidecars(page)
+    return [{**row, "sidecars": sidecar_records(one)} for row, one in zip(page, found, strict=True)]
 
 
 async def _pages(

@@ -16,6 +16,7 @@ from config.limits import Limits
 from ingest.catalog import (
     assets,
     claiming,
+    duplicates,
     endings,
     finding,
     handing,
@@ -24,14 +25,17 @@ from ingest.catalog import (
     remembering,
     runs,
     shards,
+    sidecars,
     spans,
 )
 from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
+from ingest.catalog.duplicates import Among, By, Group
 from ingest.catalog.handing import Gift
 from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Leases, Shard, Usage
+from ingest.catalog.sidecars import Sidecar
 from ingest.catalog.spans import Span
 from ingest.comparing_versions import KnownVersions
 from ingest.job import IngestJob
@@ -245,6 +249,17 @@ class Catalog:
             assets.find, bucket=bucket, prefix=prefix, state=state, after=after, limit=limit, versions=versions
         )
         return await self._database.read(lambda tx: find(tx, connection_ids))
+
+    async def sidecars(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Sidecar]]:
+        """See `sidecars.of_page`."""
+        return await self._database.read(lambda tx: sidecars.of_page(tx, rows)) if rows else []
+
+    async def duplicates(
+        self, by: By, among: Among, *, after: Group | None = None, limit: int, members: int
+    ) -> list[Group]:
+        """See `duplicates.find`."""
+        find = partial(duplicates.find, by=by, among=among, after=after, limit=limit, members=members)
+        return await self._database.read(find)
 
     async def _patiently(self, work: Callable[[sa.Connection], T]) -> T:
         return await self.patience.through(partial(self._database.transaction, work))

@@ -82,7 +82,7 @@ async def ingest(database: Database, bucket: FakeBucket, run_id: str, *, patient
 
 async def outcome_of(catalog: Catalog, database: Database, run_id: str) -> tuple[str, Totals, list[Any]]:
     """All that a run leaves behind, without what names the run or the time."""
-    volatile = {"run_id", "first_seen_at", "changed_at"}
+    volatile = {"run_id", "first_seen_at", "changed_at", "content_changed_at"}
     query = sa.select(*(column for column in assets.c if column.name not in volatile)).order_by(assets.c.key)
     rows = await database.read(lambda tx: [tuple(row) for row in tx.execute(query)])
     run, totals = await catalog.run(run_id)
