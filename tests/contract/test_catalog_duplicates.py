@@ -36,7 +36,7 @@ def asset(key: str, *, size: int = 10, state: str = "present", **fields: Any) ->
     return Asset(key.encode(), size, f"e{key}", "t", "STANDARD", "", state, "content")._replace(**fields)
 
 
-def crc(value: str, kind: str = "FULL_OBJECT") -> dict[str, str]:
+def crc(value: str, kind: str = "FULL_OBJECT") -> dict[str, Any]:
     return {"checksum_algorithm": "CRC32", "checksum": value, "checksum_type": kind}
 
 
