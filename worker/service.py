@@ -193,16 +193,14 @@ async def open_service(
 ) -> AsyncGenerator[Service]:
     """Build everything from the settings, and end it all afterwards. `ring`: see `ingest.work.Worker`. Raises SettingsError or CatalogError."""
     async with AsyncExitStack() as stack:
-        vault = Vault.from_settings(settings)
-        database = await stack.enter_async_context(
-            open_database(settings.catalog_url, silent_s=settings.limits.lease_s / 2)
-        )
-        patience = Patience(limits=settings.limits, observe=observe)
-        catalog = Catalog(database=database, workspace=settings.workspace, limits=settings.limits, patience=patience)
+        vault, limits = Vault.from_settings(settings), settings.limits
+        database = await stack.enter_async_context(open_database(settings.catalog_url, silent_s=limits.lease_s / 2))
+        patience = Patience(limits=limits, observe=observe)
+        catalog = Catalog(database=database, workspace=settings.workspace, limits=limits, patience=patience)
         watched = patience.watching(database)
-        retention = Retention(database=watched, workspace=settings.workspace, limits=settings.limits, observe=observe)
+        retention = Retention(database=watched, workspace=settings.workspace, limits=limits, observe=observe)
         sts = await stack.enter_async_context(
-            AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=settings.limits)
+            AwsSts(region=settings.region, endpoint=settings.sts_endpoint, limits=limits)
         )
         external_ids = ExternalIds(database=watched, workspace=settings.workspace)
         references = _references(settings, sts)
@@ -213,11 +211,11 @@ async def open_service(
             owner=worker_name(),
             catalog=catalog,
             storage=storage,
-            limits=settings.limits,
+            limits=limits,
             observe=observe,
-            ranges=FirstRanges(most_kinds=settings.limits.kinds_learnt),
-            bodies=await stack.enter_async_context(open_bodies(settings.limits)),
-            extras=Extras(side=storage, targets=settings.copy_targets, limits=settings.limits),
+            ranges=FirstRanges(most_kinds=limits.kinds_learnt),
+            bodies=await stack.enter_async_context(open_bodies(limits)),
+            extras=Extras(side=storage, targets=settings.copy_targets, limits=limits),
             ring=ring,
         )
         audit = Audit(database=watched, workspace=settings.workspace)
@@ -225,9 +223,9 @@ async def open_service(
             settings=settings,
             catalog=catalog,
             registry=registry,
-            secrets=Secrets(database=watched, vault=vault, limits=settings.limits),
-            retries=Retries(database=watched, workspace=settings.workspace, limits=settings.limits),
-            schedules=Schedules(database=watched, workspace=settings.workspace, limits=settings.limits),
+            secrets=Secrets(database=watched, vault=vault, limits=limits),
+            retries=Retries(database=watched, workspace=settings.workspace, limits=limits),
+            schedules=Schedules(database=watched, workspace=settings.workspace, limits=limits),
             tombstones=Tombstones(database=watched, workspace=settings.workspace),
             retention=retention,
             roles=Roles(database=watched, settings=settings, workspace=settings.workspace),
@@ -235,7 +233,7 @@ async def open_service(
             audit=audit,
             trust=trust,
             storage=storage,
-            presigning=Presigning(storage=storage, audit=audit, limits=settings.limits),
+            presigning=Presigning(storage=storage, audit=audit, limits=limits),
             worker=worker,
             sts=sts,
         )

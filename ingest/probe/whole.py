@@ -71,24 +71,28 @@ async def read_whole(
     (`SizeMismatch`, `ChecksumMismatch`), ObjectChangedError if the object is another one meanwhile, and as `S3Client.get` does.
     """
     reader: _Reader | None = None
-    torn: SourceError | None
     breaks = 0
     while True:
-        reached = reader.reached if reader is not None else 0
+        reached, answered = reader.reached if reader is not None else 0, False
+        torn: SourceError
         try:
             async with source.get(
                 entry.key, first=reached or None, if_match=entry.etag or None, version_id=version_id
             ) as body:
-                reader = _Reader(body, entry, keep=keep) if reader is None else reader.going_on(body)
-                torn = await reader.take(body)
+                reader, answered = _Reader(body, entry, keep=keep) if reader is None else reader.going_on(body), True
+                await reader.take(body)
+        except SourceUnavailableError as broken:
+            if not answered:
+                raise
+            torn = broken
         except RequestRefusedError as refused:
             if refused.code != "RangeIgnored":
                 raise
             reader, torn = None, refused  # from the beginning, then
-        if torn is None and reader is not None:
+        else:
             return await reader.end()
         breaks += 1
-        if torn is not None and breaks > limits.body_breaks * (1 + (reader.reached if reader else 0) // _BREAKS_PER):
+        if breaks > limits.body_breaks * (1 + (reader.reached if reader is not None else 0) // _BREAKS_PER):
             raise torn
 
 
@@ -121,20 +125,16 @@ class _Reader:
             raise explained(ObjectChangedError, self._subject, "it changed while it was being read", status=200)
         return self
 
-    async def take(self, body: Body) -> SourceUnavailableError | None:
-        """All that comes; the error that it broke off with, if it did."""
-        try:
-            async for part in body.chunks():
-                self.reached += len(part)
-                if len(self._first) < self._first_most:
-                    self._first += part[: self._first_most - len(self._first)]
-                self._block.append(part)
-                self._gathered += len(part)
-                if self._gathered >= _BLOCK:
-                    await self._flush()
-        except SourceUnavailableError as torn:
-            return torn
-        return None
+    async def take(self, body: Body) -> None:
+        """All that comes. Raises SourceUnavailableError if it breaks off; what came by then is taken."""
+        async for part in body.chunks():
+            self.reached += len(part)
+            if len(self._first) < self._first_most:
+                self._first += part[: self._first_most - len(self._first)]
+            self._block.append(part)
+            self._gathered += len(part)
+            if self._gathered >= _BLOCK:
+                await self._flush()
 
     async def _flush(self) -> None:
         """Sum up what was gathered, in a thread, while more comes. What that raises is raised here the next time."""

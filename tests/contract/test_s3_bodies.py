@@ -45,6 +45,8 @@ async def test_a_torn_body_goes_on_where_it_broke_off(kind: str) -> None:
         assert all(one.headers["if-match"] == f'"{stored.etag}"' for one in asked)
         first = [int(one.headers["range"].removeprefix("bytes=").rstrip("-")) for one in asked[1:]]
         assert sorted(first) == first
+        outcomes = [outcome for request, outcome in bench.outcomes if request == "get"]
+        assert (len(outcomes), outcomes[-1], "ok" in outcomes[:-1]) == (4, "ok", False)
 
 
 @pytest.mark.acceptance("LS-11")
