@@ -13,7 +13,26 @@ _BEGIN: Final = {
     **dict.fromkeys(("png", "gif", "webp", "bmp", "psd", "svg", "wav", "flac"), 4 * 1024),
     **dict.fromkeys(("jpg", "jpeg", "tif", "tiff", "mkv", "webm"), 32 * 1024),
     **dict.fromkeys(("heic", "heif", "avif", "mp4", "mov", "m4v", "m4a", "3gp"), 64 * 1024),
-    **dict.fromkeys(("pdf", "zip", "docx", "xlsx", "pptx", "odt", "epub", "parquet", "ogg", "opus", "ts"), MOST),
+    **dict.fromkeys(
+        (
+            "pdf",
+            "zip",
+            "docx",
+            "xlsx",
+            "pptx",
+            "odt",
+            "epub",
+            "parquet",
+            "ogg",
+            "opus",
+            "ts",
+            "mts",
+            "m2ts",
+            "mpg",
+            "vob",
+        ),
+        MOST,
+    ),
 }
 """Before anything is learnt. The last ones are read at both ends, so that small ones are best taken whole."""
 _SAMPLES: Final = 128

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from awscrt import checksums as crt
+import anycrc
+import xxhash
 
 from ingest.identity import Checksum
 
@@ -25,45 +25,29 @@ class Sum(Protocol):
 class _Crc:
     """A checksum that is a number, as bytes in the order in which S3 writes it."""
 
-    __slots__ = ("_more", "_value", "_width")
+    __slots__ = ("_model", "_value", "_width")
 
-    def __init__(self, more: Callable[[Piece, int], int], width: int) -> None:
-        self._more, self._width, self._value = more, width, 0
-
-    def update(self, data: Piece) -> None:
-        self._value = self._more(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._width, "big")
-
-
-class _XxHash:
-    """It can be finalized once only."""
-
-    __slots__ = ("_found", "_going")
-
-    def __init__(self, begin: Callable[[], crt.XXHash]) -> None:
-        self._going, self._found = begin(), b""
+    def __init__(self, model: str, width: int) -> None:
+        self._model, self._width, self._value = anycrc.Model(model), width, 0
 
     def update(self, data: Piece) -> None:
-        self._going.update(bytes(data))  # a memoryview is refused
+        self._value = self._model.calc(data, self._value)
 
     def digest(self) -> bytes:
-        self._found = self._found or bytes(self._going.finalize())
-        return self._found
+        return int(self._value).to_bytes(self._width, "big")
 
 
 SUMS: Final[Mapping[str, Callable[[], Sum]]] = {
-    "CRC32": lambda: _Crc(zlib.crc32, 4),
-    "CRC32C": lambda: _Crc(crt.crc32c, 4),
-    "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
+    "CRC32": lambda: _Crc("CRC32", 4),
+    "CRC32C": lambda: _Crc("CRC32C", 4),
+    "CRC64NVME": lambda: _Crc("CRC64-NVME", 8),
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
-    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64),
-    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64),
-    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128),
+    "XXHASH64": xxhash.xxh64,
+    "XXHASH3": xxhash.xxh3_64,
+    "XXHASH128": xxhash.xxh3_128,
 }
 """By S3's names for them."""
 

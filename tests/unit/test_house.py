@@ -32,7 +32,7 @@ FENCES = {
     ),
     "alembic": ("config/migrating.py", "config/migrations/*"),
     "arq": ("worker/*",),
-    "awscrt": ("ingest/probe/sums.py",),
+    "anycrc": ("ingest/probe/sums.py",),
     "boto3": ("console/cloud.py",),
     "botocore": ("credentials/secretsmanager.py", "credentials/sts.py"),
     "click": ("console/*",),
