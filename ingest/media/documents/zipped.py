@@ -21,6 +21,8 @@ _TAIL: Final = 65_536 + 22
 """The last record and the longest comment."""
 _LISTED: Final = 1_000
 """Files of which the names are looked at; the rest is only counted."""
+_RECORD: Final = struct.Struct("<4s4xHH8xI4xHHH8xI")
+"""One file in the directory: 46 bytes, with what is not looked at left out."""
 _UNPACKED: Final = 65_536
 _PAGES: Final = re.compile(rb"<(?:\w{1,16}:)?(?:Pages|Slides)>(\d{1,9})</|page-count=\"(\d{1,9})\"")
 _TOLD: Final = (b"docProps/app.xml", b"meta.xml")
@@ -101,13 +103,13 @@ def _middle(tail: bytes) -> bytes:
 
 def _listed(data: bytes) -> Iterator[Entry]:
     """Files as the directory lists them, as far as it is held."""
-    at, most = 0, len(data)
+    at, most = 0, len(data) - 46
     for _ in range(_LISTED):
-        if at + 46 > most or data[at : at + 4] != b"PK\1\2":
+        if at > most:
             return
-        flags, method = struct.unpack_from("<HH", data, at + 8)
-        packed, _, name, extra, comment = struct.unpack_from("<IIHHH", data, at + 20)
-        (place,) = struct.unpack_from("<I", data, at + 42)
+        sign, flags, method, packed, name, extra, comment, place = _RECORD.unpack_from(data, at)
+        if sign != b"PK\1\2":
+            return
         yield Entry(data[at + 46 : at + 46 + min(name, 256)], flags, method, packed, place)
         at += 46 + name + extra + comment
 
