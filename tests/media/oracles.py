@@ -35,7 +35,7 @@ from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from PIL import Image, UnidentifiedImageError
 
@@ -171,7 +171,7 @@ def _kind(name: str, said: dict[str, Any]) -> tuple[str, str, str]:
     if tarfile.is_tarfile(FILES / name):
         return FILE_TYPES["TAR"]
     if name.endswith(".xml"):
-        ElementTree.parse(FILES / name)
+        ET.parse(FILES / name)
         return FILE_TYPES["XML"]
     return FILE_TYPES[_ffprobe(FILES / name)[1]["format_name"].upper()]
 
