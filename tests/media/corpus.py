@@ -13,6 +13,8 @@ FIRST: Final = 16 << 10
 FIRST_OF_CAMERAS: Final = 64 << 10
 CAMERAS: Final = frozenset({".jpg", ".heic", ".mp4", ".mov"})
 FURTHER: Final = 2
+AT_LEAST: Final = 8 << 10
+"""Bytes of a further range, as the prober fetches them."""
 MOST: Final = 400 << 10
 """Bytes of one file, over all its ranges."""
 
