@@ -111,7 +111,7 @@ class S3Copier:
         async with self._given_up_if_it_fails(key, upload):
             parts = await self._parts(original, key, upload)
             document = "".join(
-                f"<Part>{_checksum(part)}<ETag>{escape(part.etag)}</ETag><PartNumber>{number}</PartNumber></Part>"
+                f"<Part><ETag>{escape(part.etag)}</ETag><PartNumber>{number}</PartNumber></Part>"
                 for number, part in enumerate(parts, start=1)
             )
             call = self._call(
@@ -190,10 +190,3 @@ def part_size(size: int, *, least: int) -> int:
     """Bytes of a part, in whole MiB, so that 10,000 parts are enough; the last one may be smaller."""
     needed = -(-size // PARTS_MOST)
     return min(WHOLE_MOST, max(least, -(-needed // _MIB) * _MIB))
-
-
-def _checksum(part: Written) -> str:
-    if not part.checksum:
-        return ""
-    name = f"Checksum{part.checksum_algorithm}"
-    return f"<{name}>{escape(part.checksum)}</{name}>"
