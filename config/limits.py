@@ -150,6 +150,9 @@ class Limits(BaseModel):
         ge=0,
         description="how often each 64 MiB of a body may break off and be gone on with from the byte it reached",
     )
+    body_slowest: int = Field(
+        1024, ge=0, description="bytes per second that a body comes at least, after a minute; else it is asked for anew"
+    )
     sidecar_bytes: int = Field(
         64 * 1024, ge=0, le=256 * 1024, description="size of a JSON or text object whose text is kept; 0: none is"
     )

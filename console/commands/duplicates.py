@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ingest.job import PrefixSource
     from worker.service import Service
 
-_PAGE: Final = 500
+_PAGE: Final = 1000
 _TOLD: Final = {"sha256": "SHA-256", "md5": "MD5 and size", "checksum": "checksum and size"}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.identity import Checksum
 from ingest.probe.sums import SUMS, PartsSum, sum_of
 
-NINE = {  # of b"123456789", by the catalogue of CRC parameters, RFC 1321, FIPS 180-4 and xxHash's own
+NINE = {  # of b"123456789", by the catalogue of CRC parameters, RFC 1321, FIPS 180-4 and AWS's own library
     "CRC32": "cbf43926",
     "CRC32C": "e3069283",
     "CRC64NVME": "ae8b14860a799888",
@@ -22,6 +22,8 @@ NINE = {  # of b"123456789", by the catalogue of CRC parameters, RFC 1321, FIPS 
     "SHA1": "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
     "SHA256": "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
     "XXHASH64": "8cb841db40e6ae83",
+    "XXHASH3": "72dcb18b67a17dff",
+    "XXHASH128": "33119477ede5dcd5e9716427681d5860",
 }
 
 
