@@ -184,6 +184,9 @@ class Limits(BaseModel):
         100_000, ge=1, description="versions of one object; all of them are held at once, and committed together"
     )
     span_probes: int = Field(250, ge=1, description="changed keys that one span holds at most when each is probed")
+    span_bytes: int = Field(
+        1024**3, ge=1, description="bytes of the changes of one span at depth content, unless a single one has more"
+    )
     remembered_spans: int = Field(
         30_000, ge=0, description="spans of the run before that are remembered; beyond, rows are compared one by one"
     )

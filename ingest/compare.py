@@ -57,20 +57,35 @@ class Merged:
 Keep = Callable[[bytes], bool] | None
 
 
-def merge(entries: Entries, known: Known, *, within: Range, keep: Keep = None, most: int) -> Iterator[Merged]:
-    """Compare, in as many spans as it takes for each to hold at most `most` changes; they tile `within` in key order.
+def merge(
+    entries: Entries, known: Known, *, within: Range, keep: Keep = None, most: int, most_bytes: int | None = None
+) -> Iterator[Merged]:
+    """Compare, in as many spans as it takes for each to hold at most `most` changes; they tile `within` in key order. With
+    `most_bytes`, each holds one change only, or several of no more bytes together.
 
     `entries` and `known` lie in `within`. `keep` filters after the merge: what it drops is not missing.
     """
     walked = _walk(entries, known, keep)
     changes = [place for place, is_change in enumerate(walked.verdicts.translate(_IS_CHANGE)) if is_change]
     first, lo, gone = 0, within.lo, 0
-    for stop in [*islice(changes, most, None, most), None]:
+    stops = islice(changes, most, None, most) if most_bytes is None else _stops(changes, entries, most, most_bytes)
+    for stop in [*stops, None]:
         # a span ends before the change that is one too many, at the entry that comes before it
         hi = within.hi if stop is None else entries.keys[stop - 1]
         missing = len(walked.missing) if hi is None or stop is None else bisect_left(walked.missing, hi)
         yield walked.span(entries, slice(first, stop), Range(lo, hi), walked.missing[gone:missing])
         first, lo, gone = stop or 0, hi, missing
+
+
+def _stops(changes: list[int], entries: Entries, most: int, most_bytes: int) -> Iterator[int]:
+    """The places of changes that begin a span, but for the first."""
+    sizes, count, held = entries.sizes, 0, 0
+    for place in changes:
+        size = int(sizes[place])
+        if count and (count == most or held + size > most_bytes):
+            yield place
+            count = held = 0
+        count, held = count + 1, held + size
 
 
 def unchanged(entries: Entries, within: Range) -> Merged:

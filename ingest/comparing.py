@@ -31,6 +31,8 @@ class Comparing:
     remembered: Remembered
     known_rows: int
     """Rows that one span may be compared with."""
+    span_bytes: int | None = None
+    """Bytes of the changes of one span; see `merge`."""
 
     async def spans(self, piece: Piece, *, most: int) -> AsyncGenerator[Merged]:
         """Spans of at most `most` changes that tile the piece in key order, each compared with what the catalog knows of the same
@@ -56,7 +58,8 @@ class Comparing:
             # If more is known of this interval than one span may hold, the span ends at the last row read.
             within = Range(left.lo, known.last) if full else left
             inside = bisect_right(entries.keys, known.last) if full else len(entries)
-            for merged in merge(entries[:inside], known, within=within, keep=self.keep, most=most):
+            here, few = entries[:inside], self.span_bytes
+            for merged in merge(here, known, within=within, keep=self.keep, most=most, most_bytes=few):
                 yield merged
             if not full:
                 return

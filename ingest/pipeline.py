@@ -134,6 +134,7 @@ class Slice:
             keep=self._keep,
             remembered=remembered,
             known_rows=limits.known_rows,
+            span_bytes=limits.span_bytes if self._wanted.depth == "content" else None,
         )
         giver = Giver(source=number, lister=lister, depth=self._wanted.depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)

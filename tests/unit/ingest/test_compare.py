@@ -137,3 +137,22 @@ def test_the_digest_of_a_page_stands_for_no_more_than_the_page(
     page = Entries(Entries.of([entry(b"a"), entry(b"b")]).columns, digest=b"d")
     assert [span.digest for span in merge(page, rows, within=Range(None, hi), most=2)] == [kept]
     assert [span.digest for span in merge(page, known(), within=Range(None, hi), most=1)] == [None, None]
+
+
+@given(st.dictionaries(KEYS, st.integers(0, 50)), st.sets(KEYS), st.integers(1, 5), st.integers(1, 100))
+def test_spans_of_few_bytes_tile_the_range_too(
+    sizes: dict[bytes, int], had: set[bytes], most: int, most_bytes: int
+) -> None:
+    entries = Entries.of(entry(key)._replace(size=sizes[key]) for key in sorted(sizes))
+    rows = known_of({key: asset() for key in sorted(had)})
+    spans = list(merge(entries, rows, within=Range(), most=most, most_bytes=most_bytes))
+    assert [key for span in spans for key in span.changes.keys] == [
+        key for span in merge(entries, rows, within=Range(), most=1000) for key in span.changes.keys
+    ]
+    assert sum(span.listed for span in spans) == len(sizes)
+    assert [key for span in spans for key in span.missing] == sorted(had - set(sizes))
+    assert [span.within.lo for span in spans[1:]] == [span.within.hi for span in spans[:-1]]
+    for span in spans:
+        held = sum(map(int, span.changes.sizes))
+        assert len(span.changes) <= most
+        assert held <= most_bytes or len(span.changes) == 1
