@@ -35,6 +35,8 @@ def _within(value: _Number | None, most: float) -> _Number | None:
 
 def _kept(value: Value) -> Value:
     if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            return value[:TEXT_MOST]
         return value.replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_MOST]
     if isinstance(value, int):
         return value if abs(value) <= NUMBER_MOST else None

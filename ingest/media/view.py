@@ -32,32 +32,35 @@ class View:
     parser again from the beginning with a view that holds it. What can't be there raises MalformedError.
     """
 
-    __slots__ = ("_first", "_pieces", "_steps", "reach", "size")
+    __slots__ = ("_first", "_front", "_pieces", "_steps", "reach", "size")
 
     def __init__(self, size: int | None, pieces: Mapping[int, bytes], *, steps: int = STEPS) -> None:
         """`pieces`: by the place of their first byte."""
         self.size = size
         self._pieces = sorted(pieces.items())
         self._first = self._pieces[0][1] if self._pieces and self._pieces[0][0] == 0 else b""
+        self._front = len(self._first)
         self._steps = steps
         self.reach = 0
         """One behind the last byte that was read."""
 
     def read(self, at: int, length: int) -> bytes:
         """Exactly so many bytes. Raises MoreNeededError, MalformedError."""
-        self._step()
-        if at >= 0 and length >= 0 and at + length <= len(self._first):
-            self.reach = max(self.reach, at + length)
-            return self._first[at : at + length]
+        self._steps -= 1
+        end = at + length
+        if 0 <= at <= end <= self._front and self._steps >= 0:
+            self.reach = max(self.reach, end)
+            return self._first[at:end]
         piece, start = self._piece(at, length)
         return piece[start : start + length]
 
     def unpack(self, form: str, at: int) -> tuple[Any, ...]:
         """As `struct.unpack_from`. Raises as `read` does."""
         packed = _struct(form)
-        self._step()
-        if at >= 0 and at + packed.size <= len(self._first):
-            self.reach = max(self.reach, at + packed.size)
+        self._steps -= 1
+        end = at + packed.size
+        if at >= 0 and end <= self._front and self._steps >= 0:
+            self.reach = max(self.reach, end)
             return packed.unpack_from(self._first, at)
         piece, start = self._piece(at, packed.size)
         return packed.unpack_from(piece, start)
@@ -86,6 +89,8 @@ class View:
         return at, self.read(at, self.size - at)
 
     def _piece(self, at: int, length: int) -> tuple[bytes, int]:
+        if self._steps < 0:
+            raise MalformedError("it has too many parts")
         if at < 0 or length < 0 or length > PIECE_MOST or (self.size is not None and at + length > self.size):
             raise MalformedError("it points outside itself")
         if not length:
@@ -95,11 +100,6 @@ class View:
                 self.reach = max(self.reach, at + length)
                 return piece, at - first
         raise MoreNeededError(at, length)
-
-    def _step(self) -> None:
-        self._steps -= 1
-        if self._steps < 0:
-            raise MalformedError("it has too many parts")
 
 
 @lru_cache(maxsize=256)

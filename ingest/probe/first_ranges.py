@@ -43,12 +43,27 @@ _COVERED: Final = 0.96
 """Share of them for which one range is enough."""
 
 
-class _Kind:
-    __slots__ = ("length", "reaches", "seen")
+class Kind:
+    """What was learnt of the files of one bucket that share an extension."""
+
+    __slots__ = ("_reaches", "_seen", "length")
 
     def __init__(self, length: int) -> None:
-        self.length, self.seen = length, 0
-        self.reaches: deque[int] = deque(maxlen=_SAMPLES)
+        self.length = length
+        """Bytes to ask for first."""
+        self._seen = 0
+        self._reaches: deque[int] = deque(maxlen=_SAMPLES)
+
+    def learn(self, reach: int) -> None:
+        """Note how far from its beginning one had to be read. What lies beyond MOST can't be had by a first range."""
+        if reach > MOST:
+            return
+        self._reaches.append(reach)
+        self._seen += 1
+        if self._seen % _EVERY == 0:
+            ordered = sorted(self._reaches)
+            enough = ordered[min(len(ordered) - 1, int(_COVERED * len(ordered)))]
+            self.length = max(LEAST, min(MOST, 1 << max(0, enough - 1).bit_length()))
 
 
 class FirstRanges:
@@ -57,29 +72,14 @@ class FirstRanges:
     def __init__(self, *, most_kinds: int = 4_000) -> None:
         """`most_kinds`: of buckets and extensions together, that are remembered."""
         self._most = most_kinds
-        self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
+        self._kinds: OrderedDict[tuple[str, str], Kind] = OrderedDict()
 
-    def length(self, bucket: str, key: bytes) -> int:
-        """Bytes to ask for first."""
-        return self._kind(bucket, key).length
-
-    def learn(self, bucket: str, key: bytes, *, reach: int) -> None:
-        """Note how far from its beginning such an object had to be read. What lies beyond MOST can't be had by a first range."""
-        kind = self._kind(bucket, key)
-        if reach > MOST:
-            return
-        kind.reaches.append(reach)
-        kind.seen += 1
-        if kind.seen % _EVERY == 0:
-            ordered = sorted(kind.reaches)
-            enough = ordered[min(len(ordered) - 1, int(_COVERED * len(ordered)))]
-            kind.length = max(LEAST, min(MOST, 1 << max(0, enough - 1).bit_length()))
-
-    def _kind(self, bucket: str, key: bytes) -> _Kind:
+    def kind(self, bucket: str, key: bytes) -> Kind:
+        """Of an object with this key."""
         extension = extension_of(key)
         found = self._kinds.get((bucket, extension))
         if found is None:
-            found = self._kinds[bucket, extension] = _Kind(_BEGIN.get(extension, _DEFAULT))
+            found = self._kinds[bucket, extension] = Kind(_BEGIN.get(extension, _DEFAULT))
             if len(self._kinds) > self._most:
                 self._kinds.popitem(last=False)
         return found

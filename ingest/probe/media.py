@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
+
+from pydantic_core import to_json
 
 from config.errors import ObjectArchivedError
 from ingest.catalog.assets import Asset
@@ -35,10 +36,11 @@ class MediaProbe:
         return await unless_archived(source, entry, self._read)
 
     async def _read(self, source: ObjectSource, entry: Entry) -> Asset:
-        etag, length = entry.etag or None, self._ranges.length(self._bucket, entry.key)
-        answer, first = await source.part(entry.key, first=0, last=min(length, entry.size) - 1, if_match=etag)
+        kind = self._ranges.kind(self._bucket, entry.key)
+        last = min(kind.length, entry.size) - 1
+        answer, first = await source.part(entry.key, first=0, last=last, if_match=entry.etag or None)
         media, reach = await read_through(source, entry, answer, {0: first})
-        self._ranges.learn(self._bucket, entry.key, reach=reach)
+        kind.learn(reach)
         return with_media(of_head(entry, answer), media, depth="media")
 
 
@@ -61,6 +63,7 @@ async def read_through(
     source: ObjectSource, entry: Entry, answer: ObjectHead, pieces: dict[int, bytes]
 ) -> tuple[Media, int]:
     """What these pieces of the object say, and up to FURTHER ranges where they lead; and how far it was read in all."""
+    etag = entry.etag or answer.etag or None
     view = View(answer.size, pieces)
     found, reach = read(view), view.reach
     for _ in range(FURTHER):
@@ -68,7 +71,7 @@ async def read_through(
             return found.media, reach
         first, length = found.needs
         last = min(first + min(max(length, _AT_LEAST), MOST), answer.size) - 1
-        _, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=entry.etag or None)
+        _, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=etag)
         view = View(answer.size, pieces)
         found, reach = read(view), max(reach, view.reach, first + length)
     if found.needs is not None:
@@ -83,12 +86,12 @@ def empty(key: bytes) -> Media:
 
 def with_media(asset: Asset, media: Media, *, depth: Depth) -> Asset:
     """The record, with what the bytes say."""
-    said = {"kind": media.kind, "format": media.format or None, **media.more}
+    said = {"kind": media.kind, **({"format": media.format} if media.format else {}), **media.more}
     return asset._replace(
         depth=depth,
         media_type=media.type or None,
         width=media.width,
         height=media.height,
         duration_s=media.duration_s,
-        media=json.dumps({name: value for name, value in said.items() if value is not None}, sort_keys=True),
+        media=to_json(said).decode(),
     )

@@ -60,6 +60,8 @@ def _behind(view: View, at: int, media: Media) -> None:
         if at > last:
             return
         name = held[at + 4 : at + 8]
+        if name == b"IEND" or not name.isalpha():
+            return
         length = int.from_bytes(held[at : at + 4], "big")
         if name == b"eXIf" and at + 8 + length <= len(held):
             read_exif(view, at + 8, length, media)

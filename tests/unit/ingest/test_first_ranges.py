@@ -29,30 +29,30 @@ def test_an_extension_is_short_and_plain(key: bytes, extension: str) -> None:
 
 def test_a_kind_that_needs_more_gets_more_and_one_that_needs_less_gets_less() -> None:
     ranges = FirstRanges()
-    begun = ranges.length("b", b"1.jpg")
+    begun = ranges.kind("b", b"1.jpg").length
     for number in range(64):
-        ranges.learn("b", b"%d.jpg" % number, reach=begun * 2 - 5)
-        ranges.learn("c", b"%d.jpg" % number, reach=300)
-    assert ranges.length("b", b"x.jpg") == begun * 2
-    assert ranges.length("c", b"x.jpg") == LEAST
-    assert ranges.length("b", b"x.png") != begun * 2
+        ranges.kind("b", b"%d.jpg" % number).learn(begun * 2 - 5)
+        ranges.kind("c", b"%d.jpg" % number).learn(300)
+    assert ranges.kind("b", b"x.jpg").length == begun * 2
+    assert ranges.kind("c", b"x.jpg").length == LEAST
+    assert ranges.kind("b", b"x.png").length != begun * 2
 
 
 def test_what_no_first_range_reaches_is_not_waited_for() -> None:
     ranges = FirstRanges()
-    begun = ranges.length("b", b"1.mp4")
+    begun = ranges.kind("b", b"1.mp4").length
     for _ in range(100):
-        ranges.learn("b", b"1.mp4", reach=MOST + 1)
-    assert ranges.length("b", b"1.mp4") == begun
+        ranges.kind("b", b"1.mp4").learn(MOST + 1)
+    assert ranges.kind("b", b"1.mp4").length == begun
 
 
 @given(st.lists(st.integers(0, 2 * MOST), min_size=16, max_size=300))
 def test_a_learnt_length_covers_nearly_all_that_it_can(reaches: list[int]) -> None:
     ranges = FirstRanges()
     for reach in reaches:
-        ranges.learn("b", b"k", reach=reach)
+        ranges.kind("b", b"k").learn(reach)
     near = [reach for reach in reaches if reach <= MOST]
-    length = ranges.length("b", b"k")
+    length = ranges.kind("b", b"k").length
     assert LEAST <= length <= MOST
     settled = near[: len(near) // 16 * 16][-128:]
     if len(near) >= 16:
@@ -62,8 +62,8 @@ def test_a_learnt_length_covers_nearly_all_that_it_can(reaches: list[int]) -> No
 def test_only_so_many_kinds_are_remembered() -> None:
     ranges = FirstRanges(most_kinds=2)
     for _ in range(16):
-        ranges.learn("a", b"k", reach=5)
-    assert ranges.length("a", b"k") == LEAST
-    ranges.length("b", b"k")
-    ranges.length("c", b"k")
-    assert ranges.length("a", b"k") > LEAST
+        ranges.kind("a", b"k").learn(5)
+    assert ranges.kind("a", b"k").length == LEAST
+    assert ranges.kind("b", b"k").length > LEAST
+    assert ranges.kind("c", b"k").length > LEAST
+    assert ranges.kind("a", b"k").length > LEAST
