@@ -63,6 +63,7 @@ def flacs() -> Made:
     block = struct.pack(">II", 3, 9) + b"image/png" + struct.pack(">IIIIII", 0, 90, 90, 24, 0, len(cover)) + cover
     yield "flac/cover.flac", plain[:42] + b"\x06" + struct.pack(">I", len(block))[1:] + block + plain[42:]
     wav = ffmpeg(_a(32000) + "-c:a pcm_s16le", ".wav")
+    yield "flac/behind-id3.flac", _cover(saved(picture(20, 20), "JPEG"), 4) + plain
     yield "flac/by-flac.flac", tool("flac", "--totally-silent", "{a_wav}", "-o", "{out}/made.flac", a_wav=wav)
 
 
@@ -84,6 +85,7 @@ def mp3s() -> Made:
     cover = saved(picture(90, 90), "JPEG") + noise(40_000)
     yield "mp3/cover.mp3", _cover(cover, 3) + _lame(wav, "-V", "6")
     yield "mp3/cover-v2.4.mp3", _cover(saved(picture(91, 91), "JPEG"), 4) + _lame(wav, "-b", "48")
+    yield "mp3/layer-2.mp2", ffmpeg(_a(48000, "0.5") + "-c:a mp2 -b:a 64k", ".mp2")
     yield "mp3/free-of-info.mp3", _lame(wav, "-b", "32", "-t", "-m", "m")
 
 
@@ -105,6 +107,11 @@ def _cover(image: bytes, version: int) -> bytes:
 def aacs() -> Made:
     yield "aac/stereo.aac", ffmpeg(_a(44100, "0.5", 2) + "-c:a aac -b:a 48k", ".aac")
     yield "aac/mono.aac", ffmpeg(_a(22050, "0.5") + "-c:a aac -b:a 24k", ".aac")
+    yield (
+        "aac/behind-id3.aac",
+        _cover(saved(picture(20, 20), "JPEG"), 4) + ffmpeg(_a(32000, "0.5") + "-c:a aac -b:a 32k", ".aac"),
+    )
+    yield "aac/long.aac", ffmpeg("-f lavfi -i anoisesrc=duration=8:sample_rate=44100:seed=7 -c:a aac -b:a 64k", ".aac")
     yield "aac/48.aac", ffmpeg(_a(48000, "0.5") + "-c:a aac -b:a 32k", ".aac")
     aac = "-c:a aac -b:a 32k "
     yield "m4a/aac.m4a", ffmpeg(_a() + aac, ".m4a")

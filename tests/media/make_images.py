@@ -203,6 +203,8 @@ def bmps() -> Made:
     yield "bmp/core.bmp", b"BM" + struct.pack("<IHHI", 14 + len(core), 0, 0, 26) + core
     down = struct.pack("<IiiHHIIiiII", 40, 11, -8, 1, 24, 0, 0, 2835, 2835, 0, 0) + bytes(36 * 8)
     yield "bmp/top-down.bmp", b"BM" + struct.pack("<IHHI", 14 + len(down), 0, 0, 54) + down
+    flat = saved(picture(31, 19, "P"), "BMP")
+    yield "bmp/packed.bmp", tool("convert", "{a_bmp}", "-compress", "RLE", "{out}/made.bmp", a_bmp=flat)
     small = struct.pack("<IiiHHIIiiII", 40, 13, 9, 1, 16, 0, 0, 2835, 2835, 0, 0) + bytes(28 * 9)
     yield "bmp/16.bmp", b"BM" + struct.pack("<IHHI", 14 + len(small), 0, 0, 54) + small
 
@@ -247,6 +249,10 @@ def tiffs() -> Made:
             "tiffcp", "-p", "separate", "-c", "lzw", "{a_tif}", "{out}/made.tif", a_tif=saved(picture(35, 45), "TIFF")
         ),
     )
+    png = saved(picture(64, 48), "PNG")
+    yield "tiff/ycbcr.tif", tool("convert", "{a_png}", "-compress", "JPEG", "{out}/made.tif", a_png=png)
+    yield "tiff/float.tif", saved(picture(37, 47, "L").convert("F"), "TIFF")
+    yield "tiff/white-is-zero.tif", saved(picture(38, 48, "1"), "TIFF", compression="group3")
     exif = exiftool(saved(picture(36, 46), "TIFF"), "tif", *_CAMERA, *_TAKEN, *_PLACE, *_HEIGHT, "-Orientation=6")
     yield "tiff/exif.tif", exif
     rough = Image.frombytes("RGB", (110, 90), noise(29_700))
@@ -286,6 +292,9 @@ def drawings() -> Made:
         "svg/prefix.svg",
         b'<s:svg xmlns:s="http://www.w3.org/2000/svg" width="50" height="60"><s:g/></s:svg>',
     )
+    yield "svg/millimetres.svg", f'<svg {space} width="210mm" height="297mm" viewBox="0 0 210 297">{body}'.encode()
+    yield "svg/points.svg", f'<svg {space} width="72pt" height="1in">{body}'.encode()
+    yield "svg/percent.svg", f'<svg {space} width="100%" height="100%" viewBox="0 0 44 33">{body}'.encode()
     yield "svg/mark.svg", b"\xef\xbb\xbf" + f'<svg {space} height="20" width="10">{body}'.encode()
 
 
@@ -296,6 +305,8 @@ def photoshops() -> Made:
     yield "psd/sixteen.psd", _psd(24, 15, 3, 16, 3)
     yield "psd/lab.psd", _psd(25, 16, 3, 8, 9)
     yield "psd/palette.psd", _psd(26, 17, 1, 8, 2)
+    camera = ("-Orientation=6", *_CAMERA, *_TAKEN)
+    yield "psd/exif.psd", exiftool(_psd(28, 19, 3, 8, 3), "psd", *camera)
     yield "psd/large.psb", _psd(27, 18, 3, 8, 3, version=2)
 
 

@@ -82,11 +82,34 @@ def mp4s() -> Made:
         "mp4/big-at-end.mp4",
         ffmpeg("-f lavfi -i testsrc2=size=320x240:rate=25:duration=1.1 " + _a() + _H264 + "-qp 24 " + _AAC, ".mp4"),
     )
+    high = "-c:v libx264 -preset ultrafast -profile:v high422 -pix_fmt yuv422p10le -x264-params sliced-threads=0 "
+    yield "mp4/ten-bit.mp4", ffmpeg(_v("62x46") + high, ".mp4")
+    yield (
+        "mp4/interlaced.mp4",
+        ffmpeg(_v("64x64") + _H264 + "-flags +ildct+ilme -x264-params interlaced=1:sliced-threads=0", ".mp4"),
+    )
+    yield "mp4/six-channels.mp4", ffmpeg(_v("64x48") + _a(48000) + _H264 + "-ac 6 -c:a aac -b:a 96k", ".mp4")
+    yield (
+        "mp4/subtitled.mp4",
+        ffmpeg(_v("66x48") + "-f srt -i {b_srt} " + _H264 + "-c:s mov_text", ".mp4", b_srt=_SUBTITLES),
+    )
+    yield (
+        "mp4/cover.mp4",
+        ffmpeg(
+            _v("68x48")
+            + "-i {b_png} -map 1:v -map 0:v -c:v:0 copy -disposition:v:0 attached_pic -c:v:1 libx264 -preset ultrafast -pix_fmt yuv420p",
+            ".mp4",
+            b_png=saved(picture(90, 90), "PNG"),
+        ),
+    )
     at_end = ffmpeg(_v("104x88") + _a() + _H264 + _AAC, ".mp4")
     yield "mp4/long-size.mp4", _long_size(at_end)
     front = ffmpeg(_v("106x90") + _a() + _H264 + _AAC + "-movflags +faststart", ".mp4")
     yield "mp4/free-before.mp4", _free_before(front, 40_000)
     yield "mp4/uuid-before.mp4", _uuid_before(front)
+
+
+_SUBTITLES = b"1\n00:00:00,000 --> 00:00:00,300\npier\n\n"
 
 
 def _turned(mp4: bytes, degrees: int, width: int = 80, height: int = 44) -> bytes:
@@ -232,6 +255,18 @@ def matroskas() -> Made:
     yield "webm/sound.webm", ffmpeg(_a(48000) + "-c:a libopus -b:a 24k", ".webm")
 
 
+def more() -> Made:
+    """What was seen to be missing: paths of the parsers that nothing else took."""
+    yield (
+        "mpegts/mpeg2-interlaced.ts",
+        ffmpeg(_v("64x64", "25", "0.3") + "-c:v mpeg2video -q:v 31 -flags +ildct+ilme -aspect 16:9", ".ts"),
+    )
+    yield "mpegts/sound.ts", ffmpeg(_a(48000) + "-c:a mp2 -b:a 64k", ".ts")
+    yield "mkv/subtitled.mkv", ffmpeg(_v("82x64") + "-f srt -i {b_srt} " + _H264 + "-c:s srt", ".mkv", b_srt=_SUBTITLES)
+    yield "mkv/turned.mkv", ffmpeg("-i {b_mp4} -c copy", ".mkv", b_mp4=_turned(ffmpeg(_v("80x44") + _H264, ".mp4"), 90))
+    yield "mkv/ten-bit.mkv", ffmpeg(_v("84x66") + _HEVC.replace("yuv420p ", "yuv420p10le "), ".mkv")
+
+
 def others() -> Made:
     yield "avi/mpeg4-mp3.avi", ffmpeg(_v() + _a() + "-c:v mpeg4 -q:v 20 -c:a libmp3lame -b:a 48k", ".avi")
     yield (
@@ -262,6 +297,9 @@ def others() -> Made:
     yield "flv/flv1-mp3.flv", ffmpeg(_v() + _a() + "-c:v flv -q:v 20 -c:a libmp3lame -b:a 48k", ".flv")
     yield "flv/h264-aac.flv", ffmpeg(_v("66x50", "30") + _a() + _H264 + _AAC, ".flv")
     yield "flv/silent.flv", ffmpeg(_v("68x52", "24") + _H264, ".flv")
+    yield "flv/indexed.flv", ffmpeg(_v("72x56") + _a() + _H264 + _AAC + "-flvflags add_keyframe_index", ".flv")
+    yield "flv/untimed.flv", ffmpeg(_v("74x58") + _a() + _H264 + _AAC + "-flvflags no_duration_filesize", ".flv")
+    yield "flv/sound.flv", ffmpeg(_a() + _AAC, ".flv")
     yield "flv/screen.flv", ffmpeg(_v("64x48", "10", "0.3") + _a(22050, "0.3") + "-c:v flashsv -c:a pcm_s16le", ".flv")
     yield "ogv/theora-vorbis.ogv", ffmpeg(_v("64x48") + _a() + "-c:v libtheora -q:v 1 -c:a libvorbis", ".ogv")
     yield "ogv/theora.ogv", ffmpeg(_v("66x50", "30000/1001") + "-c:v libtheora -q:v 1", ".ogv")
@@ -283,4 +321,4 @@ def older() -> Made:
     yield "mpeg/silent.mpg", ffmpeg(_v("80x64") + "-c:v mpeg2video -q:v 31", ".mpg")
 
 
-ALL = (older, mp4s, movs, matroskas, others)
+ALL = (more, older, mp4s, movs, matroskas, others)

@@ -97,6 +97,7 @@ FILE_TYPES: Final[dict[str, tuple[str, str, str]]] = {
     "WAV (RF64)": ("audio", "wav", "audio/wav"),
     "FLAC": ("audio", "flac", "audio/flac"),
     "MP3": ("audio", "mp3", "audio/mpeg"),
+    "MP2": ("audio", "mp3", "audio/mpeg"),
     "AAC": ("audio", "aac", "audio/aac"),
     "OGG": ("audio", "ogg", "audio/ogg"),
     "OPUS": ("audio", "ogg", "audio/ogg"),
@@ -235,10 +236,14 @@ def _exif(said: dict[str, Any]) -> Answers:
     return found
 
 
+_CSS: Final = {"": 1.0, "px": 1.0, "pt": 96 / 72, "in": 96.0, "mm": 96 / 25.4}
+"""Pixels of each unit (CSS Values and Units, 5.2)."""
+
+
 def _svg(said: dict[str, Any]) -> Answers:
-    sizes = [re.fullmatch(r"([\d.]+)(?:px)?", str(said.get(name, ""))) for name in ("ImageWidth", "ImageHeight")]
+    sizes = [re.fullmatch(r"([\d.]+)([a-z]*)", str(said.get(name, ""))) for name in ("ImageWidth", "ImageHeight")]
     if all(sizes):
-        width, height = (float(size[1]) for size in sizes if size)
+        width, height = (float(size[1]) * _CSS[size[2]] for size in sizes if size)
     else:
         width, height = (float(part) for part in said["ViewBox"].split()[2:])
     return {"width": round(width), "height": round(height)}

@@ -27,7 +27,7 @@ TOLERANCES: dict[str, tuple[float, float]] = {
     "altitude_m": (1e-3, 0),
 }
 """So much, and so much of what the oracle says. ffprobe rounds durations to microseconds, and many containers count in milliseconds."""
-KINDS_LEAST, FILES_LEAST, BYTES_MOST = 50, 330, 3_000_000
+KINDS_LEAST, FILES_LEAST, BYTES_MOST = 50, 360, 3_000_000
 
 
 def _ours(name: str, *, first: int | None = None, least: int = 0) -> Answers:

@@ -1,4 +1,4 @@
-"""AAC without a container: nothing in it says how long it plays, so that only a small file is counted."""
+"""AAC without a container: nothing in it says how long it plays, so that a small file is counted, and of a large one the first frames."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from ingest.media.properties import Media
 from ingest.media.view import MalformedError, View
 
 _COUNTED: Final = 16_384
-"""Bytes of a file that is counted through."""
-_HEADER: Final = 7
+"""Bytes that are counted through. What is longer is taken to go on as it began, as ffprobe takes it."""
+_FRAMES: Final = 16
+"""That are enough to go by."""
 
 
 def read(view: View, media: Media) -> None:
     """See `ingest.media.formats.Parser`."""
-    small = view.size is not None and view.size <= _COUNTED
-    data = near(view, 0, _COUNTED, _COUNTED) if small else view.held(0)[:_HEADER]
+    read_at(view, media, 0)
+
+
+def read_at(view: View, media: Media, start: int) -> None:
+    """The same of what stands behind a tag."""
+    data = near(view, start, _COUNTED, _COUNTED)
     one = adts(data)
     if one is None:
         raise MalformedError("its first frame is cut off")
     say(media, codec="aac", rate=one.rate, channels=one.channels)
-    if not small:
+    if view.size is None:
         return
-    at, frames, rate = 0, 0, one.rate
+    at, frames, rate, length = 0, 0, one.rate, view.size - start
     while (one := adts(data, at)) is not None:
         at, frames = at + one.length, frames + 1
-    if at == len(data):
-        last(media, frames * 1024 / rate, view.size)
+    if at == length or (length > len(data) - 7 < at and frames >= _FRAMES):
+        last(media, frames * 1024 / rate * length / at, view.size)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from ingest.media.audio import flac
-from ingest.media.audio.mpeg import Frame, adts, frame
+from ingest.media.audio import adts, flac, mpeg
+from ingest.media.audio.mpeg import Frame, frame
 from ingest.media.audio.pcm import last, say
 from ingest.media.nearby import near
 from ingest.media.properties import Media
@@ -39,9 +39,9 @@ def read(view: View, media: Media) -> None:
         media.format, media.type = "flac", "audio/flac"
         flac.read_at(view, media, at)
         return
-    if (aac := adts(start)) is not None:
+    if mpeg.adts(start) is not None:
         media.format, media.type = "aac", "audio/aac"
-        say(media, codec="aac", rate=aac.rate, channels=aac.channels)
+        adts.read_at(view, media, at)
         return
     found = _first(start)
     if found is None:
