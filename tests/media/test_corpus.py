@@ -45,6 +45,7 @@ def _same(of: str, ours: Value, theirs: Value) -> bool:
     return ours == theirs and type(ours) is type(theirs)
 
 
+@pytest.mark.acceptance("CO-26")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_property_is_what_the_oracles_say(name: str) -> None:
     ours = _ours(name)
