@@ -17,6 +17,7 @@ from config.limits import Limits
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.retrying import Retries
 from ingest.catalog.runs import Run
+from ingest.verifying import verified
 from tests.fakes.running import a_catalog, a_slice, claimed, confirmed, expire_leases, new_run, work_all
 from tests.fakes.versioned import VersionedBucket
 from tests.postgres import Kind
@@ -156,6 +157,10 @@ async def test_records_of_objects_and_of_versions_stand_side_by_side(here: tuple
     every = len(bucket.every())
     assert await counts(catalog, run) == {"listed": every, "added": 1, "changed": 1, "unchanged": every - 2}
     await agrees(catalog, bucket)
+    bucket.put(b"k21")
+    await ingest(catalog, bucket, versions="current")
+    again = await verified(catalog.closings, *(await catalog.run(run.id)))
+    assert (again.holds, again.certificate.superseded) == (True, 0), "later runs over objects wrote no version"
     live = [row for row in await catalog.find_assets(["c"]) if row["state"] == "present"]
     assert {row["key"] for row in live} == set(bucket.objects)
     assert all(row["is_latest"] is row["is_delete_marker"] is None for row in live)
