@@ -25,6 +25,7 @@ LongshoreError
 │  │  └─ ListConditionError      a policy's condition on s3:prefix or s3:delimiter forbids this listing
 │  ├─ ObjectMissingError         no such object (gone between list and probe)
 │  ├─ ObjectChangedError         the object is no longer the one that was listed (If-Match failed)
+│  ├─ ObjectUnchangedError       the object is still the one that is known (If-None-Match)
 │  ├─ ContentMismatchError       what was read is not what the storage says that it keeps
 │  ├─ ObjectArchivedError        the object must be restored before it can be read
 │  ├─ SessionExpiredError        transient: the session that signed the request is not accepted any more
@@ -175,6 +176,10 @@ class ObjectMissingError(SourceError):
 
 class ObjectChangedError(SourceError):
     """The object changed after it was listed."""
+
+
+class ObjectUnchangedError(SourceError):
+    """The object is still the one that is known."""
 
 
 class ContentMismatchError(SourceError):

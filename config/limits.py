@@ -88,6 +88,9 @@ class Limits(BaseModel):
         60.0, gt=0, description="time until an answer begins; a LIST may be slow behind delete markers"
     )
     idle_s: float = Field(30.0, gt=0, description="time between two pieces of a body")
+    body_slowest: float = Field(
+        1024.0, gt=0, description="bytes a second that a body must bring, or it is given up; beyond IDLE_S of waiting"
+    )
     request_s: float = Field(180.0, gt=0, description="time for one attempt of a LIST or HEAD, whole")
     attempts: int = Field(8, ge=1, description="attempts of one request")
     backoff_first_s: float = Field(
@@ -177,6 +180,9 @@ class Limits(BaseModel):
     # HTTPS sources
     https_redirects: int = Field(5, ge=0, description="redirects of one HTTPS request that are followed")
     https_bytes: int = Field(5 * 1024**3, ge=1, description="how much of one object behind HTTPS is read")
+    https_unsized_bytes: int = Field(
+        1024 * 1024, ge=1, description="... if its server does not say how long it is: its end is looked for"
+    )
 
     # spans
     page_keys: int = Field(1000, ge=1, le=1000, description="keys asked for in one LIST")
@@ -259,6 +265,7 @@ class Limits(BaseModel):
 
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
+    objects_per_job: int = Field(5_000, ge=1, description="... where each is one object, and nothing is listed")
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")
     glob_characters_per_job: int = Field(16_384, ge=1, description="characters of all globs of one job")
     job_bytes: int = Field(256 * 1024, ge=1024, description="size of a job on the queue")

@@ -18,7 +18,15 @@ class Session:
     """Unix time in seconds after which it must not sign; None for long-lived keys."""
 
 
-class Access(Protocol):
+class Renewing(Protocol):
+    """What shows who asks, whatever it shows."""
+
+    async def renew(self) -> None:
+        """Show the next request what is asked for or read anew, if this access has any to ask for; nobody is to blame."""
+        ...
+
+
+class Access(Renewing, Protocol):
     """One connection's way to sessions. Asked at signing time, so a long-lived client rotates by itself."""
 
     async def session(self, *, min_remaining_s: float = 0.0) -> Session:
@@ -27,8 +35,4 @@ class Access(Protocol):
 
     async def reject(self, access_key_id: str) -> None:
         """The storage refused this key as expired or unknown: never hand it out again."""
-        ...
-
-    async def renew(self) -> None:
-        """Sign the next request with a session that is asked for anew, if this access has any to ask for; nobody is to blame."""
         ...

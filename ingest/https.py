@@ -12,7 +12,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from config.errors import RequestRefusedError, SourceError
+from config.errors import ObjectUnchangedError, RequestRefusedError, SourceError
 from config.limits import Limits
 from config.networks import Networks
 from config.origins import Origins, WebAddress, checked_https, redirected
@@ -25,6 +25,10 @@ Credentials = Callable[[WebAddress], Mapping[str, str]]
 """Headers for one address: Authorization, Cookie, or what else a server wants. Asked for the first address, and for each that a
 redirect names on the same origin, until one leaves it."""
 
+Conditions = Mapping[str, str]
+"""Headers such as If-None-Match, by lower-case names."""
+
+_NONE: Final[Conditions] = {}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
@@ -55,6 +59,18 @@ class Fetched:
     """Empty for a HEAD."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of an object is wanted, and when."""
+
+    extent: Extent
+    conditions: Conditions
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {**self.extent.header, **self.conditions}
+
+
 class Fetcher:
     """Safe to share between tasks; holds no socket of its own."""
 
@@ -76,10 +92,11 @@ class Fetcher:
         credentials: Credentials = nobody,
         first: int | None = None,
         last: int | None = None,
+        conditions: Conditions = _NONE,
     ) -> AsyncGenerator[Fetched]:
         """Bytes `first` to `last`, both inclusive and counted from 0; all if neither is given. Sent once: nothing is tried again.
 
-        Raises SourceError. Its code: AddressInvalid, AddressDenied, CertificateInvalid, RedirectRefused, TooManyRedirects, TimedOut,
+        Raises SourceError; ObjectUnchangedError where `conditions` say that nothing need be sent. Its code: AddressInvalid, AddressDenied, CertificateInvalid, RedirectRefused, TooManyRedirects, TimedOut,
         Unauthorized, TooManyRequests ...
         """
         with ExitStack() as stack:
@@ -88,7 +105,8 @@ class Fetcher:
             subject = Subject(method=method, start=start)
             try:
                 async with asyncio.timeout(self._limits.request_s):
-                    fetched = await self._follow(stack, subject, start, credentials, Extent(first, last))
+                    asked = Asked(Extent(first, last), conditions)
+                    fetched = await self._follow(stack, subject, start, credentials, asked)
             except TimeoutError:
                 raise torn(subject, TransportError("TimedOut")) from None
             yield fetched
@@ -101,17 +119,17 @@ class Fetcher:
         raise subject.error(RequestRefusedError, why, code="AddressInvalid")
 
     async def _follow(
-        self, stack: ExitStack, subject: Subject, address: WebAddress, credentials: Credentials, extent: Extent
+        self, stack: ExitStack, subject: Subject, address: WebAddress, credentials: Credentials, asked: Asked
     ) -> Fetched:
         origin, seen = address.origin, {str(address)}
         for hops in range(self._limits.https_redirects + 1):
             if address.origin != origin:
                 credentials = nobody  # for good: another server has decided on what comes next
-            headers = {"host": address.authority, **extent.header, **_checked(subject, credentials(address))}
+            headers = {"host": address.authority, **asked.headers, **_checked(subject, credentials(address))}
             with ExitStack() as attempt:
                 answer = await self._send(attempt, subject, address, headers)
                 if answer.status not in _REDIRECTS:
-                    fetched = self._fetched(subject, address, answer, extent, hops)
+                    fetched = self._fetched(subject, address, answer, asked, hops)
                     stack.push(attempt.pop_all())
                     return fetched
                 address = self._next(subject, address, answer)
@@ -155,9 +173,12 @@ class Fetcher:
                 raise
         return await self._http.send(subject.method, address.origin, address.target, headers, fresh=True)
 
-    def _fetched(
-        self, subject: Subject, address: WebAddress, answer: Answer, extent: Extent, redirects: int
-    ) -> Fetched:
+    def _fetched(self, subject: Subject, address: WebAddress, answer: Answer, asked: Asked, redirects: int) -> Fetched:
+        extent = asked.extent
+        if answer.status == 304 and asked.conditions:
+            raise subject.error(
+                ObjectUnchangedError, "the object has not changed (304)", code="NotModified", status=304
+            )
         if answer.status not in extent.good:
             raise refused(subject, answer.status, answer.headers)
         size, skip, length = extent.answered(subject, answer, most_skip=self._limits.range_skip_bytes)

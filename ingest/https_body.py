@@ -11,6 +11,7 @@ from typing import Final
 from config.errors import ProtocolError, RequestRefusedError, SourceUnavailableError
 from config.limits import Limits
 from ingest.https_errors import Subject, torn
+from ingest.s3.drip import Drip
 from ingest.s3.transport import Answer, TransportError
 
 _LENGTH: Final = re.compile(r"\d{1,18}", re.ASCII)
@@ -88,8 +89,14 @@ class HttpsBody:
         self._left = length
         self._exact = exact
         self._limits = limits
+        self._drip = Drip(limits)
         self.bytes_read = 0
         """Bytes that were handed out."""
+
+    @property
+    def bytes_received(self) -> int:
+        """With those that were read past."""
+        return self._answer.bytes_read
 
     async def some(self) -> bytes:
         """The next piece, empty at the end. Raises SourceError."""
@@ -132,7 +139,7 @@ class HttpsBody:
 
     async def _more(self) -> bytes:
         try:
-            return await self._answer.some()
+            return await self._drip.next(self._answer.some)
         except TransportError as error:
             failure = torn(self._subject, error)
         raise failure

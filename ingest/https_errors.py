@@ -11,6 +11,7 @@ from typing import Final, Literal, Self, TypeVar
 
 from config.errors import (
     AccessDeniedError,
+    ObjectChangedError,
     ObjectMissingError,
     ProtocolError,
     RequestRefusedError,
@@ -40,9 +41,11 @@ _STATUSES: Final[Mapping[int, tuple[type[SourceError], str, str]]] = {
     407: (RequestRefusedError, "ProxyWanted", "a proxy stands before the server and wants credentials"),
     408: (SourceUnavailableError, "RequestTimeout", "the server waited too long for the request"),
     410: (ObjectMissingError, "NotFound", "what was at this address is gone"),
+    412: (ObjectChangedError, "PreconditionFailed", "the object is no longer the one that was looked at"),
     416: (RequestRefusedError, "InvalidRange", "the object does not reach as far as the range that was asked for"),
     425: (SourceUnavailableError, "TooEarly", "the server wants to be asked later"),
     429: (SourceUnavailableError, "TooManyRequests", "the server is asked too often"),
+    501: (RequestRefusedError, "NotImplemented", "the server does not know this method"),
     503: (SourceUnavailableError, "ServiceUnavailable", "the server is not available"),
 }
 
@@ -58,6 +61,7 @@ _NEXT: Final[Mapping[str, str]] = {
     "Unauthorized": "Check the user name and password, or the token, of the connection",
 }
 _NEXT_BY_KIND: Final[Mapping[type[SourceError], str]] = {
+    ObjectChangedError: "Run again: the new version will be read",
     ProtocolError: "If it lasts, look for a proxy or a captive portal between us and the server",
     SourceUnavailableError: "If it lasts, look at the server and the network",
 }
@@ -98,12 +102,14 @@ def torn(subject: Subject, error: TransportError) -> SourceError:
 
 
 def refused(subject: Subject, status: int, headers: Mapping[str, str]) -> SourceError:
-    """The error that an answer is. Fields: status, and retry_after_s."""
+    """The error that an answer is. Fields: status, and retry_after_s or object_size."""
     kind, code, why = _STATUSES.get(status) or _by_hundred(status)
     fields: dict[str, object] = {"status": status}
     pause = headers.get("retry-after", "")
     if pause.isascii() and pause.isdigit():
         fields["retry_after_s"] = float(pause[:6])
+    if status == 416:
+        fields["object_size"] = headers.get("content-range", "").rpartition("/")[2][:20]
     return subject.error(kind, f"{why} ({status})", code=code, **fields)
 
 

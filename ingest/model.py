@@ -47,6 +47,14 @@ Fingerprint = tuple[int, str, str, str, str]
 """What decides whether an object is unchanged: size, ETag, time, storage class and checksum kind, all as listed."""
 
 
+class Validator(NamedTuple):
+    """By what a server tells whether an object is still the one that is known. Either may be empty."""
+
+    etag: str
+    last_modified: str
+    """As listed."""
+
+
 Columns = tuple[list[bytes], list[str], list[str], list[str], list[str], list[str], list[str]]
 """Of entries, in the order of an Entry's fields, without those that speak of versions; sizes as listed."""
 COLUMNS: Final = 7

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from config.errors import AccessDeniedError, LongshoreError, ObjectMissingError
-from config.origins import WebAddress
 from credentials.kinds import BasicSpec, BearerSpec
+from credentials.web import login
 from ingest.check.causes import plainly, told
 from ingest.check.report import Reason, Step, Taken, failed, passed, untried, warned
 from ingest.https import Credentials, Fetched, Fetcher, nobody
@@ -101,10 +99,8 @@ class WebTest:
             return None, error
 
     def _credentials(self) -> Credentials:
-        if isinstance(self.spec, BearerSpec):
-            return partial(_header, f"Bearer {self.secret}")
-        pair = base64.b64encode(f"{self.spec.username}:{self.secret}".encode()).decode()
-        return partial(_header, f"Basic {pair}")
+        headers = login(self.spec, self.secret)
+        return lambda _address: headers
 
 
 def _without(url: str, found: Fetched | None, error: LongshoreError | None, *, both_refused: bool) -> Step:
@@ -143,10 +139,6 @@ def _is_unreached(error: LongshoreError) -> bool:
 
 def _is_forbidden(error: LongshoreError | None) -> bool:
     return error is not None and error.code == "Forbidden"
-
-
-def _header(value: str, _address: WebAddress) -> Mapping[str, str]:
-    return {"authorization": value}
 
 
 def _origin(url: str) -> str:

@@ -19,6 +19,7 @@ from config.errors import (
     ObjectArchivedError,
     ObjectChangedError,
     ObjectMissingError,
+    ObjectUnchangedError,
     ProtocolError,
     RegionError,
     RequestRefusedError,
@@ -98,6 +99,7 @@ CODES: Mapping[str, type[SourceError]] = {
 
 STATUSES: Mapping[int, type[SourceError]] = {
     301: RegionError,
+    304: ObjectUnchangedError,
     307: RegionError,
     401: AccessDeniedError,
     403: AccessDeniedError,
@@ -117,6 +119,7 @@ _NEXT: Mapping[type[SourceError], str] = {
     ContentMismatchError: "Run again; if it stays, the stored object is damaged: write it anew from where it came",
     ObjectArchivedError: "Restore the object, then run again",
     ObjectChangedError: "Run again: the new version will be listed",
+    ObjectUnchangedError: "What is known of it still holds",
     ObjectMissingError: "It may have been deleted since it was listed; run again",
     ProtocolError: "If it lasts, look for a proxy or a captive portal between us and the storage",
     RegionError: "Check the connection's region and endpoint",
@@ -136,7 +139,12 @@ _NEXT_OF_CODES: Mapping[object, str] = {
 }
 """Where a code says more than its class."""
 
-_WORDLESS: Mapping[int, str] = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
+_WORDLESS: Mapping[int, str] = {
+    304: "NotModified",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+}
 """What S3 calls these where it has no document to say so, as in the answer to a HEAD."""
 
 _OF_A_LIST: Mapping[type[SourceError], type[SourceError]] = {ObjectMissingError: BucketMissingError}
@@ -168,7 +176,9 @@ class Refusal:
 
 
 def uri(bucket: str, key: bytes) -> str:
-    """A key or prefix for people: printable, and not too long."""
+    """A key or prefix for people: printable, and not too long. `bucket` may be the origin of an HTTPS server, and `key` a path."""
+    if bucket.startswith("https://"):
+        return f"{bucket}{shown(key.partition(b'?')[0])}"  # a query may hold a signature
     return f"s3://{bucket}/{shown(key)}"
 
 

@@ -16,6 +16,7 @@ from credentials.session import Access
 from ingest.events import GateClass, Observe, RequestClass, RequestMade
 from ingest.gate import Gate, Gates, verdict
 from ingest.s3.address import Address
+from ingest.s3.drip import Drip
 from ingest.s3.errors import Refusal, Subject, explained, refused
 from ingest.s3.sign import Signer, encode_path, encode_query
 from ingest.s3.transport import Answer, Code, Transport, TransportError
@@ -81,10 +82,12 @@ class _Turn:
 class Answered:
     """An attempt; inside its `with` block it has an answer, whose body may be read. Its end is told once."""
 
-    __slots__ = ("_answer", "_observe", "_subject", "_turn", "headers", "status")
+    __slots__ = ("_answer", "_drip", "_limits", "_observe", "_subject", "_turn", "headers", "status")
 
-    def __init__(self, subject: Subject, turn: _Turn, observe: Observe) -> None:
+    def __init__(self, subject: Subject, turn: _Turn, observe: Observe, limits: Limits) -> None:
         """`turn` is ended with it."""
+        self._limits = limits
+        self._drip: Drip | None = None
         self._subject = subject
         self._turn = turn
         self._observe = observe
@@ -121,8 +124,9 @@ class Answered:
     async def some(self) -> bytes:
         """The next piece of the body, empty at its end. Raises SourceUnavailableError if it breaks off or stalls."""
         assert self._answer is not None
+        self._drip = self._drip or Drip(self._limits)
         try:
-            return await self._answer.some()
+            return await self._drip.next(self._answer.some)
         except TransportError as error:
             raise _ours(self._subject, error) from None
 
@@ -178,7 +182,7 @@ class Exchange:
         except BaseException:
             turn.end()
             raise
-        answered = Answered(call.subject, turn, self._observe)
+        answered = Answered(call.subject, turn, self._observe, self._limits)
         try:
             answered.begin(await self._send(call, address.origin, target, headers))
             gate.saw(verdict(answered.status), admitted=admitted, seconds=turn.seconds)
