@@ -98,6 +98,13 @@ class Origins:
             for scheme, host, port in self.listed
         )
 
+    def names(self, address: WebAddress) -> bool:
+        """Whether this very origin is listed, and not just a pattern that fits it."""
+        return (address.scheme, address.host, address.port) in self.listed
+
+    def __add__(self, other: Origins) -> Origins:
+        return Origins(tuple(dict.fromkeys(self.listed + other.listed)))
+
 
 _NO_OTHERS: Final = Origins()
 

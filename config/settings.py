@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         (),
         description="S3-compatible endpoints that connections may name, comma-separated: https://host, https://*.host, any",
     )
+    public_https: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="HTTPS servers that jobs may read without a connection, and without credentials, comma-separated: https://host, "
+        "https://*.host, any; empty: none",
+    )
     networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks (CIDR) that tenants' addresses may lie in, besides public ones; comma-separated"
     )
@@ -153,14 +158,15 @@ class Settings(BaseSettings):
         return values if workspace == "main" else {"queue": f"longshore:{workspace}", **values}
 
     @field_validator(
-        *("default_buckets", "organisation_workspaces", "endpoints", "networks", "copy_targets", "secret_references"),
+        *("default_buckets", "organisation_workspaces", "endpoints", "public_https", "networks", "copy_targets"),
+        "secret_references",
         mode="before",
     )
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("endpoints")
+    @field_validator("endpoints", "public_https")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Origins.parse(value)
@@ -181,6 +187,11 @@ class Settings(BaseSettings):
     def origins(self) -> Origins:
         """Those of `endpoints`."""
         return Origins.parse(self.endpoints)
+
+    @property
+    def public_origins(self) -> Origins:
+        """Those of `public_https`."""
+        return Origins.parse(self.public_https)
 
     @property
     def opened(self) -> Networks:

@@ -33,6 +33,7 @@ class BuiltIn:
             version=1,
             created_at=0,
             updated_at=0,
+            public=self._settings.public_origins,
             anywhere=not buckets and (workspace == HOME or self._settings.reader_role is not None),
         )
 

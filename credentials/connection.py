@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.errors import OutOfScopeError
+from config.origins import Origins, well_formed
 from credentials.grants import Grant
-from credentials.kinds import BucketSpec, KeptSpec, KeysSpec, Kind, RoleSpec
+from credentials.kinds import BasicSpec, BearerSpec, BucketSpec, KeptSpec, KeysSpec, Kind, RoleSpec
 from credentials.places import place_text
 
 _SHOWN_PLACES: Final = 5
@@ -76,6 +78,8 @@ class Connection:
     """The last connection test's result, in short."""
     anywhere: bool = False
     """Permits any bucket: only the built-in connection, where the operator says so or a bucket's own policy decides."""
+    public: Origins = field(default_factory=Origins)
+    """HTTPS servers that it permits, without credentials: only the built-in connection, where the operator lists them."""
     notices: tuple[str, ...] = ()
     """What whoever created it should know once."""
 
@@ -113,23 +117,63 @@ class Connection:
         return self.spec
 
     def permits(self, bucket: str, prefix: bytes) -> None:
-        """Pass if everything below `prefix` (or the key `prefix`) of `bucket` lies in one of the places; else raise OutOfScopeError."""
+        """Pass if everything below `prefix` (or the key `prefix`) of `bucket` lies in one of the places; else raise OutOfScopeError.
+
+        `bucket` may be the origin of an HTTPS server; `prefix` is a path then, with its query.
+        """
         if self.reach(bucket, prefix) is not None:
             return
-        asked = f"s3://{bucket}/{prefix.decode(errors='backslashreplace')}"
+        if is_web(bucket):
+            raise OutOfScopeError(
+                f"connection {self.name!r} does not permit {asked_for(bucket, prefix)}: {self._what_of_the_web()}"
+            )
+        asked = asked_for(bucket, prefix)
         raise OutOfScopeError(f"connection {self.name!r} does not permit {asked}: {self._what_it_permits()}")
+
+    def permits_all(self, bucket: str, keys: Sequence[bytes]) -> None:
+        """As `permits`, for many keys, of which each is permitted or not."""
+        if isinstance(self.spec, BasicSpec | BearerSpec) or is_web(bucket) or self.anywhere:
+            places: tuple[bytes, ...] = ()
+        else:
+            places = tuple(grant.prefix.encode() for grant in self.grants if grant.bucket == bucket)
+        for key in keys:
+            if not key.startswith(places):
+                self.permits(bucket, key)
 
     def reach(self, bucket: str, prefix: bytes) -> int | None:
         """How narrowly that is permitted: the bytes of the place's own prefix, -1 if it permits anything, None if it does not.
 
-        Raises OutOfScopeError if it reads no buckets at all.
+        Raises OutOfScopeError if it reads no buckets, or no HTTPS servers, at all.
         """
+        if is_web(bucket):
+            return self._reach_of_web(bucket, prefix)
         fitting = [
             len(grant.prefix.encode())
             for grant in self.bucket_spec.allow
             if grant.bucket == bucket and prefix.startswith(grant.prefix.encode())
         ]
         return max(fitting, default=-1 if self.anywhere else None)
+
+    def _reach_of_web(self, origin: str, target: bytes) -> int | None:
+        if isinstance(self.spec, BasicSpec | BearerSpec):
+            url = (origin.encode() + target).partition(b"?")[0]
+            fitting = [len(place) - len(origin) for place in self.spec.allow if url.startswith(place.encode())]
+            return max(fitting, default=None)
+        if self.kind != "default":
+            raise OutOfScopeError(
+                f"connection {self.name!r} is for buckets, and reads no HTTPS servers; name a connection of kind https_basic or "
+                "https_bearer"
+            )
+        return -1 if self.public.permits(well_formed(origin)) else None
+
+    def _what_of_the_web(self) -> str:
+        if isinstance(self.spec, BasicSpec | BearerSpec):
+            shown = ", ".join(self.spec.allow[:_SHOWN_PLACES])
+            return f"it permits {shown}; add the place to {self.name!r}, or use another connection"
+        return (
+            "the built-in connection reads the HTTPS servers that the operator lists in LONGSHORE_PUBLIC_HTTPS, without credentials; "
+            "ask for it to be listed, or create a connection of kind https_basic or https_bearer for it"
+        )
 
     def _what_it_permits(self) -> str:
         if not self.grants:
@@ -183,3 +227,15 @@ class Connection:
         if self.tested is not None and self.own:
             described["tested"] = self.tested
         return described | {"version": self.version, "created_at": self.created_at, "updated_at": self.updated_at}
+
+
+def is_web(bucket: str) -> bool:
+    """Whether what stands in the place of a bucket is the origin of an HTTPS server."""
+    return bucket.startswith("https://")
+
+
+def asked_for(bucket: str, prefix: bytes) -> str:
+    """A place, for people: without the query of an address, which may hold a signature."""
+    if is_web(bucket):
+        return f"{bucket}{prefix.partition(b'?')[0].decode(errors='backslashreplace')}"
+    return f"s3://{bucket}/{prefix.decode(errors='backslashreplace')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import AmbiguousConnectionError, OutOfScopeError
+from config.origins import Origins
 from credentials.connection import Connection
 from credentials.grants import Grant
 from credentials.kinds import DefaultSpec, parse_kept
 from credentials.places import place_text
 from credentials.registry import Registry
-from credentials.resolver import choose
+from credentials.resolver import choose, choose_for_all
 from tests.unit.credentials.connections import A_KEY, A_ROLE, BY_ALICE, a_catalog, a_registry, settings_of
 
 MAIN = {"workspace": "main"}
@@ -184,3 +186,93 @@ async def test_it_chooses_among_what_a_workspace_sees(registry: Registry) -> Non
     assert isinstance(choose(seen, "other", b"1", **MAIN).spec, DefaultSpec)
     with pytest.raises(OutOfScopeError, match="no connection of workspace 'blue' permits"):
         choose(await registry.list(workspace="blue"), "acme", b"raw/1", workspace="blue")
+
+
+# -- HTTPS servers, and objects that are named one by one
+
+FILES = "https://files.example.com"
+
+
+def a_login(name: str, *places: str, owner: str = "main") -> Connection:
+    return a_connection(name, owner=owner, spec={"kind": "https_bearer", "allow": list(places)})
+
+
+def public(*origins: str) -> Connection:
+    return replace(a_connection("default"), public=Origins.parse(origins))
+
+
+@pytest.mark.acceptance("CO-04")
+def test_an_address_is_read_through_the_narrowest_place_of_its_server() -> None:
+    deep, wide = a_login("deep", f"{FILES}/a/b/"), a_login("wide", f"{FILES}/")
+    role, everyone = a_connection("role", "s3://acme"), public("any")
+    seen = [everyone, wide, deep, role]
+    assert chosen(seen, FILES, b"/a/b/c.jpg?x=/") == "deep"
+    assert chosen(seen, FILES, b"/a/b") == "wide"
+    assert chosen(seen, FILES, b"/x?y=/a/b/") == "wide"
+    assert chosen(seen, "https://other.example.com", b"/a") == "default"
+    assert chosen([public(FILES), role], FILES, b"/a") == "default"
+
+
+@pytest.mark.parametrize(
+    ("origin", "path"),
+    [
+        (f"{FILES}:8443", b"/a/b/c"),
+        ("https://files.example.com.evil.example", b"/a/b/c"),
+        ("https://evil.example", b"/https://files.example.com/a/b/"),
+        (FILES, b"/a/bc"),
+        (FILES, b"/a/"),
+        (FILES, b"/?/a/b/"),
+    ],
+)
+def test_an_address_that_no_connection_permits_is_refused_with_what_to_do(origin: str, path: bytes) -> None:
+    login, unlisted = a_login("login", f"{FILES}/a/b/"), public()
+    with pytest.raises(OutOfScopeError, match="LONGSHORE_PUBLIC_HTTPS"):
+        chosen([unlisted, login], origin, path)
+    for connection in (login, unlisted):
+        with pytest.raises(OutOfScopeError, match="does not permit"):
+            connection.permits(origin, path)
+
+
+def test_what_reads_buckets_reads_no_servers_and_its_query_is_not_told() -> None:
+    role, login = a_connection("role", "s3://acme"), a_login("login", f"{FILES}/a/")
+    with pytest.raises(OutOfScopeError, match="is for buckets, and reads no HTTPS servers"):
+        role.permits(FILES, b"/a/x")
+    with pytest.raises(OutOfScopeError, match="is for HTTPS servers, and reads no buckets"):
+        login.permits("acme", b"x")
+    with pytest.raises(OutOfScopeError) as caught:
+        login.permits(FILES, b"/b?sig=hunter2")
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.acceptance("CG-01", "CG-02")
+def test_objects_are_read_through_the_narrowest_connection_that_permits_all_of_them() -> None:
+    deep, whole = a_connection("deep", "s3://acme/a/"), a_connection("whole", "s3://acme")
+    both = a_connection("both", "s3://acme/a/", "s3://other/x/")
+    seen = [ANYWHERE, whole, deep]
+
+    def all_through(connections: list[Connection], **keys: tuple[bytes, ...]) -> str | None:
+        found = choose_for_all(connections, list(keys.items()), workspace="main")
+        return None if found is None else found.name
+
+    assert all_through(seen, acme=(b"a/1", b"a/2")) == "deep"
+    assert all_through(seen, acme=(b"a/1", b"b/1")) == "whole"
+    assert all_through(seen, acme=(b"a/1",), nobodys=(b"x",)) == "default"
+    assert all_through([whole, both], acme=(b"a/1",), other=(b"x/1",)) == "both"
+    assert all_through([whole, deep], acme=(b"a/1",), other=(b"x/1",)) is None
+    with pytest.raises(AmbiguousConnectionError, match="both and deep alike"):
+        all_through([deep, both], acme=(b"a/1",))
+
+
+KEYS = st.binary(max_size=3).map(lambda key: key.hex().encode())
+
+
+@given(st.lists(KEYS, max_size=5), st.sets(st.sampled_from(["0/", "1/", "01/", "ab/", ""]), min_size=1), st.booleans())
+def test_many_keys_are_permitted_exactly_if_each_is(keys: list[bytes], prefixes: set[str], anywhere: bool) -> None:
+    connection = a_connection("role", *(f"s3://acme/{prefix}" for prefix in prefixes), anywhere=anywhere)
+    each = [connection.reach("acme", key) is not None for key in keys]
+    try:
+        connection.permits_all("acme", keys)
+    except OutOfScopeError:
+        assert not all(each)
+    else:
+        assert all(each)
