@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -12,6 +14,7 @@ from config.errors import JobError
 from config.limits import Limits
 from credentials.places import locator_to_type
 from ingest.filters import compile_glob
+from ingest.naming import Named, grouped, is_web, parse_web
 
 Depth = Literal["list", "head", "media", "content"]
 DEPTHS: tuple[Depth, ...] = ("list", "head", "media", "content")
@@ -26,14 +29,17 @@ _MOST_DIGITS = 1000
 
 
 class PrefixSource(NamedTuple):
-    """All objects of `bucket` whose keys begin with `prefix`; as with S3 itself, a prefix is a string and not a folder."""
+    """All objects of `bucket` whose keys begin with `prefix`; as with S3 itself, a prefix is a string and not a folder.
+
+    Where a job names its objects these are only some of them, and `bucket` may be the origin of an HTTPS server.
+    """
 
     bucket: str
     prefix: bytes
 
     @property
     def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix.decode()}"
+        return uri_of(self.bucket, self.prefix.decode())
 
     def meets(self, other: PrefixSource) -> bool:
         """Whether they may have an object in common."""
@@ -63,9 +69,25 @@ class PrefixSource(NamedTuple):
         return cls(bucket, encoded)
 
 
+def uri_of(bucket: str, key: str) -> str:
+    """Of an object in a bucket, or on an HTTPS server."""
+    return f"{bucket}{key}" if is_web(bucket) else f"s3://{bucket}/{key}"
+
+
 def _locator(uri: str) -> str:
-    PrefixSource.parse(uri)
+    if is_web(uri) and locator_to_type(uri) is None:  # what the browser shows of a bucket is no server of its own
+        parse_web(uri)
+    else:
+        PrefixSource.parse(uri)
     return uri
+
+
+def _object(uri: str) -> tuple[str, str]:
+    """Bucket and key of a URI that was checked."""
+    if is_web(uri):
+        return parse_web(uri)
+    bucket, prefix = PrefixSource.parse(uri)
+    return bucket, prefix.decode()
 
 
 def _folder(uri: str) -> str:
@@ -94,9 +116,10 @@ class IngestJob(BaseModel):
     """The name of the connection that reads the bucket; without one, the most specific that permits all the URIs."""
     uris: Annotated[
         list[Annotated[str, AfterValidator(_locator)]],
-        Field(min_length=1, json_schema_extra=_at_most("prefixes_per_job")),
+        Field(min_length=1, json_schema_extra=_at_most("objects_per_job")),
     ]
-    """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be."""
+    """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be (1,000 at most); or with `exact`, and always if they
+    begin with `https://`, the objects themselves (5,000)."""
     depth: Depth = "head"
     """`list` records what the listing says; `head` asks each new or changed object for its headers too; `media` reads its first
     bytes instead, which tell what it is; `content` reads all of it."""
@@ -134,11 +157,51 @@ class IngestJob(BaseModel):
                     )
         if self.perceptual_hash and self.depth != "content":
             raise ValueError("perceptual_hash needs the whole picture: use depth content")
-        if self.exact and self.versions == "all":
-            raise ValueError("versions: all are found by listing, which exact forbids; leave one of them out")
-        if self.exact and (self.include or self.exclude):
-            raise ValueError("exact names each object, so there is nothing to include or exclude")
         return self
+
+    @model_validator(mode="after")
+    def _names_well(self) -> Self:
+        """Whether it fits what its URIs are."""
+        web = [uri for uri in self.uris if is_web(uri)]
+        if web and len(web) < len(self.uris):
+            raise ValueError("a job reads buckets or HTTPS servers, and not both: send one for each")
+        for name in ("tags", "copy_to", "recheck_archived") if web else ():
+            if getattr(self, name):
+                raise ValueError(f"{name} is for buckets, and the URIs are those of HTTPS servers; leave it out")
+        if web and self.depth == "list":
+            raise ValueError(
+                "depth list asks no object, and HTTPS servers can't be listed; use depth head or a deeper one"
+            )
+        if self.names_objects and self.versions == "all":
+            raise ValueError(
+                "versions: all are found by listing, and nothing is listed where objects are named; leave it out"
+            )
+        if self.names_objects and (self.include or self.exclude):
+            raise ValueError("the URIs name each object, so there is nothing to include or exclude")
+        if self.exact and (bare := next((uri for uri in self.uris if not _object(uri)[1]), None)):
+            raise ValueError(f"exact: {bare!r} names a bucket and no object; write s3://bucket/key")
+        return self
+
+    @property
+    def names_objects(self) -> bool:
+        """Whether each URI is one object, so that nothing is listed."""
+        return self.exact or self.of_servers
+
+    @property
+    def of_servers(self) -> bool:
+        """Whether they are objects on HTTPS servers, none of which asks for money by the request."""
+        return is_web(self.uris[0])
+
+    @cached_property
+    def named(self) -> list[Named]:
+        """The objects of each source, by its number; none where sources are listed."""
+        return grouped(map(_object, self.uris)) if self.names_objects else []
+
+    def places(self) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+        """All that a connection must permit, by bucket: each object that is named, or else all that is listed."""
+        if self.names_objects:
+            return ((one.bucket, one.keys) for one in self.named)
+        return ((source.bucket, (source.prefix,)) for source in self.sources())
 
     @classmethod
     def read(cls, payload: Any, *, limits: Limits | None = None) -> Self:
@@ -149,13 +212,17 @@ class IngestJob(BaseModel):
         if isinstance(payload, dict) and (excess := _excess(payload, limits or Limits())):
             raise JobError(f"the job can't be used: {excess}", code="BadJob")
         try:
-            return cls.model_validate(payload)
+            job = cls.model_validate(payload)
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(str(part) for part in item['loc']) or 'payload'}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_input=False, include_url=False)[:20]
             )
             raise JobError(f"the job can't be used: {problems}", code="BadJob") from None
+        if len(job.named) > (most := (limits or Limits()).prefixes_per_job):
+            why = f"uris: they name objects of {len(job.named)} buckets or servers, more than {most}; send several jobs"
+            raise JobError(f"the job can't be used: {why}", code="BadJob")
+        return job
 
     @classmethod
     def kept(cls, text: str) -> Self | None:
@@ -166,7 +233,11 @@ class IngestJob(BaseModel):
             return None
 
     def sources(self) -> list[PrefixSource]:
-        """The places to list, each once: what lies below another is covered by it. Sorted by bucket and prefix."""
+        """The places to list, each once: what lies below another is covered by it. Sorted by bucket and prefix. Where objects are
+        named, one for each bucket or server; see `named`.
+        """
+        if self.names_objects:
+            return [PrefixSource(one.bucket, one.prefix) for one in self.named]
         kept: list[PrefixSource] = []
         for source in sorted({PrefixSource.parse(uri) for uri in self.uris}):
             if kept and kept[-1].bucket == source.bucket and source.prefix.startswith(kept[-1].prefix):
@@ -183,8 +254,11 @@ def of_other_kind(one: IngestJob | None, other: IngestJob | None) -> bool:
 def _excess(payload: dict[str, Any], limits: Limits) -> str | None:
     """What is too much of it, before anything looks at it more closely; None if nothing is."""
     uris = payload.get("uris")
-    if isinstance(uris, list) and len(uris) > limits.prefixes_per_job:
-        return f"uris: {len(uris)} are more than {limits.prefixes_per_job}; send several jobs"
+    if isinstance(uris, list):
+        named = payload.get("exact") is True or all(isinstance(uri, str) and is_web(uri) for uri in uris)
+        most = limits.objects_per_job if named else limits.prefixes_per_job
+        if len(uris) > most:
+            return f"uris: {len(uris)} are more than {most}; send several jobs"
     globs = [glob for name in ("include", "exclude") if isinstance(payload.get(name), list) for glob in payload[name]]
     if len(globs) > limits.globs_per_job:
         return f"include and exclude: {len(globs)} globs are more than {limits.globs_per_job}"

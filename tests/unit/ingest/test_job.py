@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from config.errors import JobError
 from config.limits import Limits
 from ingest.job import IngestJob, PrefixSource
+from ingest.naming import Named
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,23 @@ def nested(levels: int) -> Any:
         ([], "payload"),
         ({}, "uris: Field required"),
         ({"uris": []}, "at least 1"),
-        ({"uris": ["https://bucket/x"]}, "write s3://bucket"),
+        ({"uris": ["http://bucket/x"]}, "write s3://bucket"),
+        ({"uris": ["https://acme.s3.eu-west-1.amazonaws.com/a.jpg"]}, "write s3://acme/a.jpg"),
+        ({"uris": ["https://user:hunter2@files.example.com/x"]}, "before the @"),
+        ({"uris": ["https://files.example.com/x#y"]}, "no fragment"),
+        ({"uris": ["https://files.example.com:99999/x"]}, "port from 1 to 65535"),
+        ({"uris": ["https://files.example.com/a/../b"]}, "as a part"),
+        ({"uris": ["https://files.example.com/a b"]}, "%20"),
+        ({"uris": ["https://files.example.com/x?X-Amz-Signature=abc"]}, "is a secret"),
+        ({"uris": ["https://files.example.com/x", "s3://bucket/x"]}, "and not both"),
+        ({"uris": ["https://files.example.com/x"], "depth": "list"}, "can't be listed"),
+        ({"uris": ["https://files.example.com/x"], "tags": True}, "tags is for buckets"),
+        ({"uris": ["https://files.example.com/x"], "versions": "all"}, "leave it out"),
+        ({"uris": ["https://files.example.com/x"], "include": ["*.jpg"]}, "nothing to include"),
+        ({"uris": ["s3://bucket"], "exact": True}, "names a bucket and no object"),
+        ({"uris": ["s3://bucket/a"], "exact": True, "depth": "list"}, "depth list does not"),
+        ({"uris": ["https://files.example.com/x"] * 5_001}, "5001 are more than 5000"),
+        ({"uris": ["s3://bucket/x"] * 5_001, "exact": True}, "5001 are more than 5000"),
         ({"uris": ["s3://arn:aws:s3:::bucket"]}, "not its ARN"),
         ({"uris": ["s3://Bucket"]}, "no bucket name"),
         ({"uris": ["s3://a..b"]}, "no bucket name"),
@@ -81,6 +99,47 @@ def test_sources_that_lie_in_another_are_listed_once() -> None:
         {"uris": ["s3://b-one/a/b", "s3://b-one/a/", "s3://b-two/a/", "s3://b-one/a", "s3://b-one/b", "s3://b-one/b"]}
     )
     assert [source.uri for source in job.sources()] == ["s3://b-one/a", "s3://b-one/b", "s3://b-two/a/"]
+
+
+def test_objects_that_are_named_are_one_source_for_each_bucket_each_once_and_in_order() -> None:
+    uris = ["s3://b-two/x", "s3://b-one/photos/é2.jpg", "s3://b-one/photos/è1.jpg", "s3://b-two/x"]
+    job = IngestJob.read({"uris": uris, "exact": True})
+    assert job.named == [
+        Named("b-one", b"photos/", ("photos/è1.jpg".encode(), "photos/é2.jpg".encode())),
+        Named("b-two", b"x", (b"x",)),
+    ]
+    assert [source.uri for source in job.sources()] == ["s3://b-one/photos/", "s3://b-two/x"]
+    assert list(job.places()) == [(one.bucket, one.keys) for one in job.named]
+
+
+def test_addresses_are_objects_of_their_server_however_they_are_written() -> None:
+    uris = [
+        "https://Files.Example.com:443/a%20b?v=2",
+        "HTTPS://files.example.com/a%20b?v=2",
+        "https://files.example.com:8443",
+    ]
+    job = IngestJob.read({"uris": uris})
+    assert job.names_objects
+    assert job.named == [
+        Named("https://files.example.com", b"/a%20b?v=2", (b"/a%20b?v=2",)),
+        Named("https://files.example.com:8443", b"/", (b"/",)),
+    ]
+    assert [source.uri for source in job.sources()] == [
+        "https://files.example.com/a%20b?v=2",
+        "https://files.example.com:8443/",
+    ]
+
+
+KEYS = st.sets(st.binary(min_size=1, max_size=3), min_size=1, max_size=12)
+
+
+@given(KEYS, st.data())
+def test_ranges_around_named_objects_hold_these_and_no_others(keys: set[bytes], data: st.DataObject) -> None:
+    named = Named("b", b"", tuple(sorted(keys)))
+    some = data.draw(st.sets(st.sampled_from(named.keys)))
+    found = named.around(some)
+    assert [key for part in found for key in named.within(part)] == sorted(some)
+    assert all(one.hi is not None and (other.lo is not None and one.hi < other.lo) for one, other in pairwise(found))
 
 
 def test_a_job_survives_its_way_through_json() -> None:

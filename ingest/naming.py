@@ -1,0 +1,86 @@
+"""Objects that a job names one by one: hides how their URIs are read, and that each bucket or server is one source of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from config.origins import well_formed
+from ingest.model import Range
+
+_SIGNATURES: Final = frozenset(
+    {"x-amz-signature", "x-amz-security-token", "x-goog-signature", "signature", "sig", "access_token"}
+)
+"""Parameters by which whoever has an address may read the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The objects of one bucket, or of one HTTPS server."""
+
+    bucket: str
+    """Or the server's origin, as `https://host` or `https://host:port`."""
+    prefix: bytes
+    """What all keys have in common."""
+    keys: tuple[bytes, ...]
+    """Each once, in order. Of a server: paths with their queries, as they are sent."""
+
+    def within(self, part: Range) -> tuple[bytes, ...]:
+        """Those that lie in a range."""
+        first = 0 if part.lo is None else bisect_right(self.keys, part.lo)
+        return self.keys[first : None if part.hi is None else bisect_right(self.keys, part.hi)]
+
+    def around(self, keys: Iterable[bytes]) -> list[Range]:
+        """Ranges that hold these of them and no others, in order; neighbours are in one."""
+        found: list[Range] = []
+        for key in sorted(keys):
+            place = bisect_right(self.keys, key) - 1
+            lo = self.keys[place - 1] if place > 0 else None
+            if found and found[-1].hi == lo:
+                found[-1] = Range(found[-1].lo, key)
+            else:
+                found.append(Range(lo, key))
+        return found
+
+
+def is_web(uri: str) -> bool:
+    """Whether it is the address of an object on an HTTPS server."""
+    return uri[:8].lower() == "https://"
+
+
+def parse_web(uri: str) -> tuple[str, str]:
+    """The origin of an address, and its path and query. Raises ValueError that says what to write."""
+    address = well_formed(uri)
+    named = {name.lower() for name, _ in parse_qsl(address.query[1:], keep_blank_values=True)}
+    if found := sorted(named & _SIGNATURES):
+        raise ValueError(
+            f"an address with {found[0]!r} in its query is a secret, and what a job names is kept and shown: name the object itself, and a "
+            "connection that may read it"
+        )
+    return address.origin, address.target
+
+
+def grouped(objects: Iterable[tuple[str, str]]) -> list[Named]:
+    """Pairs of bucket and key, as sources in the order of buckets."""
+    by_bucket: defaultdict[str, set[str]] = defaultdict(set)
+    for bucket, key in objects:
+        by_bucket[bucket].add(key)
+    return [
+        Named(
+            bucket,
+            _common(keys).encode(),
+            tuple(sorted(key.encode() for key in keys)),
+        )
+        for bucket, keys in sorted(by_bucket.items())
+    ]
+
+
+def _common(texts: Collection[str]) -> str:
+    """What all of them begin with. Of bytes, it might end inside a character."""
+    first, last = min(texts), max(texts)
+    differ = (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(differ, len(first))]
