@@ -33,6 +33,7 @@ def exit_code(run: Run) -> int:
 
 def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
     """The object that `--json` prints: counts of objects by outcome, requests by class, bytes read, seconds so far or in all."""
+    named = run.job if run.job is not None and run.job.names_objects else None
     end = run.finished_at or int(time.time() * 1000)
     seconds = max(0, end - run.started_at) / 1000 if run.started_at else 0.0
     return {
@@ -42,7 +43,7 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
         "schedule": run.schedule,
         "state": run.state,
         "connection": run.connection,
-        "uris": [source.uri for source in run.sources],
+        "uris": list(named.uris) if named is not None else [source.uri for source in run.sources],
         "depth": None if run.job is None else run.job.depth,
         "submitted_at": iso(run.created_at),
         "started_at": iso(run.started_at),
@@ -54,11 +55,21 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
         "bytes": totals.bytes,
         "requests": dict(totals.requests),
         "seconds": round(seconds, 3),
-        "cost_usd": cost_usd(totals.requests),
+        "cost_usd": 0.0 if named is not None and named.of_servers else cost_usd(totals.requests),
         "error_code": run.error_code,
         "error": run.error,
         "certificate": run.certificate,
     }
+
+
+def sources_of(run: Run) -> list[str]:
+    """What a run is about, for people: where it lists, or the objects that it names."""
+    if run.job is None or not run.job.names_objects:
+        return [shown(source.uri) for source in run.sources]
+    return [
+        shown(source.uri) if len(named.keys) == 1 else f"{len(named.keys):,} objects of {shown(source.uri)}..."
+        for source, named in zip(run.sources, run.job.named, strict=True)
+    ]
 
 
 def run_lines(summary: Mapping[str, Any], *, error: bool = True) -> list[str]:
@@ -83,7 +94,8 @@ def what_next(summary: Mapping[str, Any]) -> list[str]:
     """What finds out more than the error of a run says."""
     if summary["state"] != "failed" or summary["error_code"] not in _OF_CONNECTIONS:
         return []
-    place = f" --uri s3://{shown(summary['uris'][0][5:].partition('/')[0])}/" if summary["uris"] else ""
+    uri = summary["uris"][0] if summary["uris"] else ""
+    place = f" --uri s3://{shown(uri[5:].partition('/')[0])}/" if uri.startswith("s3://") else ""
     return [
         f"next:  longshore connections test {summary['connection']}{place if summary['connection'] == 'default' else ''}"
     ]
@@ -121,7 +133,7 @@ def hints(job: IngestJob, summary: Mapping[str, Any]) -> list[str]:
     """What somebody should hear whose run ended well and found nothing, which seldom is what was meant."""
     if summary["state"] != "complete":
         return []
-    if summary["listed"] == 0:
+    if summary["listed"] == 0 and not job.names_objects:
         places = " ".join(shown(uri) for uri in job.uris)
         if any(character in uri for uri in job.uris for character in "*?"):
             return [f"hint: nothing lies below {places}: a prefix is a string and no glob; --include takes globs"]
@@ -177,12 +189,14 @@ def asset_record(row: Mapping[str, Any], *, workspace: str, connection: str) -> 
     `key_hex` is there if the key is no valid UTF-8 and its text can't be turned back into it.
     """
     from ingest.catalog.assets import asset_id
+    from ingest.job import uri_of
 
     key, version = row["key"], row["version_id"]
     record = {
         "id": asset_id(workspace=workspace, connection=connection, bucket=row["bucket"], key=key, version_id=version),
         "connection": connection,
         "bucket": row["bucket"],
+        "uri": uri_of(row["bucket"], key.decode(errors="backslashreplace")),
         **key_text(key),
     }
     for name, value in row.items():

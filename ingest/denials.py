@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from config.errors import AccessDeniedError, AccessLostError, SourceError
 from config.limits import Limits
-from credentials.session import Access
+from credentials.session import Renewing
 from ingest.probe.looking import ObjectSource
 
 _FEWEST = 10
 """A run that saw fewer probes than this is too short to speak of a storm."""
+
+
+OF_BUCKETS: Final = (
+    "a fresh session changed nothing: s3:GetObject (s3:GetObjectVersion for versions, and kms:Decrypt on the key for encrypted objects) is missing, a policy denies it, "
+    "or the objects belong to another account; mend the policy and run again"
+)
+OF_SERVERS: Final = (
+    "its secret, read anew, changed nothing: the user name, the password or the token is wrong or may not read them; give the right one to "
+    "`longshore connections update` and run again"
+)
 
 
 class Denials:
@@ -18,8 +29,9 @@ class Denials:
     again, the run ends with a named error instead of asking a million times.
     """
 
-    def __init__(self, *, access: Access, connection: str, limits: Limits) -> None:
-        self._access, self._connection, self._limits = access, connection, limits
+    def __init__(self, *, access: Renewing, connection: str, limits: Limits, causes: str = OF_BUCKETS) -> None:
+        """`causes`: what may be wrong, for people."""
+        self._access, self._connection, self._limits, self._causes = access, connection, limits, causes
         self._recent: deque[bool] = deque(maxlen=limits.denied_window)
         self._denied: tuple[ObjectSource, bytes] | None = None
 
@@ -49,9 +61,7 @@ class Denials:
             await source.head(key)
         except AccessDeniedError as error:
             raise AccessLostError(
-                f"{denied} of the last {looked_at} objects were denied to connection {self._connection!r}, and a fresh session "
-                "changed nothing: s3:GetObject (s3:GetObjectVersion for versions, and kms:Decrypt on the key for encrypted objects) is missing, a policy denies it, "
-                "or the objects belong to another account; mend the policy and run again",
+                f"{denied} of the last {looked_at} objects were denied to connection {self._connection!r}, and {self._causes}",
                 code="AccessLost",
             ) from error
         except SourceError:

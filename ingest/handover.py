@@ -17,7 +17,7 @@ from config.limits import Limits
 from ingest.catalog.handing import Gift
 from ingest.compare import Merged
 from ingest.job import Depth
-from ingest.lister import Chunk, Lister, Piece
+from ingest.lister import Chunk, Piece, PieceSource
 from ingest.model import Range
 
 _RAMP_S: Final = 1.0
@@ -103,7 +103,7 @@ class Held:
 class Giver:
     """One source of a shard, as far as it may be given away."""
 
-    def __init__(self, *, source: int, lister: Lister, depth: Depth, limits: Limits) -> None:
+    def __init__(self, *, source: int, lister: PieceSource, depth: Depth, limits: Limits) -> None:
         self._source, self._lister = source, lister
         self._probes = depth != "list"
         """If so, a listed key is work to be done; else the work was to list it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -52,6 +52,21 @@ class Chunk:
     """That it holds, about."""
     let_go: Callable[[], None]
     """Makes sure that nobody here works on it."""
+
+
+class PieceSource(Protocol):
+    """Where pieces come from. `Lister` is one, and so are the names of a job that names its objects."""
+
+    def started(self) -> AbstractAsyncContextManager[object]: ...
+
+    async def next(self) -> Piece | None: ...
+
+    @property
+    def has_spread(self) -> bool: ...
+
+    def offers(self, shares: int, *, listed: bool) -> tuple[list[Chunk], float]: ...
+
+    def joined(self, parts: Iterable[Range]) -> list[Range]: ...
 
 
 class Lister:

@@ -6,16 +6,15 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from config.errors import ProtocolError, SourceUnavailableError
 from config.limits import Limits
-from ingest.catalog.assets import Place, records_of
+from ingest.catalog.assets import Place
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.handing import Gift
 from ingest.catalog.runs import Run
@@ -31,24 +30,21 @@ from ingest.filters import key_filter
 from ingest.flow import first_of
 from ingest.handover import Giver
 from ingest.heartbeat import heartbeat
-from ingest.lister import Lister, Pages, Piece
+from ingest.listed import LOST, ListedWork, wanted_in
+from ingest.lister import Lister, Pages, Piece, PieceSource
 from ingest.meter import Meter
 from ingest.model import Range
-from ingest.probe.choosing import probe_of
+from ingest.named import NamedWork
 from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
-from ingest.probe.hands import Hands
-from ingest.probe.head import unprobed
-from ingest.probe.looking import Change, Probe, Probed, Step, failed, look
-from ingest.probe.one_version import VersionSource, source_of
-from ingest.probe.records import is_settled
+from ingest.probe.looking import Probed, Step
+from ingest.probe.one_version import VersionSource
+from ingest.probe.sighting import NamedSource
 from ingest.remembered import NOTHING
 from ingest.s3.versions import VersionPages
-from ingest.versions import labels_of
+from ingest.sources.named import NamedPieces
 from ingest.wanted import Wanted
 
-_LOST = (SourceUnavailableError, ProtocolError)
-"""A probe that ended so says nothing of the object."""
 _FEW = 3
 _RESTS = 3
 _LOOK_S = 0.2
@@ -66,6 +62,8 @@ class Tools:
     catalog: Catalog
     open_bucket: Callable[[str], BucketSource]
     """By the bucket's name, through the run's connection."""
+    open_named: Callable[[str], NamedSource]
+    """The same, for objects that are named; also by the origin of an HTTPS server."""
     denials: Denials
     ranges: FirstRanges
     bodies: Bodies
@@ -93,6 +91,7 @@ class Slice:
         self.shard, self._run, self._tools = shard, run, tools
         self._wanted = Wanted.of(run.job)
         self._keep = key_filter(run.job.include, run.job.exclude)
+        self._named = run.job.named
         self._began = time.monotonic()
         self._others_wait = False
         self._connection_changed = False
@@ -113,8 +112,12 @@ class Slice:
     async def _work_source(self, number: int, todo: list[Range]) -> None:
         source = self._run.sources[number]
         place = Place(self._run.connection_id, source.bucket)
-        bucket = self._tools.open_bucket(source.bucket)
         limits = self._tools.limits
+        if self._named:
+            pieces = NamedPieces(self._named[number], todo, keys=limits.span_probes)
+            await self._work_pieces(number, pieces, place, partial(self._by_name, number, place))
+            return
+        bucket = self._tools.open_bucket(source.bucket)
         versions = self._wanted.versions
         remembers = self._keep is None and not versions
         remembered = await self._tools.catalog.remembered(self._run, number) if remembers else NOTHING
@@ -130,36 +133,44 @@ class Slice:
             catalog=self._tools.catalog,
             place=place,
             prefix=source.prefix,
-            wanted=self._wanted_in(source.bucket),
+            wanted=wanted_in(source.bucket, self._wanted, self._tools),
             keep=self._keep,
             remembered=remembered,
             known_rows=limits.known_rows,
             span_bytes=limits.span_bytes if self._wanted.depth == "content" else None,
         )
-        giver = Giver(source=number, lister=lister, depth=self._wanted.depth, limits=limits)
+        await self._work_pieces(number, lister, place, partial(self._by_listing, number, bucket, comparing))
+
+    async def _work_pieces(self, number: int, pieces: PieceSource, place: Place, way_of: _WayOf) -> None:
+        limits = self._tools.limits
+        giver = Giver(source=number, lister=pieces, depth=self._wanted.depth, limits=limits)
         done: asyncio.Queue[Span | None] = asyncio.Queue(limits.spans_per_commit)
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(self._commit_as_they_come(done, place, giver))
-            async with lister.started(), asyncio.TaskGroup() as looking:
-                probe = partial(self._probe, bucket, *self._look_of(source.bucket))
-                hands = Hands(looking, probe, most=limits.probes_at_once)
-                at = _Where(number, hands, comparing, giver)
+            async with pieces.started(), asyncio.TaskGroup() as looking:
+                way = way_of(looking, giver)
                 room = asyncio.Semaphore(limits.pieces_at_once)
-                while (piece := await self._next(lister, room)) is not None:
-                    looked_at = looking.create_task(self._look(at, piece, done))
+                while (piece := await self._next(pieces, room)) is not None:
+                    looked_at = looking.create_task(self._look(way, giver, piece, done))
                     looked_at.add_done_callback(lambda _: room.release())
             await done.put(None)
             await committing
 
-    def _wanted_in(self, bucket: str) -> Wanted:
-        """What a record of this bucket must cover."""
-        copies = self._tools.copies
-        return self._wanted if copies is None else self._wanted._replace(copy_to=copies.begin(bucket))
+    def _by_name(self, number: int, place: Place, group: asyncio.TaskGroup, _giver: Giver) -> _Way:
+        work = NamedWork(self._tools, place, number=number, wanted=self._wanted, group=group)
+        return _Way(work.begun, partial(work.span, check=self._raise_outage))
 
-    async def _next(self, lister: Lister, room: asyncio.Semaphore) -> Piece | None:
+    def _by_listing(
+        self, number: int, bucket: BucketSource, comparing: Comparing, group: asyncio.TaskGroup, giver: Giver
+    ) -> _Way:
+        name = self._run.sources[number].bucket
+        work = ListedWork(self._tools, bucket, name, number=number, wanted=self._wanted, group=group)
+        return _Way(partial(comparing.spans, most=giver.span_keys), partial(work.span, check=self._raise_outage))
+
+    async def _next(self, pieces: PieceSource, room: asyncio.Semaphore) -> Piece | None:
         """The next piece, once there is room for it; None when all is listed or the slice is over."""
         await room.acquire()
-        coming = asyncio.ensure_future(lister.next())
+        coming = asyncio.ensure_future(pieces.next())
         try:
             while not self._over():
                 ready, _ = await asyncio.wait({coming}, timeout=_LOOK_S)
@@ -169,55 +180,23 @@ class Slice:
         finally:
             coming.cancel()
 
-    async def _look(self, at: _Where, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
+    async def _look(self, way: _Way, giver: Giver, piece: Piece, done: asyncio.Queue[Span | None]) -> None:
         """Turn a piece into spans. What is not begun when the slice ends stays to do; meanwhile it may be given away."""
-        with at.giver.holding(piece) as held:
+        with giver.holding(piece) as held:
             while (left := held.left) is not None:
-                async with aclosing(at.comparing.spans(left, most=at.giver.span_keys)) as compared:
+                async with aclosing(way.compared(left)) as compared:
                     async for merged in compared:
                         if self._over():
                             return
                         if not held.begins(merged):
                             break
-                        await done.put(await self._probed(at, merged))
-
-    async def _probed(self, at: _Where, merged: Merged) -> Span:
-        if self._wanted.depth == "list":
-            records, outcomes = unprobed(merged)
-            return Span(source=at.number, merged=merged, records=records, outcomes=outcomes)
-        results = await at.hands.each(list(map(Change, merged.changes, merged.new)))
-        self._raise_outage(results)
-        found = [result.asset is not None for result in results]
-        merged.lose(found)
-        assets = [result.asset for result in results if result.asset is not None]
-        as_listed = all(map(is_settled, assets, merged.changes))  # if one vanished, nothing is remembered anyway
-        if self._wanted.tags and any(asset.tags is None for asset in assets):
-            as_listed = False  # they were denied: the next run asks again
-        return Span(
-            source=at.number,
-            merged=merged,
-            records=records_of(assets, as_listed=as_listed, labels=labels_of(merged.changes.where(found))),
-            outcomes=Counter(result.outcome for result in results),
-        )
-
-    def _look_of(self, bucket: str) -> tuple[Probe, list[Step]]:
-        probe = probe_of(self._wanted, bucket, ranges=self._tools.ranges, bodies=self._tools.bodies)
-        return probe, self._tools.steps(bucket)
-
-    async def _probe(self, bucket: BucketSource, probe: Probe, steps: list[Step], change: Change) -> Probed:
-        source = source_of(bucket, change.entry)
-        try:
-            result = await look(source, change, probe=probe, steps=steps)
-        except _LOST as error:
-            return failed(change, error)
-        await self._tools.denials.seen(source, change.entry.key, result.error)
-        return result
+                        await done.put(await way.probed(merged))
 
     def _raise_outage(self, results: list[Probed]) -> None:
         """A single object that can't be had is a record; many at once, or all there are, are an outage: the span is worked again
         later. A few that stay so while the shard has rested several times are records all the same.
         """
-        lost = [result.error for result in results if isinstance(result.error, _LOST)]
+        lost = [result.error for result in results if isinstance(result.error, LOST)]
         few = len(lost) <= max(_FEW, len(results) // 10)
         patient = len(lost) < len(results) or self.shard.failures >= _RESTS
         if lost and not (few and patient):
@@ -279,9 +258,12 @@ class Slice:
         self._connection_changed = await self._tools.connection_changed()
 
 
-class _Where(NamedTuple):
-    number: int
-    """Of the source, in its run."""
-    hands: Hands[Change, Probed]
-    comparing: Comparing
-    giver: Giver
+class _Way(NamedTuple):
+    """How the pieces of one source become spans."""
+
+    compared: Callable[[Piece], AsyncGenerator[Merged]]
+    """Spans that tile the piece in key order."""
+    probed: Callable[[Merged], Awaitable[Span]]
+
+
+_WayOf = Callable[[asyncio.TaskGroup, Giver], _Way]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
@@ -19,31 +19,26 @@ from config.errors import (
     FencedError,
     JobError,
     LongshoreError,
-    OutOfScopeError,
     RunStoppedError,
 )
 from config.limits import Limits
 from credentials.connection import Connection
-from credentials.grants import Grant
-from credentials.session import Access
 from credentials.veil import veiled
-from ingest.adapting import Adaptive
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.closing import Closing
 from ingest.denials import Denials
 from ingest.events import Observe, RunEnded, ShardsHandedOver, SliceEnded
-from ingest.extras import Extras, no_steps
+from ingest.extras import Extras
 from ingest.meter import Meter
-from ingest.pipeline import BucketSource, Slice, Tools
+from ingest.opening import Opening, Storage
+from ingest.pipeline import Slice, Tools
 from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
-from ingest.walking import FolderSource
 
 log = structlog.get_logger(__name__)
 
-Told = Callable[[], None]
 Outcome = Literal["done", "paused", "resting", "failed", "fenced"]
 _REST_FIRST_S = 1.0
 _REST_MOST_S = 60.0
@@ -51,22 +46,6 @@ _REST_MOST_S = 60.0
 
 def no_bell(_shards: int) -> None:
     """Others look by themselves."""
-
-
-class Storage(Protocol):
-    """How a connection becomes something to read from. Built in `worker/service.py`."""
-
-    async def connection(self, name: str) -> Connection:
-        """Raises UnknownConnectionError."""
-        ...
-
-    async def access(
-        self, connection: Connection, *, run_id: str, places: Sequence[Grant], copy_to: Grant | None, sts_asked: Told
-    ) -> Access:
-        """Raises CredentialError. `places`: all that it reads. `copy_to`: where it writes, if it does. `sts_asked` is called for every session that STS is asked for."""
-        ...
-
-    def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> FolderSource: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,37 +160,25 @@ class Worker:
             raise ConnectionSetupError(
                 f"connection {run.connection!r} was replaced by one of another kind after run {run.id} was submitted; submit it again"
             )
-        for source in run.sources:
-            connection.permits(source.bucket, source.prefix)
+        for bucket, keys in run.job.places():
+            connection.permits_all(bucket, keys)
         return connection
 
     async def _slice(
         self, shard: Shard, run: Run, connection: Connection, meter: Meter, stop: Callable[[], bool]
     ) -> Slice:
-        places = [Grant(bucket=one.bucket, prefix=one.prefix.decode()) for one in run.sources]
         copies = self.extras.place(run, connection) if self.extras is not None else None
-        opened = partial(self.storage.access, connection, run_id=run.id, places=places, sts_asked=meter.sts_asked)
-        access = await self.catalog.patience.through(partial(opened, copy_to=copies and copies.grant))
-        buckets: dict[str, BucketSource] = {}
+        opening = Opening(storage=self.storage, connection=connection, run=run, limits=self.limits, observe=meter)
+        opened = await self.catalog.patience.through(partial(opening.open, copies=copies, sts_asked=meter.sts_asked))
 
         async def changed() -> bool:
             return (await self.storage.connection(run.connection)).version != connection.version
 
-        def open_bucket(name: str) -> BucketSource:
-            if name not in buckets:
-                buckets[name] = Adaptive(
-                    self.storage.bucket(connection, access, name, observe=meter),
-                    bucket=name,
-                    permits=partial(_permits, connection, name),
-                    page_keys=self.limits.page_keys,
-                    streams=self.limits.list_streams,
-                )
-            return buckets[name]
-
         tools = Tools(
             catalog=self.catalog,
-            open_bucket=open_bucket,
-            denials=Denials(access=access, connection=run.connection, limits=self.limits),
+            open_bucket=opened.bucket,
+            open_named=opened.named,
+            denials=Denials(access=opened.access, connection=run.connection, limits=self.limits, causes=opened.causes),
             ranges=self.ranges,
             bodies=self.bodies,
             meter=meter,
@@ -220,7 +187,7 @@ class Worker:
             handed_over=self._handed_over,
             stop=stop,
             connection_changed=changed,
-            steps=no_steps if self.extras is None else partial(self.extras.steps, run, connection, access, meter),
+            steps=opened.steps(self.extras),
             copies=copies,
         )
         return Slice(shard=shard, run=run, tools=tools)
@@ -289,11 +256,3 @@ class Worker:
         """Take back what silent workers hold. Returns how many shards wait to be claimed."""
         await self.catalog.sweep()
         return (await self.catalog.waiting())[0]
-
-
-def _permits(connection: Connection, bucket: str, prefix: bytes) -> bool:
-    try:
-        connection.permits(bucket, prefix)
-    except OutOfScopeError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from config.database import open_database
-from config.errors import AmbiguousConnectionError, JobError, LongshoreError
+from config.errors import JobError, LongshoreError
 from config.settings import Settings
 from credentials.access import Accesses
 from credentials.audit import Audit
@@ -22,7 +22,7 @@ from credentials.external_ids import ExternalIds
 from credentials.identity import OwnIdentity
 from credentials.references import References
 from credentials.registry import Registry
-from credentials.resolver import choose
+from credentials.resolver import resolve
 from credentials.roles import Roles
 from credentials.rotation import Secrets
 from credentials.secretsmanager import SecretsManager
@@ -98,24 +98,14 @@ class Service:
 
     async def _named(self, job: IngestJob, name: str) -> Connection:
         connection = await self.registry.get(name, workspace=self.settings.workspace)
-        for source in job.sources():
-            connection.permits(source.bucket, source.prefix)
+        for bucket, keys in job.places():
+            connection.permits_all(bucket, keys)
         return connection
 
     async def _resolved(self, job: IngestJob) -> Connection:
-        by_id: dict[str, Connection] = {}
-        uris: dict[str, str] = {}
-        seen = await self.registry.list(workspace=self.settings.workspace)
-        for source in job.sources():
-            connection = choose(seen, source.bucket, source.prefix, workspace=self.settings.workspace)
-            by_id[connection.id] = connection
-            uris.setdefault(connection.id, source.uri)
-        if len(by_id) > 1:
-            told = ", ".join(f"{uris[one.id]} is read through {one.name}" for one in by_id.values())
-            raise AmbiguousConnectionError(
-                f"one job reads through one connection, and {told}: name the connection, or send a job for each"
-            )
-        return next(iter(by_id.values()))
+        workspace = self.settings.workspace
+        seen = await self.registry.list(workspace=workspace)
+        return resolve(seen, list(job.places()), named=job.names_objects, workspace=workspace)
 
     async def principal(self) -> str:
         """The ARN that customers' policies name: as the operator says, else as STS knows us. Raises CredentialError."""

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from weakref import WeakValueDictionary
 
+from config.origins import well_formed
 from config.settings import Settings
 from credentials.access import Accesses
 from credentials.connection import Connection
 from credentials.events import Event as CredentialEvent
 from credentials.events import SessionRefreshed
 from credentials.grants import Grant
-from credentials.kinds import KeysSpec
+from credentials.kinds import BasicSpec, BearerSpec, KeysSpec
 from credentials.output import encryption_headers
 from credentials.registry import Registry
 from credentials.session import Access
 from credentials.sessions import session_name
+from credentials.web import Login, Nobody, WebAccess
 from ingest.copying import CopyPlace
 from ingest.events import Observe
 from ingest.gate import Gates
+from ingest.https import Fetcher
 from ingest.s3.address import Address
 from ingest.s3.asker import Asker
 from ingest.s3.client import Location, S3Client
@@ -28,6 +32,7 @@ from ingest.s3.copying import S3Copier
 from ingest.s3.regions import Regions
 from ingest.s3.tagging import S3Tags
 from ingest.s3.transport import Transport
+from ingest.sources.https import HttpsSource
 
 
 class Storage:
@@ -48,6 +53,9 @@ class Storage:
         self._settings, self._registry, self._accesses = settings, registry, accesses
         self._http, self._guarded, self._gates = http, guarded, gates
         self._regions = regions
+        self._fetcher = Fetcher(
+            guarded, settings.limits, allowed=settings.origins + settings.public_origins, networks=settings.opened
+        )
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """By connection, as long as somebody reads through it."""
@@ -147,6 +155,27 @@ class Storage:
 
     def _reading(self, connection: Connection) -> asyncio.Semaphore:
         return _share(self._shares, connection, self._settings.limits.requests_per_connection)
+
+    async def login(self, connection: Connection) -> WebAccess:
+        """What HTTPS servers are shown. Raises what reading the secret raises."""
+        if isinstance(connection.spec, BasicSpec | BearerSpec):
+            again = partial(self._registry.secret, connection, fresh=True)
+            return Login(connection.spec, await self._registry.secret(connection), again=again)
+        return Nobody()
+
+    def web(self, connection: Connection, access: WebAccess, origin: str, *, observe: Observe) -> HttpsSource:
+        """An HTTPS server. Where anybody may name any, metrics know those alone that the operator names."""
+        bounded = connection.kind != "default" or connection.public.names(well_formed(origin))
+        return HttpsSource(
+            fetcher=self._fetcher,
+            gates=self._gates,
+            share=self._reading(connection),
+            access=access,
+            origin=origin,
+            label=origin if bounded else "https://*",
+            limits=self._settings.limits,
+            observe=observe,
+        )
 
     def session_asked(self, event: CredentialEvent) -> None:
         """A session carries its run in its name, so what STS is asked for is metered on the run."""

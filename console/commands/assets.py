@@ -23,7 +23,7 @@ STATES: Final = ("present", "archived", "missing", "removed", "failed")
 
 @click.command(short_help="List asset records.")
 @click.option("--connection", metavar="NAME", help="Only what this connection found, even if it was removed since.")
-@click.option("--prefix", metavar="URI", help="Only below s3://bucket or s3://bucket/prefix.")
+@click.option("--prefix", metavar="URI", help="Only below s3://bucket, s3://bucket/prefix or https://host/path.")
 @click.option("--state", type=click.Choice(STATES), help="Only assets in this state.")
 @click.option(
     "--versions", is_flag=True, help="Also records of versions, the latest first, as --versions all finds them."
@@ -79,8 +79,12 @@ async def assets(
 
 def _source(prefix: str | None) -> PrefixSource | None:
     from ingest.job import PrefixSource
+    from ingest.naming import is_web, parse_web
 
     try:
+        if prefix is not None and is_web(prefix):
+            origin, path = parse_web(prefix)
+            return PrefixSource(origin, path.encode())
         return None if prefix is None else PrefixSource.parse(prefix)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -165,7 +169,9 @@ def _what(row: Mapping[str, Any]) -> str:
 
 
 def _line(connection: str, row: Mapping[str, Any]) -> str:
-    uri = f"s3://{row['bucket']}/{shown_key(row['key'])}"
+    from ingest.job import uri_of
+
+    uri = uri_of(row["bucket"], shown_key(row["key"]))
     if row["version_id"]:
         uri += f" ({'latest, ' if row['is_latest'] else ''}version {shown(row['version_id'])})"
     what = (

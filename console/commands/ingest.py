@@ -21,6 +21,8 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     \b
     longshore ingest s3://my-bucket
     longshore ingest s3://acme-photos/2026/ --connection acme --include '*.jpg' --json
+    longshore ingest --exact s3://acme-photos/2026/a.jpg s3://acme-photos/2026/b.jpg
+    longshore ingest https://files.acme.example/media/a.jpg --connection acme-files
 
     A prefix is a string and not a folder, as with S3 itself: end it with / if you mean a folder. What an earlier `longshore
     ingest` left unfinished goes on first. Ctrl-C finishes what is in hand; `longshore ingest` again goes on from there.

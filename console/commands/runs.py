@@ -9,7 +9,7 @@ import click
 
 from console.commands.common import asynchronous, catalog_place, opened
 from console.commands.retry import retry
-from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, table
+from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, sources_of, table
 from console.wrapping import echo_wrapped
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def _list(limit: int, as_lines: bool) -> None:  # noqa: FBT001  two plain 
 
 def _row(found: tuple[Run, Totals]) -> tuple[str, ...]:
     run, totals = found
-    sources = [source.uri for source in run.sources]
+    sources = sources_of(run)
     more = f" +{len(sources) - 1}" if len(sources) > 1 else ""
     return (
         run.id,
@@ -69,7 +69,7 @@ def _row(found: tuple[Run, Totals]) -> tuple[str, ...]:
         (iso(run.created_at) or "")[:19],
         "-" if run.job_id is None else shown(run.job_id),
         _by(run),
-        f"{shown(sources[0])}{more}" if sources else "-",
+        f"{sources[0]}{more}" if sources else "-",
         reason(run),
     )
 
@@ -99,8 +99,8 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         echo_wrapped(line)
     begun, ended = summary["started_at"] or "-", summary["finished_at"] or "-"
     click.echo(f"submitted {summary['submitted_at']}, begun {begun}, ended {ended}")
-    for source in run.sources:
-        click.echo(f"from {shown(source.uri)} through {run.connection}, depth {run.job.depth if run.job else '-'}")
+    for source in sources_of(run):
+        click.echo(f"from {source} through {run.connection}, depth {run.job.depth if run.job else '-'}")
 
 
 @runs.command(short_help="Show a run: outcomes, requests, cost, certificate.")

@@ -39,7 +39,7 @@ from ingest.catalog.sidecars import Sidecar
 from ingest.catalog.spans import Span
 from ingest.comparing_versions import KnownVersions
 from ingest.job import IngestJob
-from ingest.known import Known
+from ingest.known import Known, KnownAsset
 from ingest.model import Range
 from ingest.remembered import Remembered, remember
 from ingest.wanted import Wanted
@@ -171,6 +171,11 @@ class Catalog:
     async def known(self, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int) -> Known:
         """See `knowing.known`."""
         find = partial(knowing.known, place=place, prefix=prefix, within=within, wanted=wanted, limit=limit)
+        return await self.patience.through(lambda: self._database.read(find))
+
+    async def known_named(self, place: Place, *, keys: Sequence[bytes], wanted: Wanted) -> dict[bytes, KnownAsset]:
+        """See `knowing.known_named`."""
+        find = partial(knowing.known_named, place=place, keys=keys, wanted=wanted)
         return await self.patience.through(lambda: self._database.read(find))
 
     async def known_versions(

@@ -53,8 +53,8 @@ def _later(tx: sa.Connection, run: Run) -> Run | None:
     )
     for run_id in tx.execute(query.order_by(table.c.number.desc())).scalars():
         other = runs.get(tx, run.workspace, run_id)
-        if of_other_kind(run.job, other.job):
-            continue
+        if of_other_kind(run.job, other.job) or (other.job is not None and other.job.names_objects):
+            continue  # what names its objects judges no others
         if any(one.meets(two) for one in run.sources for two in other.sources):
             return other
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -41,6 +42,17 @@ def bounds_of(prefix: bytes, within: Range) -> tuple[str, tuple[bytes, ...]]:
     if highest is not None:
         bounds += " AND key <= ?" if to_hi else " AND key < ?"
     return bounds, tuple(bound for bound in (lowest, highest) if bound is not None)
+
+
+def known_named(tx: sa.Connection, place: Place, *, keys: Sequence[bytes], wanted: Wanted) -> dict[bytes, KnownAsset]:
+    """What is known of these objects and not removed, to compare with what each answers."""
+    if not keys:
+        return {}
+    more = (1 << (len(keys) - 1).bit_length()) - len(keys)  # so that there are few statements
+    named = [*keys, *[keys[-1]] * more]
+    _, each = _statements(f"key IN ({', '.join('?' * len(named))})", unasked(wanted), tx.dialect.name)
+    rows = rows_of(tx, each, (*asked(wanted), *place, *named, len(keys)))
+    return {bytes(row[0]): KnownAsset(tuple(row[1:6]), bool(row[6]), bool(row[7])) for row in rows}
 
 
 def asked(wanted: Wanted) -> tuple[str, ...]:

@@ -9,11 +9,14 @@ import sqlalchemy as sa
 
 from ingest.catalog.assets import prefix_end
 from ingest.catalog.runs import Run, sources_of
-from ingest.catalog.tables import OUTCOMES, runs
+from ingest.catalog.tables import OUTCOMES, assets, runs
 from ingest.catalog.tables import spans as table
 from ingest.certificate import Rows, Tile
 from ingest.job import IngestJob, PrefixSource, of_other_kind
+from ingest.model import Range
 
+_KEYS: Final = 500
+"""Objects that one statement names."""
 _SPANS: Final = 100
 """Recounted in one statement at most. A database takes some hundred parts, and more are no faster."""
 
@@ -30,7 +33,11 @@ def recount(tx: sa.Connection, run: Run, source: int, *, after: Tile | None, mos
         if few and rows > most_rows:
             break
         few.append(tile)
-    return list(zip(few, _counted(tx, run, run.sources[source], few), strict=True)) if few else []
+    if not few:
+        return []
+    named = run.job is not None and run.job.names_objects
+    counted = _counted_named(tx, run, source, few) if named else _counted(tx, run, run.sources[source], few)
+    return list(zip(few, counted, strict=True))
 
 
 def spans_of(tx: sa.Connection, run_id: str) -> int:
@@ -74,6 +81,36 @@ def _counted(tx: sa.Connection, run: Run, source: PrefixSource, tiles: list[Tile
     statement = _statement(bounded, of_versions=of_versions)
     found = {number: Rows(*counts) for number, *counts in tx.execute(statement, values)}
     return [found[number] for number in range(len(tiles))]
+
+
+def _counted_named(tx: sa.Connection, run: Run, source: int, tiles: list[Tile]) -> list[Rows]:
+    """Of the objects that the run named alone: what lies between them is none of its business."""
+    assert run.job is not None
+    named, columns = run.job.named[source], assets.c
+    of_tiles = [named.within(Range(tile.lo, tile.hi)) for tile in tiles]
+    keys = [key for some in of_tiles for key in some]
+    found: dict[bytes, tuple[str, bool]] = {}
+    query = sa.select(columns.key, columns.state, columns.run_id == run.id).where(
+        columns.connection_id == run.connection_id, columns.bucket == named.bucket, columns.version_id == ""
+    )
+    for first in range(0, len(keys), _KEYS):
+        some = query.where(columns.key.in_(keys[first : first + _KEYS]))
+        found |= {bytes(key): (state, bool(ours)) for key, state, ours in tx.execute(some)}
+    return [_rows_of([found[key] for key in some if key in found]) for some in of_tiles]
+
+
+def _rows_of(rows: list[tuple[str, bool]]) -> Rows:
+    """By state, and whether they are this run's."""
+    live = [ours for state, ours in rows if state not in ("missing", "removed")]
+    missing = [ours for state, ours in rows if state == "missing"]
+    removed = [ours for state, ours in rows if state == "removed"]
+    return Rows(
+        live=len(live),
+        missing=sum(missing),
+        strange=len(missing) - sum(missing),
+        removed=sum(removed),
+        written=sum(live),
+    )
 
 
 @cache

@@ -32,7 +32,7 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
     """The spans, in key order, of the last run before this one that listed all of this source; none if it listed another one that
     meets this, or for less than is wanted, or was refuted, or if there are more than `limit`.
 
-    Runs since then that were about some ranges only have written nowhere else: of the spans that meet those, only the ends are told.
+    Runs since then that were about some ranges or objects only have written nowhere else: of the spans that meet those, only the ends are told.
     """
     if run.job is None:
         return []
@@ -44,16 +44,25 @@ def last_seen(tx: sa.Connection, run: Run, source: int, *, limit: int) -> list[T
         job = IngestJob.kept(row.job)
         if not meeting or of_other_kind(run.job, job):
             continue
+        if job is not None and job.names_objects:
+            touched += [alone(key) for number in meeting for key in job.named[number].keys]
+            continue
         if row.asked is not None:
             touched += [part for number, part in shards.load(row.asked) if number in meeting]
             continue
-        alone = len(meeting) == 1 and theirs[meeting[0]] == wanted
+        same = len(meeting) == 1 and theirs[meeting[0]] == wanted
         covers = job is not None and Wanted.of(run.job).covered_by(Wanted.of(job))
-        trusted = alone and covers and row.error_code != REFUTED
+        trusted = same and covers and row.error_code != REFUTED
         tiles = _tiles(tx, row.id, meeting[0], limit=limit) if trusted else []
         since = _Touched(touched)
         return [tile._replace(digest=None) if since.meets(tile) else tile for tile in tiles]
     return []
+
+
+def alone(key: bytes) -> Range:
+    """A range that holds this key and no other that there can be, but some that are longer than keys may be."""
+    head, last = key[:-1], key[-1:]
+    return Range(head + bytes([last[0] - 1]) + _BEYOND if last > b"\0" else head, key)
 
 
 def _older(run: Run) -> sa.Select[Any]:

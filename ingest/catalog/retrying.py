@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -19,6 +20,7 @@ from ingest.catalog.shards import Todo
 from ingest.catalog.tables import assets
 from ingest.job import IngestJob, PrefixSource
 from ingest.model import Range
+from ingest.naming import Named
 from ingest.splitting import cut_point
 
 What = Literal["failed", "archived", "all"]
@@ -113,6 +115,9 @@ def chosen(run: Run, asked_for: What | None) -> What:
 def around(tx: sa.Connection, run: Run, what: What, limits: Limits) -> list[Todo]:
     """The ranges that hold the failed or the archived objects of a run's sources, and little else, in the order of sources and keys."""
     wanted = _ARCHIVED if what == "archived" else _FAILED
+    if run.job is not None and run.job.names_objects:
+        named = [(number, part) for number, one in enumerate(run.job.named) for part in _named(tx, run, one, wanted)]
+        return _fewer(named, most=max(limits.retry_ranges, len(run.job.named)))
     found = [
         (number, part)
         for number, source in enumerate(run.sources)
@@ -168,6 +173,22 @@ def _fewer(found: Sequence[tuple[int, _Part]], *, most: int) -> list[Todo]:
         else:
             merged.append((source, Range(part.lo, part.hi)))
     return merged
+
+
+def _named(tx: sa.Connection, run: Run, named: Named, wanted: sa.ColumnElement[bool]) -> Iterator[_Part]:
+    """Around those of the objects that a run named, and no others of them: each is asked, so none is needed as a witness."""
+    columns = assets.c
+    query = sa.select(columns.key).where(
+        columns.connection_id == run.connection_id, columns.bucket == named.bucket, columns.version_id == "", wanted
+    )
+    found: list[bytes] = []
+    for first in range(0, len(named.keys), _READ_AT_ONCE):
+        some = query.where(columns.key.in_(named.keys[first : first + _READ_AT_ONCE]))
+        found += map(bytes, tx.execute(some).scalars())
+    for part in named.around(found):
+        keys = named.within(part)
+        place = bisect_left(named.keys, keys[0])
+        yield _Part(part.lo, keys[-1], first=place, last=place + len(keys) - 1)
 
 
 def _those(tx: sa.Connection, run: Run, source: PrefixSource, wanted: sa.ColumnElement[bool]) -> Iterator[Failed]:

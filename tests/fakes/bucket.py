@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Self
 
-from config.errors import ObjectArchivedError, ObjectChangedError, ObjectMissingError
-from ingest.model import ARCHIVED, Entries, Entry, ObjectHead, Page, Range, Recall
+from config.errors import ObjectArchivedError, ObjectChangedError, ObjectMissingError, ObjectUnchangedError
+from ingest.model import ARCHIVED, Entries, Entry, ObjectHead, Page, Range, Recall, Validator
 from ingest.s3.body import Body
 from ingest.s3.errors import Subject
 
@@ -29,6 +30,12 @@ class FakeBucket:
     """Pages that came again as they were seen."""
     before: Callable[[str, bytes], None] = lambda _request, _key: None
     """Called before each answer: raises what the bucket should raise, or changes the bucket."""
+
+    known: str = ""
+    """An object with this ETag is not answered again."""
+
+    def unless(self, known: Validator) -> Self:
+        return replace(self, known=known.etag)
 
     def put(
         self,
@@ -135,6 +142,8 @@ class FakeBucket:
         size, etag, _at, storage = self.objects[key]
         if if_match not in {None, etag}:
             raise ObjectChangedError("changed")
+        if self.known and etag == self.known:
+            raise ObjectUnchangedError("unchanged", code="NotModified")
         if request == "get" and self._away(key):
             raise ObjectArchivedError("archived", code="InvalidObjectState")
         return ObjectHead(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from unittest.mock import patch
@@ -33,6 +33,7 @@ from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.looking import Step
 from tests.fakes.access import FakeAccess
+from tests.fakes.bucket import FakeBucket
 from tests.postgres import Kind, catalog_url
 
 
@@ -85,6 +86,11 @@ async def _unchanged() -> bool:
     return False
 
 
+def _by_name(bucket: BucketSource, _name: str) -> FakeBucket:
+    assert isinstance(bucket, FakeBucket), "this one is only listed"
+    return bucket
+
+
 def a_slice(
     catalog: Catalog,
     shard: Shard,
@@ -102,6 +108,7 @@ def a_slice(
     tools = Tools(
         catalog=catalog,
         open_bucket=lambda _name: bucket,
+        open_named=partial(_by_name, bucket),
         denials=Denials(access=access or FakeAccess(), connection=run.connection, limits=limits),
         ranges=FirstRanges(),
         bodies=Bodies(limits),

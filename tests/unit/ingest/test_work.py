@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class FakeConnection:
     outside: bool = False
     open_to_view: bool = True
 
-    def permits(self, bucket: str, prefix: bytes) -> None:
+    def permits_all(self, bucket: str, keys: Sequence[bytes]) -> None:
         if self.outside:
             raise OutOfScopeError(f"{bucket} is outside")
 

@@ -18,6 +18,7 @@ from credentials.registry import Registry
 from credentials.rotation import Rotated, Secrets
 from credentials.session import Access
 from credentials.vault import Vault, new_key
+from credentials.web import WebAccess
 from ingest.events import Observe
 from ingest.job import IngestJob
 from ingest.model import Page
@@ -73,6 +74,12 @@ class Storage:
         del run_id, places, copy_to, sts_asked
         again = partial(self.registry.keys, connection, fresh=True)
         return KeyAccess(await self.registry.keys(connection), connection=connection.name, again=again)
+
+    async def login(self, connection: Connection) -> WebAccess:
+        raise NotImplementedError
+
+    def web(self, connection: Connection, access: WebAccess, origin: str, *, observe: Observe) -> FakeBucket:
+        raise NotImplementedError
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> FakeBucket:
         del connection, access, bucket, observe

@@ -1,0 +1,108 @@
+"""Looking at what was listed and compared: each change is probed, and what comes of it is a span."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from config.errors import ProtocolError, SourceUnavailableError
+from config.limits import Limits
+from ingest.catalog.assets import records_of
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.spans import Span
+from ingest.compare import Merged
+from ingest.copying import CopyPlace
+from ingest.denials import Denials
+from ingest.probe.choosing import probe_of
+from ingest.probe.content import Bodies
+from ingest.probe.first_ranges import FirstRanges
+from ingest.probe.hands import Hands
+from ingest.probe.head import unprobed
+from ingest.probe.looking import Change, Probe, Probed, Step, failed, look
+from ingest.probe.one_version import VersionSource, source_of
+from ingest.probe.records import is_settled
+from ingest.versions import labels_of
+from ingest.wanted import Wanted
+
+LOST = (SourceUnavailableError, ProtocolError)
+"""A probe that ended so says nothing of the object."""
+
+
+class LookTools(Protocol):
+    """What objects are looked at with. `ingest.pipeline.Tools` are such."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def denials(self) -> Denials: ...
+    @property
+    def ranges(self) -> FirstRanges: ...
+    @property
+    def bodies(self) -> Bodies: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def steps(self) -> Callable[[str], list[Step]]: ...
+    @property
+    def copies(self) -> CopyPlace | None: ...
+
+
+class ListedWork:
+    """Of one source."""
+
+    def __init__(
+        self,
+        tools: LookTools,
+        source: VersionSource,
+        bucket: str,
+        *,
+        number: int,
+        wanted: Wanted,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        """`number`: of the source, in its run. Objects are probed as tasks of `group`."""
+        self._tools, self._source, self._number, self._wanted = tools, source, number, wanted
+        probe = partial(self._look, *look_of(bucket, wanted, tools))
+        self._hands = Hands[Change, Probed](group, probe, most=tools.limits.probes_at_once)
+
+    async def span(self, merged: Merged, *, check: Callable[[list[Probed]], None]) -> Span:
+        """The span, once each of its changes was looked at. `check` raises if too many could not be reached."""
+        if self._wanted.depth == "list":
+            records, outcomes = unprobed(merged)
+            return Span(source=self._number, merged=merged, records=records, outcomes=outcomes)
+        results = await self._hands.each(list(map(Change, merged.changes, merged.new)))
+        check(results)
+        found = [result.asset is not None for result in results]
+        merged.lose(found)
+        assets = [result.asset for result in results if result.asset is not None]
+        as_listed = all(map(is_settled, assets, merged.changes))  # if one vanished, nothing is remembered anyway
+        if self._wanted.tags and any(asset.tags is None for asset in assets):
+            as_listed = False  # they were denied: the next run asks again
+        return Span(
+            source=self._number,
+            merged=merged,
+            records=records_of(assets, as_listed=as_listed, labels=labels_of(merged.changes.where(found))),
+            outcomes=Counter(result.outcome for result in results),
+        )
+
+    async def _look(self, probe: Probe, steps: list[Step], change: Change) -> Probed:
+        source = source_of(self._source, change.entry)
+        try:
+            result = await look(source, change, probe=probe, steps=steps)
+        except LOST as error:
+            return failed(change, error)
+        await self._tools.denials.seen(source, change.entry.key, result.error)
+        return result
+
+
+def look_of(bucket: str, wanted: Wanted, tools: LookTools) -> tuple[Probe, list[Step]]:
+    """What is asked of each object of a bucket, and what is done besides."""
+    return probe_of(wanted, bucket, ranges=tools.ranges, bodies=tools.bodies), tools.steps(bucket)
+
+
+def wanted_in(bucket: str, wanted: Wanted, tools: LookTools) -> Wanted:
+    """What a record of this bucket must cover."""
+    return wanted if tools.copies is None else wanted._replace(copy_to=tools.copies.begin(bucket))
