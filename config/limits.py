@@ -88,9 +88,6 @@ class Limits(BaseModel):
         60.0, gt=0, description="time until an answer begins; a LIST may be slow behind delete markers"
     )
     idle_s: float = Field(30.0, gt=0, description="time between two pieces of a body")
-    body_slowest: float = Field(
-        1024.0, gt=0, description="bytes a second that a body must bring, or it is given up; beyond IDLE_S of waiting"
-    )
     request_s: float = Field(180.0, gt=0, description="time for one attempt of a LIST or HEAD, whole")
     attempts: int = Field(8, ge=1, description="attempts of one request")
     backoff_first_s: float = Field(
@@ -154,7 +151,9 @@ class Limits(BaseModel):
         description="how often each 64 MiB of a body may break off and be gone on with from the byte it reached",
     )
     body_slowest: int = Field(
-        1024, ge=0, description="bytes per second that a body comes at least, after a minute; else it is asked for anew"
+        1024,
+        ge=0,
+        description="bytes per second that a body comes at least, beyond IDLE_S of waiting; else it is asked for anew",
     )
     sidecar_bytes: int = Field(
         64 * 1024, ge=0, le=256 * 1024, description="size of a JSON or text object whose text is kept; 0: none is"
@@ -179,6 +178,7 @@ class Limits(BaseModel):
 
     # HTTPS sources
     https_redirects: int = Field(5, ge=0, description="redirects of one HTTPS request that are followed")
+    https_at_once: int = Field(16, ge=1, description="requests to one HTTPS server in flight in one process")
     https_bytes: int = Field(5 * 1024**3, ge=1, description="how much of one object behind HTTPS is read")
     https_unsized_bytes: int = Field(
         1024 * 1024, ge=1, description="... if its server does not say how long it is: its end is looked for"

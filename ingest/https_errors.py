@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal, Self, TypeVar
 
 from config.errors import (
@@ -105,12 +106,23 @@ def refused(subject: Subject, status: int, headers: Mapping[str, str]) -> Source
     """The error that an answer is. Fields: status, and retry_after_s or object_size."""
     kind, code, why = _STATUSES.get(status) or _by_hundred(status)
     fields: dict[str, object] = {"status": status}
-    pause = headers.get("retry-after", "")
-    if pause.isascii() and pause.isdigit():
-        fields["retry_after_s"] = float(pause[:6])
+    if (pause_s := _pause(headers)) is not None:
+        fields["retry_after_s"] = pause_s
     if status == 416:
         fields["object_size"] = headers.get("content-range", "").rpartition("/")[2][:20]
     return subject.error(kind, f"{why} ({status})", code=code, **fields)
+
+
+def _pause(headers: Mapping[str, str]) -> float | None:
+    """What Retry-After asks for, in seconds; a time is counted from the server's own."""
+    said = headers.get("retry-after", "")
+    if said.isascii() and said.isdigit():
+        return float(said[:6])
+    try:
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, wait.total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _by_hundred(status: int) -> tuple[type[SourceError], str, str]:

@@ -59,6 +59,8 @@ class Storage:
         self._sts_asked: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """By connection, as long as somebody reads through it."""
+        self._servers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By origin, of HTTPS servers: few are built for as many requests as S3 is."""
         self._copying: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """As above, for copies alone."""
 
@@ -136,7 +138,7 @@ class Storage:
         location = Location(bucket=place.bucket, region=self._settings.region, endpoint=self._settings.s3_endpoint)
         out = spec.output
         inside = out is not None and out.bucket == place.bucket and place.prefix.startswith(out.prefix)
-        share = _share(self._copying, connection, self._settings.limits.copies_per_connection)
+        share = _share(self._copying, connection.id, self._settings.limits.copies_per_connection)
         asker = self._asker(access, location, self._http, share, observe)
         return S3Copier(asker, encryption=encryption_headers(spec) if inside else None)
 
@@ -154,7 +156,7 @@ class Storage:
         )
 
     def _reading(self, connection: Connection) -> asyncio.Semaphore:
-        return _share(self._shares, connection, self._settings.limits.requests_per_connection)
+        return _share(self._shares, connection.id, self._settings.limits.requests_per_connection)
 
     async def login(self, connection: Connection) -> WebAccess:
         """What HTTPS servers are shown. Raises what reading the secret raises."""
@@ -169,7 +171,7 @@ class Storage:
         return HttpsSource(
             fetcher=self._fetcher,
             gates=self._gates,
-            share=self._reading(connection),
+            share=_share(self._servers, origin, self._settings.limits.https_at_once),
             access=access,
             origin=origin,
             label=origin if bounded else "https://*",
@@ -183,9 +185,9 @@ class Storage:
             asked()
 
 
-def _share(kept: WeakValueDictionary[str, asyncio.Semaphore], connection: Connection, most: int) -> asyncio.Semaphore:
-    """What all runs of one connection have in flight together."""
-    share = kept.get(connection.id)
+def _share(kept: WeakValueDictionary[str, asyncio.Semaphore], whose: str, most: int) -> asyncio.Semaphore:
+    """What all runs have in flight together, of one connection or to one server."""
+    share = kept.get(whose)
     if share is None:
-        share = kept[connection.id] = asyncio.Semaphore(most)
+        share = kept[whose] = asyncio.Semaphore(most)
     return share

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from config.errors import ObjectArchivedError
+from config.errors import ObjectArchivedError, RequestRefusedError
 from ingest.catalog.assets import Asset
 from ingest.job import Depth
 from ingest.media.properties import Media
@@ -71,7 +71,13 @@ async def read_through(
             return found.media, reach
         first, length = found.needs
         last = min(first + min(max(length, _AT_LEAST), MOST), answer.size) - 1
-        _, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=etag)
+        try:
+            _, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=etag)
+        except RequestRefusedError as refused:
+            if refused.code != "RangeIgnored":
+                raise
+            found.media.more["problem"] = "the server sends no ranges, and what it says lies farther back"
+            return found.media, reach
         view = View(answer.size, pieces)
         found, reach = read(view), max(reach, view.reach, first + length)
     if found.needs is not None:

@@ -26,7 +26,7 @@ class Drip:
         self._waited_s += self._clock() - began
         self._bytes += len(part)
         slowest = self._limits.body_slowest
-        if part and self._waited_s > self._limits.idle_s + self._bytes / slowest:
-            why = f"the body comes at less than {slowest:g} bytes a second ({self._bytes} in {self._waited_s:.0f} s)"
+        if part and slowest and self._waited_s > self._limits.idle_s + self._bytes / slowest:
+            why = f"the body comes at less than {slowest} bytes a second ({self._bytes} in {self._waited_s:.0f} s)"
             raise TransportError("TimedOut", why)
         return part

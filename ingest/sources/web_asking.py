@@ -35,7 +35,7 @@ class WebAsking:
         label: str,
         observe: Observe,
     ) -> None:
-        """`origin`: `https://host[:port]`; `label`: what metrics call it. `share`: what all of one connection may have in flight together."""
+        """`origin`: `https://host[:port]`; `label`: what metrics call it. `share`: what may be in flight to it together."""
         self._fetcher, self._gates, self._share, self._access = fetcher, gates, share, access
         self._origin, self._label, self._observe = origin, label, observe
         self.heads = True

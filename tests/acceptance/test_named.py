@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_objects_behind_a_login_are_read_and_not_sent_again_while_they_stay_the_
     assert set(rows) == set(uris)
     assert (rows[uris[0]]["size"], rows[uris[0]]["content_type"]) == (len(PNG), "application/octet-stream")
     assert rows[uris[0]]["bucket"] == files.origin
+    assert (rows[uris[0]]["media_type"], rows[uris[0]]["width"]) == ("image/png", 3)
     assert rows[uris[4]]["size"] == 0
     files.asked.clear()
     files.files["/media/c?v=1"] = b"another"
@@ -143,6 +145,27 @@ def test_objects_behind_a_login_are_read_and_not_sent_again_while_they_stay_the_
     assert "canary" not in shown
     assert b"canary" not in shell.catalog.read_bytes()
     assert not customer.seen()
+
+
+@pytest.mark.acceptance("CO-04")
+def test_whole_objects_of_a_server_are_hashed_and_read_once(shell: Shell, files: Files) -> None:
+    _login(shell, "basic", files)
+    files.logins = {BASIC}
+    uris = [f"{files.origin}/media/{name}" for name in ("a.png", "b.txt", "empty")]
+    run = _ingest(shell, *uris, "--depth", "content")
+    assert (run["state"], run["added"]) == ("complete", 3)
+    assert sorted(files.asked) == [("GET", f"/media/{name}", 200) for name in ("a.png", "b.txt", "empty")]
+    rows = _rows(shell)
+    for uri, body in zip(uris, (PNG, b"text", b""), strict=True):
+        assert (rows[uri]["size"], rows[uri]["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    assert (rows[uris[0]]["media_type"], rows[uris[0]]["width"], rows[uris[0]]["height"]) == ("image/png", 3, 2)
+    files.asked.clear()
+    assert _ingest(shell, *uris, "--depth", "content")["unchanged"] == 3
+    assert {status for _, _, status in files.asked} == {304}
+    files.packed = True
+    files.files["/media/b.txt"] = b"other"
+    run = _ingest(shell, uris[1], "--depth", "content")
+    assert (run["failed"], _rows(shell)[uris[1]]["error_code"]) == (1, "ContentEncoded")
 
 
 @pytest.mark.acceptance("CO-04")

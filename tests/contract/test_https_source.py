@@ -377,12 +377,13 @@ async def test_a_server_that_knows_no_ranges_is_not_read_to_its_far_end(tmp_path
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_server_that_wants_a_pause_gets_it_within_bounds(tmp_path: Path, status: int) -> None:
-    answers = iter([answer(status, retry_after="3"), answer(status, retry_after="9999")])
+    at = {"date": DATE, "retry_after": DATE.replace("00:00:00", "00:00:07")}
+    answers = iter([answer(status, retry_after="3"), answer(status, b"", **at), answer(status, retry_after="9999")])
     async with bench(tmp_path, lambda t, h: next(answers, b"") or plain(t, h)) as one:
         assert (await one.source.head(b"/a")).size == len(BODY)
-        assert one.pauses == [3, Limits().backoff_most_s]
+        assert one.pauses == [3, 7, Limits().backoff_most_s]
         code = "TooManyRequests" if status == 429 else "ServiceUnavailable"
-        assert one.outcomes() == {("head", code): 2, ("head", "ok"): 1}
+        assert one.outcomes() == {("head", code): 3, ("head", "ok"): 1}
 
 
 async def test_what_breaks_off_is_asked_for_again(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ class Files:
     """By path and query."""
     logins: set[str] = field(default_factory=set)
     """Values of Authorization that are let in; none: everybody is."""
+    packed: bool = False
+    """It says that everything is gzip, whoever asks."""
     asked: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, target and status of each request."""
 
@@ -42,6 +44,8 @@ class Files:
             return 404, {}, b""
         etag = f'"{md5(body, usedforsecurity=False).hexdigest()}"'
         said = {"ETag": etag, "Last-Modified": DATE, "Content-Type": "application/octet-stream"}
+        if self.packed:
+            said["Content-Encoding"] = "gzip"
         if headers.get("if-none-match") == etag:
             return 304, said, b""
         if (found := re.fullmatch(r"bytes=(\d+)-(\d+)", headers.get("range", ""))) is None:

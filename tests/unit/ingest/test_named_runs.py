@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from config.errors import (
     LongshoreError,
     ObjectArchivedError,
     ObjectMissingError,
+    RequestRefusedError,
     SourceUnavailableError,
 )
 from config.limits import Limits
@@ -269,25 +270,74 @@ async def test_a_storm_of_denials_ends_the_run(here: tuple[Catalog, Database]) -
         await a_slice(catalog, shard, run, bucket, LIMITS).work()
 
 
+FILM_BYTES = 2_000_100
+FILM = bytes.fromhex("0000001866747970") + b"isom" + bytes(12) + (FILM_BYTES - 124).to_bytes(4, "big") + b"mdat"
+"""The beginning of one whose header stands at its end."""
+
+
+def a_film() -> FakeBucket:
+    bucket = FakeBucket()
+    bucket.put(b"a.mp4", size=FILM_BYTES, etag="one")
+    bucket.bodies[b"a.mp4"] = FILM + bytes(FILM_BYTES - len(FILM))
+    return bucket
+
+
 async def test_an_object_that_changes_while_it_is_looked_at_is_the_new_one(here: tuple[Catalog, Database]) -> None:
     catalog, _ = here
-    bucket = FakeBucket()
-    bucket.put(b"a.mp4", size=200_000, etag="one")
-    bucket.bodies[b"a.mp4"] = bytes.fromhex("0000001466747970") + b"isom" + bytes(8) + bytes(199_980)
-    seen = Counter[str]()
+    bucket = a_film()
 
-    def change(request: str, key: bytes) -> None:
-        seen[request] += 1
-        if seen["get"] == 2:
+    def change(_request: str, key: bytes) -> None:
+        if len(bucket.requests) == 2:
             bucket.put(key, size=7, etag="two")
             bucket.bodies[key] = b"changed"
 
     bucket.before = change
     run = await ingest(catalog, bucket, "a.mp4", depth="media")
-    assert run.state == "complete"
+    assert (run.state, [request for request, _ in bucket.requests]) == ("complete", ["get", "get", "head", "get"])
     row = await row_of(catalog, "a.mp4")
-    assert (row["etag"], row["size"]) in [("two", 7), ("one", 200_000)]  # whichever: never of both
-    assert not any(request == "list" for request, _ in bucket.requests)
+    assert (row["etag"], row["size"], row["media_type"]) == ("two", 7, "text/plain")
+
+
+async def test_one_that_goes_while_it_is_looked_at_has_failed(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = a_film()
+
+    def go(_request: str, key: bytes) -> None:
+        if len(bucket.requests) == 2:
+            del bucket.objects[key]
+
+    bucket.before = go
+    run = await ingest(catalog, bucket, "a.mp4", depth="media")
+    assert (run.state, await states(catalog)) == ("partial", {"a.mp4": "NoSuchKey"})
+    assert await proves(catalog, run)
+
+
+async def test_a_server_without_ranges_is_asked_for_no_more_than_it_gives(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = a_film()
+
+    def ignore_ranges(_request: str, _key: bytes) -> None:
+        if len(bucket.requests) > 1:
+            raise RequestRefusedError("no ranges", code="RangeIgnored")
+
+    bucket.before = ignore_ranges
+    run = await ingest(catalog, bucket, "a.mp4", depth="media")
+    row = await row_of(catalog, "a.mp4")
+    assert (run.state, row["media_type"]) == ("complete", "video/mp4")
+    assert "no ranges" in row["media"]
+
+
+@pytest.mark.parametrize("size", [0, 5])
+async def test_whole_objects_are_read_once(here: tuple[Catalog, Database], size: int) -> None:
+    catalog, _ = here
+    bucket = FakeBucket()
+    bucket.put(b"a", size=size, etag="one")
+    run = await ingest(catalog, bucket, "a", depth="content")
+    assert (run.state, bucket.requests) == ("complete", [("get", b"a")])
+    row = await row_of(catalog, "a")
+    assert (row["depth"], row["size"], row["sha256"]) == ("content", size, sha256(bytes(size)).hexdigest())
+    run = await ingest(catalog, bucket, "a", depth="content")
+    assert await counts(catalog, run) == {"listed": 1, "unchanged": 1, "known": 1}
 
 
 async def test_what_stops_half_way_goes_on_where_it_was(here: tuple[Catalog, Database]) -> None:
