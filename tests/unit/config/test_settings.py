@@ -86,6 +86,7 @@ GOOD: dict[str, tuple[str, object]] = {
     "LONGSHORE_EXTERNAL_IDS": ("ANY", "any"),
     "LONGSHORE_OPEN_ROLES": ("refuse", "refuse"),
     "LONGSHORE_ENDPOINTS": ("https://a, any", ("https://a", "any")),
+    "LONGSHORE_PUBLIC_HTTPS": ("https://files.example.com, any", ("https://files.example.com", "any")),
     "LONGSHORE_COPY_TARGETS": ("s3://ours/copies/", ("s3://ours/copies/",)),
     "LONGSHORE_NETWORKS": ("10.0.0.0/8", ("10.0.0.0/8",)),
     "LONGSHORE_SECRET_REFERENCES": ("env://ACME_,", ("env://ACME_",)),
