@@ -50,7 +50,7 @@ class NamedWork:
         self._source = tools.open_named(place.bucket)
         probe, steps = look_of(place.bucket, wanted, tools)
         look = NamedLook(
-            sight=sight_of(wanted.depth, partial(tools.ranges.length, place.bucket)),
+            sight=sight_of(wanted.depth, lambda key: tools.ranges.kind(place.bucket, key).length),
             probe=probe,
             steps=steps,
         )
