@@ -1,4 +1,4 @@
-"""The tables of docs/operating.md, made from the code; `python -m tests.docs_tables` writes them there."""
+"""The tables of the pages in docs/, made from the code; `python -m tests.docs_tables` writes them there."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from config.limits import Limits
 from config.settings import Settings
 from console.cli import longshore
 from ingest.job import IngestJob
+from ingest.media.properties import PROPERTIES
 from worker.telemetry import Telemetry
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "operating.md"
-SCHEMA: Final = PAGE.with_name("job.schema.json")
+DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+SCHEMA: Final = DOCS / "job.schema.json"
 
 
 def settings_table() -> list[str]:
@@ -51,19 +52,27 @@ def commands_table() -> list[str]:
     return ["| command | what it does |", "|---|---|", *rows]
 
 
+def properties_table() -> list[str]:
+    rows = [_row(name, said) for name, said in PROPERTIES.items()]
+    return ["| property | what it is |", "|---|---|", *rows]
+
+
 TABLES: Final = {
-    "settings": settings_table,
-    "limits": limits_table,
-    "metrics": metrics_table,
-    "commands": commands_table,
+    "settings": (DOCS / "operating.md", settings_table),
+    "limits": (DOCS / "operating.md", limits_table),
+    "metrics": (DOCS / "operating.md", metrics_table),
+    "commands": (DOCS / "operating.md", commands_table),
+    "properties": (DOCS / "assets.md", properties_table),
 }
+"""By name: the page, and what makes it."""
 
 
-def with_tables(page: str) -> str:
+def with_tables(path: Path) -> str:
     """The page with every table between its marks as the code has it now."""
-    for name, table in TABLES.items():
+    page = path.read_text()
+    for name, table in ((name, table) for name, (where, table) in TABLES.items() if where == path):
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        assert mark.search(page), f"docs/operating.md has no place for {name}"
+        assert mark.search(page), f"{path.name} has no place for {name}"
         lines = "\n".join(table())
         page = mark.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", page)  # type: ignore[misc]  # a default argument
     return page
@@ -105,5 +114,6 @@ def job_schema() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text()))
+    for path in {path for path, _ in TABLES.values()}:
+        path.write_text(with_tables(path))
     SCHEMA.write_text(job_schema())

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from console.cli import longshore
-from tests.docs_tables import PAGE, SCHEMA, TABLES, job_schema, with_tables
+from tests.docs_tables import DOCS, SCHEMA, TABLES, job_schema, with_tables
 
-ROOT = PAGE.parents[1]
+ROOT = DOCS.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_tables_of_the_operators_page_are_those_of_the_code(name: str) -> None:
+def test_the_tables_of_the_pages_are_those_of_the_code(name: str) -> None:
     """`python -m tests.docs_tables` mends it."""
-    page = PAGE.read_text()
-    assert "\n".join(TABLES[name]()) in page
-    assert with_tables(page) == page
+    path, table = TABLES[name]
+    assert "\n".join(table()) in path.read_text()
+    assert with_tables(path) == path.read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
