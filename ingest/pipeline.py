@@ -114,7 +114,9 @@ class Slice:
         place = Place(self._run.connection_id, source.bucket)
         limits = self._tools.limits
         if self._named:
-            pieces = NamedPieces(self._named[number], todo, keys=limits.span_probes)
+            few = -(-limits.probes_at_once // limits.pieces_at_once)  # how long each is shows when it is read
+            keys = min(limits.span_probes, few) if self._wanted.depth == "content" else limits.span_probes
+            pieces = NamedPieces(self._named[number], todo, keys=keys)
             await self._work_pieces(number, pieces, place, partial(self._by_name, number, place))
             return
         bucket = self._tools.open_bucket(source.bucket)
