@@ -73,7 +73,7 @@ class Ifd:
         try:
             return self.view.upto(self.start, most)
         except MoreNeededError:
-            held = self.view.held(self.start)[:most]
+            held = self.view.held(self.start, most)
             if len(held) < 8:
                 raise
             return held

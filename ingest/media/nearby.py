@@ -37,7 +37,7 @@ def near(view: View, at: int, least: int, most: int = WINDOW) -> bytes:
         raise MalformedError("it points outside itself")
     if view.size is not None:
         least, most = min(least, view.size - at), min(most, view.size - at)
-    held = view.held(at)[:most]
+    held = view.held(at, most)
     if len(held) < least and (view.size is not None or not held):
         return view.read(at, most)
     view.reach = max(view.reach, at + least)

@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 def read(view: View) -> Reading:
     """What the bytes say. Raises nothing: what is broken is said in the property `problem`."""
     media = Media()
-    head = view.held(0)[:_SNIFFED]
+    head = view.held(0, _SNIFFED)
     found = next((one for family in _FAMILIES if (one := family(head)) is not None), None)
     if found is None:
         return Reading(media)

@@ -65,17 +65,18 @@ class View:
         piece, start = self._piece(at, packed.size)
         return packed.unpack_from(piece, start)
 
-    def held(self, at: int) -> bytes:
-        """What is held from there on, perhaps nothing. Raises nothing."""
+    def held(self, at: int, most: int | None = None) -> bytes:
+        """What is held from there on, of that at most so much; perhaps nothing. Raises nothing. All of it is costly to copy."""
         for first, piece in self._pieces:
             if first <= at < first + len(piece):
-                return piece[at - first :] if at > first else piece
+                end = len(piece) if most is None else at - first + most
+                return piece[at - first : end]
         return b""
 
     def upto(self, at: int, most: int) -> bytes:
         """So many bytes, or as many as the object has there. Raises as `read` does."""
         if self.size is None:
-            found = self.held(at)[:most]
+            found = self.held(at, most)
             if not found and most > 0:
                 raise MoreNeededError(at, most)
             return found

@@ -64,8 +64,8 @@ class _Watching(View):
         self._note(at, 8)
         return found
 
-    def held(self, at: int) -> bytes:
-        found = super().held(at)
+    def held(self, at: int, most: int | None = None) -> bytes:
+        found = super().held(at, most)
         self._note(at, min(len(found), 8192))
         return found
 
@@ -99,7 +99,9 @@ def make(seed: int, number: int, corpus: list[Source]) -> Input:
         body[:16] = chosen.body[:16]  # else a third would be taken for nothing known
     if chance.random() < 0.01:
         _blow_up(chance, body, chosen)
-    first = chance.choice((chosen.first, chosen.first, chosen.first, FIRST, FIRST_OF_CAMERAS, 64, 512, 4096, 256 << 10))
+    first = chance.choice(
+        (chosen.first, chosen.first, chosen.first, FIRST, FIRST_OF_CAMERAS, 64, 512, 4096, 256 << 10, 1 << 20)
+    )
     return Input(chosen.name, bytes(body), _size(chance, len(body)), first, chance.choice((0, 8192)))
 
 

@@ -102,7 +102,7 @@ def _look_ahead(view: View, at: int, streams: dict[int, _Stream]) -> None:
     """Finds where Speex begins, from its first page with sound, if that is held."""
     waiting = [stream for stream in streams.values() if stream.packet]
     for _ in range(_FIRST_PAGES if waiting else 0):
-        page = view.held(at)[: _PAGE + 255]
+        page = view.held(at, _PAGE + 255)
         if len(page) < _PAGE or not page.startswith(b"OggS"):
             return
         granule, serial = struct.unpack_from("<qI", page, 6)

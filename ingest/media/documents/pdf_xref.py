@@ -181,7 +181,8 @@ class Xref:
         if self._left < 0:
             raise MalformedError("it has too many parts")
         if self._start <= at < self._start + len(self._tail):
-            return self._tail[at - self._start :][: max(most, _WINDOW)]
+            at -= self._start
+            return self._tail[at : at + max(most, _WINDOW)]
         try:
             return near(self._view, at, least, max(most, least))
         except MoreNeededError as more:

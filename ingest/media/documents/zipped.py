@@ -146,7 +146,7 @@ def _settle(media: Media, entries: list[Entry]) -> None:
 
 
 def _held(view: View, start: int, tail: bytes, at: int) -> bytes:
-    return (tail[at - start :] if at >= start else view.held(at))[: 30 + 1024 + _UNPACKED]
+    return (tail[at - start :] if at >= start else view.held(at, 30 + 1024 + _UNPACKED))[: 30 + 1024 + _UNPACKED]
 
 
 def _told(data: bytes, entry: Entry) -> int:

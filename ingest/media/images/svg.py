@@ -39,7 +39,7 @@ def is_svg(head: bytes) -> bool:
 
 def read_svg(view: View, media: Media) -> None:
     """Width and height in CSS pixels: as it says, or as its viewBox does. Raises MoreNeededError, MalformedError."""
-    text = _decoded(view.held(0)[:PROLOG_MOST])
+    text = _decoded(view.held(0, PROLOG_MOST))
     at, _ = _root(text)
     root = _ROOT.match(text, at)
     end = _end(text, root.end()) if root is not None else -1

@@ -75,7 +75,7 @@ def _element(view: View, at: int, last: int, wish: int) -> Element:
     try:
         head = view.read(at, min(12, last - at))
     except MoreNeededError as more:
-        if view.size is None and (held := view.held(at)) and len(held) < 12:
+        if view.size is None and (held := view.held(at, 12)) and len(held) < 12:
             head = held
         else:
             length = max(wish, more.length)

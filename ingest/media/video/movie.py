@@ -136,7 +136,7 @@ def _first_frame(view: View, stbl: Box, track: Track) -> None:
         place = next((box for box in boxes(view, stbl.body, stbl.end) if box.type in {b"stco", b"co64"}), None)
         if place is not None:
             (at,) = view.unpack(">Q" if place.type == b"co64" else ">I", within(place, place.body + 8, 4))
-            found = first_frame("mp3", view.held(at)[:16])
+            found = first_frame("mp3", view.held(at, 16))
             if found is not None:
                 track.hear(found[1])
 

@@ -23,6 +23,13 @@ def test_what_is_not_held_is_asked_for_and_what_is_not_there_is_broken() -> None
         View(10, {0: b"abcd"}).read(8, 3)
 
 
+def test_what_is_held_is_given_as_far_as_it_is_wanted() -> None:
+    """A hostile PDF asks a thousand times for a few bytes of what is held: all the rest of it must not be copied each time."""
+    view = View(20, {0: b"abcdef", 10: b"ghij"})
+    assert (view.held(0), view.held(2), view.held(12)) == (b"abcdef", b"cdef", b"ij")
+    assert (view.held(0, 2), view.held(2, 2), view.held(11, 99), view.held(7, 2)) == (b"ab", b"cd", b"hij", b"")
+
+
 def test_a_file_can_be_read_so_often_and_no_more() -> None:
     view = View(4, {0: b"abcd"}, steps=2)
     view.read(0, 1)
