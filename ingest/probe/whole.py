@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
@@ -32,8 +30,6 @@ _INLINE: Final = 256 * 1024
 HELD_MOST: Final = 3 * _BLOCK + FIRST_BYTES + LAST_BYTES
 """Bytes of one body in memory at any time, whatever its size, unless all of it is to be kept: two blocks, each of which may be longer
 by a piece, and what the transport has received ahead."""
-_PATIENCE_S: Final = 60.0
-"""Before anything is said of an answer's pace."""
 _BREAKS_PER: Final = 64 * _BLOCK
 
 
@@ -73,7 +69,6 @@ async def read_whole(
     limits: Limits,
     version_id: str | None = None,
     keep: bool = False,
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> Whole:
     """Read and verify the body of exactly the object that was listed. `keep`: hold all of it; look at its size first.
 
@@ -90,7 +85,7 @@ async def read_whole(
                 entry.key, first=reached or None, if_match=entry.etag or None, version_id=version_id
             ) as body:
                 reader, answered = _Reader(body, entry, keep=keep) if reader is None else reader.going_on(body), True
-                await reader.take(body, _Pace(limits.body_slowest, monotonic))
+                await reader.take(body)
         except SourceUnavailableError as broken:
             if not answered:
                 raise
@@ -104,21 +99,6 @@ async def read_whole(
         breaks += 1
         if breaks > limits.body_breaks * (1 + (reader.reached if reader is not None else 0) // _BREAKS_PER):
             raise torn
-
-
-class _Pace:
-    """How fast one answer comes. Whoever sends a byte from time to time would else be waited for as long as he likes."""
-
-    __slots__ = ("_began", "_monotonic", "_taken", "slowest")
-
-    def __init__(self, slowest: int, monotonic: Callable[[], float]) -> None:
-        self.slowest, self._monotonic = slowest, monotonic
-        self._began, self._taken = monotonic(), 0
-
-    def too_slow(self, more: int) -> bool:
-        self._taken += more
-        seconds = self._monotonic() - self._began
-        return seconds > _PATIENCE_S and self._taken < seconds * self.slowest
 
 
 class _Reader:
@@ -150,7 +130,7 @@ class _Reader:
             raise explained(ObjectChangedError, self._subject, "it changed while it was being read", status=200)
         return self
 
-    async def take(self, body: Body, pace: _Pace) -> None:
+    async def take(self, body: Body) -> None:
         """All that comes. Raises SourceUnavailableError if it breaks off; what came by then is taken."""
         async for part in body.chunks():
             self.reached += len(part)
@@ -160,9 +140,6 @@ class _Reader:
             self._gathered += len(part)
             if self._gathered >= _BLOCK:
                 await self._flush()
-            if pace.too_slow(len(part)):
-                why = f"fewer than {pace.slowest} bytes of it come in a second"
-                raise explained(SourceUnavailableError, self._subject, why, code="TimedOut")
 
     async def _flush(self) -> None:
         """Sum up what was gathered, in a thread, while more comes. What that raises is raised here the next time."""

@@ -157,22 +157,6 @@ async def test_what_breaks_off_too_often_is_given_up() -> None:
         await read(endless, limits=Limits(body_breaks=3))
 
 
-async def test_a_body_that_only_drips_is_asked_for_anew_and_then_given_up() -> None:
-    now = 0.0
-
-    def later() -> float:
-        nonlocal now
-        now += 20.0
-        return now
-
-    source = Bodies.of(LONG, piece=100)
-    with pytest.raises(SourceUnavailableError, match="fewer than 1024 bytes of it come in a second") as caught:
-        await read(source, limits=Limits(body_breaks=2), monotonic=later)
-    assert caught.value.code == "TimedOut"
-    assert [first for first, _ in source.asked] == [0, 400, 800]
-    assert (await read(Bodies.of(LONG, piece=100_000), monotonic=later)).verified == "SIZE"
-
-
 async def test_what_is_to_be_kept_is_kept_whole() -> None:
     whole = await read(Bodies.of(LONG, breaks=[700_000]), keep=True)
     assert whole.pieces == {0: LONG}
