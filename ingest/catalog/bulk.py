@@ -26,7 +26,8 @@ def ready(tx: sa.Connection, names: Sequence[str], parts: Sequence[Part]) -> Cal
     """Bring rows as near to the table as they get without a lock, and return what does the rest: it inserts or replaces them.
 
     The columns of each part are the first of `names`; the mapping that is given last holds the values that all rows share. What is
-    in neither becomes NULL, so that nothing of an object's former self stays beside its new one; only `first_seen_at` is kept.
+    in neither becomes NULL, so that nothing of an object's former self stays beside its new one; `first_seen_at` is kept, and what
+    `contents` keeps of an object that is still the same.
     """
     if tx.dialect.name == "postgresql":
         copying.stage(tx, parts, names=names)

@@ -1,4 +1,6 @@
-"""When an object's content changed: hides how that is told from a change of what is said about it. SQL for the bulk write."""
+"""What becomes of a row that is written again: hides what is kept of an object that is still the same, and how a change of its content is
+told from a change of what is said about it. SQL for the bulk write.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from typing import Final
 
 from ingest.catalog.tables import IDENTITY
 from ingest.catalog.tables import assets as table
+from ingest.job import DEPTHS
 
 _CHECKSUM: Final = (
     "(assets.checksum = excluded.checksum AND assets.checksum_algorithm = excluded.checksum_algorithm "
@@ -22,8 +25,35 @@ _CHANGED_AT: Final = f"CASE WHEN {_SAME} THEN coalesce(assets.content_changed_at
 """A row from before this column was there last changed when anything of it did."""
 
 
+_UNTOUCHED: Final = "({} AND excluded.state = 'present')".format(
+    " AND ".join(
+        f"assets.{name} = excluded.{name}"
+        for name in ("size", "etag", "last_modified", "storage_class", "listed_checksum")
+    )
+)
+"""It is the object that was recorded, and was looked at again because more was asked: what was not asked this time stays."""
+_TOGETHER: Final = (
+    ("media", ("media", "media_type", "width", "height", "duration_s")),
+    ("checksum", ("checksum", "checksum_algorithm", "checksum_type")),
+    *((name, (name,)) for name in ("md5", "sha256", "verified", "tags", "perceptual_hash", "copied_to", "content")),
+)
+"""What is known by one look, and the column that says whether there was one."""
+
+
 def replaced() -> dict[str, str]:
     """What an upsert of `assets` sets where there is a row already: each column's new value. New rows carry the time of now in NOW."""
     kept = (*IDENTITY, "first_seen_at")
     new = {column.name: f"excluded.{column.name}" for column in table.columns if column.name not in kept}
+    for told, names in _TOGETHER:
+        for name in names:
+            new[name] = (
+                f"CASE WHEN excluded.{told} IS NULL AND {_UNTOUCHED} THEN assets.{name} ELSE excluded.{name} END"
+            )
+    deeper = f"{_rank('assets')} > {_rank('excluded')} AND {_UNTOUCHED}"
+    new["depth"] = f"CASE WHEN {deeper} THEN assets.depth ELSE excluded.depth END"
     return new | {"content_changed_at": _CHANGED_AT}
+
+
+def _rank(row: str) -> str:
+    """How deep a row is, as a number."""
+    return f"CASE {row}.depth {' '.join(f'WHEN {name!r} THEN {rank}' for rank, name in enumerate(DEPTHS))} ELSE 0 END"

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from config.errors import ObjectArchivedError, RequestRefusedError
+from config.errors import ObjectArchivedError, ObjectChangedError, RequestRefusedError
 from ingest.catalog.assets import Asset
 from ingest.job import Depth
 from ingest.media.properties import Media
@@ -72,12 +72,14 @@ async def read_through(
         first, length = found.needs
         last = min(first + min(max(length, _AT_LEAST), MOST), answer.size) - 1
         try:
-            _, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=etag)
+            now, pieces[first] = await source.part(entry.key, first=first, last=last, if_match=etag)
         except RequestRefusedError as refused:
             if refused.code != "RangeIgnored":
                 raise
             found.media.more["problem"] = "the server sends no ranges, and what it says lies farther back"
             return found.media, reach
+        if (now.size, now.etag, now.last_modified) != (answer.size, answer.etag, answer.last_modified):
+            raise ObjectChangedError("it changed while it was being read", code="ObjectChanged")
         view = View(answer.size, pieces)
         found, reach = read(view), max(reach, view.reach, first + length)
     if found.needs is not None:

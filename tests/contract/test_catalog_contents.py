@@ -85,3 +85,60 @@ async def test_what_is_new_changed_now_and_what_is_old_when_it_last_did(database
 
 async def _rows(database: Database) -> dict[bytes, Any]:
     return await database.read(lambda tx: {bytes(row.key): row for row in tx.execute(sa.select(table))})
+
+
+KNOWN: dict[str, Any] = {
+    **CRC,
+    "content_type": "image/png",
+    "md5": "m",
+    "sha256": "s",
+    "media_type": "image/png",
+    "width": 3,
+    "height": 2,
+    "media": '{"kind":"image"}',
+    "tags": '{"a":"1"}',
+    "copied_to": "s3://ours/k",
+    "verified": "MD5",
+    "perceptual_hash": "00ff",
+    "content": "text",
+}
+
+
+async def rows(database: Database) -> list[dict[str, Any]]:
+    return await database.read(lambda tx: [dict(row) for row in tx.execute(sa.select(table)).mappings()])
+
+
+async def test_what_is_asked_for_one_thing_more_keeps_what_was_known_of_an_object_that_is_the_same(
+    database: Database,
+) -> None:
+    await write(database, BEFORE._replace(**KNOWN))
+    await write(database, BEFORE._replace(depth="head", content_type="image/jpeg", tags='{"a":"2"}'))
+    (row,) = await rows(database)
+    expected = KNOWN | {"content_type": "image/jpeg", "tags": '{"a":"2"}', "depth": "content", "state": "present"}
+    assert {name: row[name] for name in expected} == expected
+    await write(database, BEFORE._replace(depth="media", media='{"kind":"unknown"}'))
+    (row,) = await rows(database)
+    assert (row["media"], row["media_type"], row["width"]) == ('{"kind":"unknown"}', None, None)
+    assert (row["depth"], row["sha256"], row["copied_to"]) == ("content", "s", "s3://ours/k")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"size": 11},
+        {"etag": "e2"},
+        {"last_modified": "t2"},
+        {"storage_class": "GLACIER"},
+        {"listed_checksum": ""},
+        {"state": "failed", "error_code": "AccessDenied"},
+        {"state": "archived"},
+    ],
+)
+async def test_nothing_of_an_object_s_former_self_stays_beside_its_new_one(
+    database: Database, changed: dict[str, Any]
+) -> None:
+    await write(database, BEFORE._replace(**KNOWN))
+    await write(database, BEFORE._replace(depth="head", **changed))
+    (row,) = await rows(database)
+    assert {name: row[name] for name in KNOWN} == dict.fromkeys(KNOWN)
+    assert row["depth"] == "head"

@@ -125,8 +125,9 @@ def test_a_state_and_a_depth_say_whether_a_second_look_is_needed(
     entries = Entries.of(Entry(b"%d" % number + odd, 1, "", "t", "STANDARD") for number in range(3))
 
     def write_and_look(tx: sa.Connection) -> Known:
-        assets.bring(tx, [recorded(entries, depth=asked)])(PLACE, "r")
-        assets.bring(tx, [recorded(entries[1:2], state=state, depth=depth)])(PLACE, "r")
+        for number in range(3):
+            like = (state, depth) if number == 1 else ("present", asked)
+            assets.bring(tx, [recorded(entries[number : number + 1], state=like[0], depth=like[1])])(PLACE, "r")
         return look(tx, depth=asked)
 
     found = in_catalog(write_and_look, kind)
