@@ -13,6 +13,7 @@ from ingest.known import NOTHING, SEPARATOR, Joined, Known, KnownAsset, known_of
 from ingest.model import Range
 from ingest.wanted import Wanted
 
+_NO_PICTURE: Final = "substr(coalesce(media_type, ''), 1, 6) <> 'image/'"
 _ARCHIVED_ENOUGH: Final = ("head", "media", "content")
 """Nothing deeper than its headers can be had of an archived object."""
 COMPARED: Final = ("size", "etag", "last_modified", "storage_class", "listed_checksum")
@@ -95,7 +96,7 @@ def settled(wanted: Wanted) -> str:
     """Of a record that covers what is wanted. None of it is ever null."""
     present = f"state = 'present' AND {_among('depth', wanted.depths)}"
     if wanted.perceptual_hash:
-        present += " AND perceptual_hash IS NOT NULL"
+        present += f" AND ({_NO_PICTURE} OR perceptual_hash IS NOT NULL)"
     if wanted.copy_to is not None:
         present += " AND copied_to IS NOT NULL AND substr(copied_to, 1, length(?)) = ?"
     enough = wanted.depths if wanted.depth == "list" else _ARCHIVED_ENOUGH

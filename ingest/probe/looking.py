@@ -23,6 +23,8 @@ from ingest.probe.records import listed
 from ingest.s3.body import Body
 
 _RELISTED_MOST = 3
+_REFUSALS = (AccessDeniedError, ContentMismatchError, ObjectArchivedError, RequestRefusedError)
+"""What this object meets, whatever is asked of it again."""
 
 
 class ObjectSource(Protocol):
@@ -95,6 +97,7 @@ async def _looked_at(source: ObjectSource, change: Change, probe: Probe, steps: 
     for _ in range(_RELISTED_MOST):
         if entry is None:
             return Probed(outcome="vanished", asset=None)
+        asset: Asset | None = None
         try:
             asset = await probe(source, entry)
             for step in steps:
@@ -108,10 +111,10 @@ async def _looked_at(source: ObjectSource, change: Change, probe: Probe, steps: 
         except ObjectChangedError as changed:
             error = changed
             entry = await _listed_again(source, entry)
-        except AccessDeniedError as denied:
-            return Probed(outcome="vanished", asset=None) if await _is_gone(source, entry) else failed(change, denied)
-        except (ContentMismatchError, ObjectArchivedError, RequestRefusedError) as refused:
-            return failed(change, refused)
+        except _REFUSALS as refused:
+            denied = isinstance(refused, AccessDeniedError) and asset is None
+            gone = denied and await _is_gone(source, entry)
+            return Probed(outcome="vanished", asset=None) if gone else failed(change, refused, asset)
         else:
             archived = asset.state == "archived"
             return Probed("archived" if archived else "added" if change.new else "changed", asset)
@@ -132,7 +135,9 @@ async def _listed_again(source: ObjectSource, entry: Entry) -> Entry | None:
     return next((now for now in page.entries if (now.key, now.version_id) == (entry.key, entry.version_id)), None)
 
 
-def failed(change: Change, error: SourceError) -> Probed:
-    """The object could not be read; its record says why, and the next run tries again."""
-    asset = listed(change.entry, "failed")._replace(error_code=error.code)
+def failed(change: Change, error: SourceError, read: Asset | None = None) -> Probed:
+    """The object could not be read; its record says why, and the next run tries again. `read`: it was, and what was to be done with it
+    could not be.
+    """
+    asset = (read or listed(change.entry, "failed"))._replace(state="failed", error_code=error.code)
     return Probed(outcome="failed", asset=asset, error=error)

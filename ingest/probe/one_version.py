@@ -25,17 +25,19 @@ class VersionSource(ObjectSource, Protocol):
 class OneVersion:
     """See `ingest.probe.looking.ObjectSource`. What is asked of another key is none of its business, and is not asked here."""
 
-    def __init__(self, source: VersionSource, version_id: str) -> None:
+    def __init__(self, source: VersionSource, version_id: str, *, named: bool = True) -> None:
+        """`named`: its ID is sent. Not every server knows the null version of a bucket without versions, where If-Match is enough."""
         self._source, self._version_id = source, version_id
+        self._sent = version_id if named else None
 
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
-        return await self._source.head(key, if_match=if_match, version_id=version_id or self._version_id)
+        return await self._source.head(key, if_match=if_match, version_id=version_id or self._sent)
 
     async def part(
         self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
     ) -> tuple[ObjectHead, bytes]:
-        named = version_id or self._version_id
-        return await self._source.part(key, first=first, last=last, if_match=if_match, version_id=named)
+        sent = version_id or self._sent
+        return await self._source.part(key, first=first, last=last, if_match=if_match, version_id=sent)
 
     def get(
         self,
@@ -46,8 +48,8 @@ class OneVersion:
         if_match: str | None = None,
         version_id: str | None = None,
     ) -> AbstractAsyncContextManager[Body]:
-        named = version_id or self._version_id
-        return self._source.get(key, first=first, last=last, if_match=if_match, version_id=named)
+        sent = version_id or self._sent
+        return self._source.get(key, first=first, last=last, if_match=if_match, version_id=sent)
 
     async def list_page(
         self, *, prefix: bytes, start_after: bytes | None = None, delimiter: bytes = b"", max_keys: int = 1000
@@ -67,4 +69,7 @@ class OneVersion:
 
 def source_of(source: VersionSource, entry: Entry) -> ObjectSource:
     """What to ask about this entry."""
-    return OneVersion(source, entry.version_id) if entry.version_id else source
+    if not entry.version_id:
+        return source
+    plain = entry.version_id == "null" and bool(entry.is_latest)
+    return OneVersion(source, entry.version_id, named=not plain)
