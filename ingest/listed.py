@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from config.errors import ProtocolError, SourceUnavailableError
+import structlog
+
+from config.errors import ProtocolError, SourceError, SourceUnavailableError
 from config.limits import Limits
 from ingest.catalog.assets import records_of
 from ingest.catalog.catalog import Catalog
@@ -16,6 +19,7 @@ from ingest.catalog.spans import Span
 from ingest.compare import Merged
 from ingest.copying import CopyPlace
 from ingest.denials import Denials
+from ingest.once import Once
 from ingest.probe.choosing import probe_of
 from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
@@ -24,11 +28,28 @@ from ingest.probe.head import unprobed
 from ingest.probe.looking import Change, Probe, Probed, Step, failed, look
 from ingest.probe.one_version import VersionSource, source_of
 from ingest.probe.records import is_settled
+from ingest.s3.errors import shown
 from ingest.versions import labels_of
 from ingest.wanted import Wanted
 
+log = structlog.get_logger(__name__)
+
 LOST = (SourceUnavailableError, ProtocolError)
 """A probe that ended so says nothing of the object."""
+
+
+BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What an answer that nobody thought of may make us raise: it is told, and costs that object alone."""
+
+
+def broke(error: Exception, key: bytes, once: Once) -> SourceError:
+    """Tells the log of it, once for each place in the code."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    if once.first((where.filename, where.lineno, type(error))):
+        log.error("a probe broke: please report it", key=shown(key), exc_info=error)
+    return SourceError(
+        f"something unexpected broke the probe: {type(error).__name__}; the log has more", code="Internal"
+    )
 
 
 class LookTools(Protocol):
@@ -65,6 +86,7 @@ class ListedWork:
     ) -> None:
         """`number`: of the source, in its run. Objects are probed as tasks of `group`."""
         self._tools, self._source, self._number, self._wanted = tools, source, number, wanted
+        self._once = Once()
         probe = partial(self._look, *look_of(bucket, wanted, tools))
         self._hands = Hands[Change, Probed](group, probe, most=tools.limits.probes_at_once)
 
@@ -94,6 +116,8 @@ class ListedWork:
             result = await look(source, change, probe=probe, steps=steps)
         except LOST as error:
             return failed(change, error)
+        except BROKEN as error:
+            return failed(change, broke(error, change.entry.key, self._once))
         await self._tools.denials.seen(source, change.entry.key, result.error)
         return result
 

@@ -32,23 +32,24 @@ _UNTOUCHED: Final = "({} AND excluded.state = 'present')".format(
     )
 )
 """It is the object that was recorded, and was looked at again because more was asked: what was not asked this time stays."""
-_TOGETHER: Final = (
-    ("media", ("media", "media_type", "width", "height", "duration_s")),
-    ("checksum", ("checksum", "checksum_algorithm", "checksum_type")),
-    *((name, (name,)) for name in ("md5", "sha256", "verified", "tags", "perceptual_hash", "copied_to", "content")),
+_READABLE: Final = f"({_SAME} AND excluded.state IN ('present', 'archived'))"
+"""Its content is the one that was recorded, whatever is said about it now: what was read of it stays true."""
+_KEPT: Final = (
+    ("media", ("media", "media_type", "width", "height", "duration_s"), _READABLE),
+    *((name, (name,), _READABLE) for name in ("md5", "sha256", "verified", "perceptual_hash", "content")),
+    ("checksum", ("checksum", "checksum_algorithm", "checksum_type"), _UNTOUCHED),
+    *((name, (name,), _UNTOUCHED) for name in ("tags", "copied_to")),
 )
-"""What is known by one look, and the column that says whether there was one."""
+"""The column that says whether there was a look, all that is known by it, and when that is kept if there was none this time."""
 
 
 def replaced() -> dict[str, str]:
     """What an upsert of `assets` sets where there is a row already: each column's new value. New rows carry the time of now in NOW."""
     kept = (*IDENTITY, "first_seen_at")
     new = {column.name: f"excluded.{column.name}" for column in table.columns if column.name not in kept}
-    for told, names in _TOGETHER:
+    for told, names, when in _KEPT:
         for name in names:
-            new[name] = (
-                f"CASE WHEN excluded.{told} IS NULL AND {_UNTOUCHED} THEN assets.{name} ELSE excluded.{name} END"
-            )
+            new[name] = f"CASE WHEN excluded.{told} IS NULL AND {when} THEN assets.{name} ELSE excluded.{name} END"
     deeper = f"{_rank('assets')} > {_rank('excluded')} AND {_UNTOUCHED}"
     new["depth"] = f"CASE WHEN {deeper} THEN assets.depth ELSE excluded.depth END"
     return new | {"content_changed_at": _CHANGED_AT}

@@ -101,7 +101,8 @@ def settled(wanted: Wanted) -> str:
         present += " AND copied_to IS NOT NULL AND substr(copied_to, 1, length(?)) = ?"
     enough = wanted.depths if wanted.depth == "list" else _ARCHIVED_ENOUGH
     archived = f"state = 'archived' AND {_among('depth', enough)} AND coalesce(restore, '') <> 'ongoing'"
-    either = f"({present})" if wanted.recheck_archived else f"({present} OR {archived})"
+    once = " AND restore IS NULL"  # what was restored may be archived again, which no listing tells
+    either = f"({present}{once})" if wanted.recheck_archived else f"({present} OR {archived})"
     return f"{either} AND tags IS NOT NULL" if wanted.tags else either
 
 

@@ -83,4 +83,4 @@ def as_json(values: Mapping[str, str]) -> str | None:
 @lru_cache(maxsize=256)
 def _json_of(items: tuple[tuple[str, str], ...]) -> str:
     """Many objects of a bucket say the same."""
-    return json.dumps({text(name): text(value) for name, value in items}, sort_keys=True)
+    return json.dumps({text(name) or "": text(value) for name, value in items}, sort_keys=True)

@@ -123,15 +123,25 @@ async def test_what_is_asked_for_one_thing_more_keeps_what_was_known_of_an_objec
 
 
 @pytest.mark.parametrize(
+    "changed", [{"last_modified": "t2"}, {"storage_class": "GLACIER", "state": "archived"}, {"listed_checksum": ""}]
+)
+async def test_what_was_read_of_a_content_that_is_the_same_stays_whatever_is_said_about_it_now(
+    database: Database, changed: dict[str, Any]
+) -> None:
+    await write(database, BEFORE._replace(**KNOWN))
+    await write(database, BEFORE._replace(depth="head", **changed))
+    (row,) = await rows(database)
+    read = ("md5", "sha256", "media_type", "width", "media", "verified", "perceptual_hash", "content")
+    assert {name: row[name] for name in read} == {name: KNOWN[name] for name in read}
+    assert (row["tags"], row["copied_to"], row["content_type"], row["depth"]) == (None, None, None, "head")
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"size": 11},
         {"etag": "e2"},
-        {"last_modified": "t2"},
-        {"storage_class": "GLACIER"},
-        {"listed_checksum": ""},
         {"state": "failed", "error_code": "AccessDenied"},
-        {"state": "archived"},
     ],
 )
 async def test_nothing_of_an_object_s_former_self_stays_beside_its_new_one(

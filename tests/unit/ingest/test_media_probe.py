@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from config.errors import ObjectChangedError
+from config.limits import Limits
 from ingest.model import Entry
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.looking import Change, look
 from ingest.probe.media import MediaProbe
 from tests.fakes.bucket import FakeBucket
+from tests.fakes.running import a_catalog, new_run, work_all
 
 FILES = Path(__file__).resolve().parents[2] / "media" / "files"
 FAR = 3_000_000
@@ -79,3 +82,21 @@ async def test_what_lies_in_too_many_places_is_said_so_and_costs_no_more_than_th
     assert bucket.asked("get") == 3
     assert (asset.media_type, asset.width) == ("image/jpeg", None)
     assert json.loads(asset.media or "")["problem"] == "what it says lies in too many places"
+
+
+async def test_what_breaks_a_probe_costs_that_object_alone(tmp_path: Path, log: io.StringIO) -> None:
+    """Nothing is known to; should anything, it is told once."""
+    bucket = FakeBucket()
+    for number in range(30):
+        bucket.put(b"k%02d" % number)
+
+    def before(request: str, key: bytes) -> None:
+        if request == "head" and key in (b"k03", b"k07"):
+            raise ValueError("what nobody thought of")
+
+    bucket.before = before
+    async with a_catalog(tmp_path, Limits()) as (catalog, _):
+        run = await work_all(catalog, bucket, Limits(), await new_run(catalog))
+        found = {row["key"]: row["error_code"] for row in await catalog.find_assets(["c"]) if row["state"] == "failed"}
+    assert (run.state, found) == ("partial", {b"k03": "Internal", b"k07": "Internal"})
+    assert log.getvalue().count("please report it") == 1

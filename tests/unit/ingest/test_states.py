@@ -116,15 +116,27 @@ async def test_what_was_archived_is_looked_at_again_when_somebody_says_so(here: 
     assert (await ingest(catalog, bucket, depth="media"))[1] == {"unchanged": 4, "archived": 1}
     retries = Retries(database=database, workspace="main", limits=LIMITS)
     again = await retries.create(parent, what=chosen(parent, "archived"), connection_id="c")
-    assert (await worked(catalog, bucket, again.id))[1] == {"unchanged": 2, "changed": 1, "archived": 2}
+    assert (await worked(catalog, bucket, again.id))[1] == {"unchanged": 1, "changed": 2, "archived": 2}
     assert set(asked(bucket)) >= {"frozen", "restoring", "tier"}
     assert (await rows(catalog))["frozen"]["state"] == "present"
     failed = await retries.create(parent, what="failed", connection_id="c")  # which is being restored
     assert (await worked(catalog, bucket, failed.id))[1]["archived"] == 1
     bucket.headers |= {b"restoring": RESTORED, b"tier": {}}
-    assert (await ingest(catalog, bucket, depth="media", recheck_archived=True))[1] == {"unchanged": 3, "changed": 2}
+    assert (await ingest(catalog, bucket, depth="media", recheck_archived=True))[1] == {"unchanged": 1, "changed": 4}
     with pytest.raises(RetryRefusedError, match=r"no object of run .* is archived"):
         await retries.create(parent, what="archived", connection_id="c")
+
+
+async def test_what_was_restored_once_is_looked_at_again_too(here: tuple[Catalog, Database]) -> None:
+    catalog, _ = here
+    bucket = archive()
+    await ingest(catalog, bucket, depth="media")
+    del bucket.headers[b"restored"]  # the restore has run out
+    again = await ingest(catalog, bucket, depth="media", recheck_archived=True)
+    assert again[1] == {"unchanged": 1, "archived": 4}
+    row = (await rows(catalog))["restored"]
+    assert (row["state"], row["restore"]) == ("archived", None)
+    assert row["media"] is not None  # what was read of it stays known
 
 
 async def test_a_mark_that_is_taken_back_leaves_the_state_that_was(here: tuple[Catalog, Database]) -> None:
