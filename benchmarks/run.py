@@ -157,7 +157,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--work",
         default="",
-        help="list,latency,head,wire,rerun,limit,shape,commit,scale,fair,memory; everything if not said",
+        help="list,latency,head,media,wire,rerun,limit,shape,commit,scale,fair,memory; everything if not said",
     )
     parser.add_argument("--tools", default="", help="names, comma-separated; everyone if not said")
     parser.add_argument("--repeat", type=int, help="runs of each tool")
