@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
 
-from config.errors import ProtocolError, SourceError, SourceUnavailableError
+from config.errors import LongshoreError, ProtocolError, SourceError, SourceUnavailableError
 from config.limits import Limits
 from ingest.catalog.assets import records_of
 from ingest.catalog.catalog import Catalog
@@ -34,6 +34,8 @@ from ingest.wanted import Wanted
 
 log = structlog.get_logger(__name__)
 
+Veil = Callable[[LongshoreError], LongshoreError]
+"""Makes of an error what the run's workspace may read."""
 LOST = (SourceUnavailableError, ProtocolError)
 """A probe that ended so says nothing of the object."""
 
@@ -52,6 +54,17 @@ def broke(error: Exception, key: bytes, once: Once) -> SourceError:
     )
 
 
+def tell(results: Sequence[Probed], once: Once, veil: Veil) -> None:
+    """Tells the log why objects failed: the first one of each code."""
+    for error in (result.error for result in results if result.error is not None):
+        if once.first(error.code):
+            log.warning(
+                "an object failed; of others with this code, only the record tells",
+                code=error.code,
+                reason=veil(error).message,
+            )
+
+
 class LookTools(Protocol):
     """What objects are looked at with. `ingest.pipeline.Tools` are such."""
 
@@ -65,6 +78,8 @@ class LookTools(Protocol):
     def bodies(self) -> Bodies: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def veil(self) -> Veil: ...
     @property
     def steps(self) -> Callable[[str], list[Step]]: ...
     @property
@@ -97,6 +112,7 @@ class ListedWork:
             return Span(source=self._number, merged=merged, records=records, outcomes=outcomes)
         results = await self._hands.each(list(map(Change, merged.changes, merged.new)))
         check(results)
+        tell(results, self._once, self._tools.veil)
         found = [result.asset is not None for result in results]
         merged.lose(found)
         assets = [result.asset for result in results if result.asset is not None]

@@ -30,7 +30,7 @@ from ingest.filters import key_filter
 from ingest.flow import first_of
 from ingest.handover import Giver
 from ingest.heartbeat import heartbeat
-from ingest.listed import LOST, ListedWork, wanted_in
+from ingest.listed import LOST, ListedWork, Veil, wanted_in
 from ingest.lister import Lister, Pages, Piece, PieceSource
 from ingest.meter import Meter
 from ingest.model import Range
@@ -74,6 +74,7 @@ class Tools:
     """Wakes whoever they are for."""
     stop: Callable[[], bool]
     """Whether the worker has been asked to stop."""
+    veil: Veil
     connection_changed: Callable[[], Awaitable[bool]]
     """Whether the connection is another than when the slice began. Raises UnknownConnectionError once it is removed."""
     steps: Callable[[str], list[Step]] = no_steps

@@ -186,6 +186,7 @@ class Worker:
             observe=self.observe,
             handed_over=self._handed_over,
             stop=stop,
+            veil=partial(veiled, connection=connection),
             connection_changed=changed,
             steps=opened.steps(self.extras),
             copies=copies,

@@ -117,6 +117,7 @@ def a_slice(
         observe=observe,
         handed_over=observe,
         stop=stop,
+        veil=lambda error: error,
         connection_changed=connection_changed,
         steps=steps,
         copies=copies,
