@@ -91,6 +91,8 @@ class Cloud:
             "redis": f"{self._valkey.connection_url}/0",
             "access_key_id": key["AccessKeyId"],
             "secret_access_key": key["SecretAccessKey"],
+            "customer_access_key_id": admin["AccessKeyId"],
+            "customer_secret_access_key": admin["SecretAccessKey"],
             "operator": OPERATOR,
             "customer": CUSTOMER,
             "bucket": BUCKET,

@@ -25,9 +25,11 @@ _EXPORTED: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
+    "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "LONGSHORE_REDIS_URL",
     "LONGSHORE_CATALOG_URL",
+    "LONGSHORE_OPEN_ROLES",
 )
 
 
@@ -134,7 +136,14 @@ def _wait(on: Stage) -> None:
     _say("everything stays up until Ctrl-C; in another shell, with longshore on its PATH:")
     for name in _EXPORTED:
         print(f"export {name}={shlex.quote(on.environment[name])}")
-    print(f"curl {on.metrics_url}", flush=True)
+    print(f"curl {on.metrics_url}")
+    _say(
+        "with the AWS CLI there, as the customer, a file of yours goes into the bucket; then ingest it, or the whole bucket again:"
+    )
+    facts = {name: shlex.quote(on.facts[name]) for name in ("customer_access_key_id", "customer_secret_access_key")}
+    key = f"AWS_ACCESS_KEY_ID={facts['customer_access_key_id']} AWS_SECRET_ACCESS_KEY={facts['customer_secret_access_key']}"
+    print(f"{key} aws s3 cp FILE s3://{on.facts['bucket']}/")
+    print(f"longshore ingest s3://{on.facts['bucket']} --connection acme --depth media", flush=True)
     try:
         signal.pause()
     except KeyboardInterrupt:

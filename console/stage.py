@@ -113,6 +113,7 @@ def _environment(facts: Mapping[str, str], directory: Path, *, metrics_port: int
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",  # the one that the AWS CLI reads
         "AWS_ENDPOINT_URL": facts["endpoint"],
         "LONGSHORE_REDIS_URL": facts["redis"],
         "LONGSHORE_CATALOG_URL": f"sqlite:///{directory / 'longshore.db'}",
