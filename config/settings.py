@@ -97,12 +97,13 @@ class Settings(BaseSettings):
     )
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="S3-compatible endpoints that connections may name, comma-separated: https://host, https://*.host, any",
+        description="S3-compatible endpoints that connections may name, comma-separated: https://host, https://*.host, any; "
+        "other ports than 443 are named, as in https://host:9000",
     )
     public_https: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="HTTPS servers that jobs may read without a connection, and without credentials, comma-separated: https://host, "
-        "https://*.host, any; empty: none",
+        "https://*.host, any; other ports than 443 are named, as in https://host:8443; empty: none",
     )
     networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks (CIDR) that tenants' addresses may lie in, besides public ones; comma-separated"

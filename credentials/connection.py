@@ -125,7 +125,7 @@ class Connection:
             return
         if is_web(bucket):
             raise OutOfScopeError(
-                f"connection {self.name!r} does not permit {asked_for(bucket, prefix)}: {self._what_of_the_web()}"
+                f"connection {self.name!r} does not permit {asked_for(bucket, prefix)}: {self._what_of_the_web()}{self.other_port(bucket)}"
             )
         asked = asked_for(bucket, prefix)
         raise OutOfScopeError(f"connection {self.name!r} does not permit {asked}: {self._what_it_permits()}")
@@ -165,6 +165,14 @@ class Connection:
                 "https_bearer"
             )
         return -1 if self.public.permits(well_formed(origin)) else None
+
+    def other_port(self, origin: str) -> str:
+        """What to add where the operator lists a server's host, and not its port; empty if that is not why."""
+        asked = well_formed(origin)
+        at_any_port = Origins(tuple((scheme, host, asked.port) for scheme, host, _ in self.public.listed))
+        if self.public.permits(asked) or not at_any_port.permits(asked):
+            return ""
+        return f" (its host is listed there with another port: {asked.origin} has to be listed with its own)"
 
     def _what_of_the_web(self) -> str:
         if isinstance(self.spec, BasicSpec | BearerSpec):

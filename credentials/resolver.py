@@ -38,6 +38,7 @@ def choose(connections: list[Connection], bucket: str, prefix: bytes, *, workspa
         )
         if is_web(bucket):
             remedy += ", or have the operator list the server in LONGSHORE_PUBLIC_HTTPS"
+            remedy += next(filter(None, (one.other_port(bucket) for one in able)), "")
         raise OutOfScopeError(
             f"no connection of workspace {workspace!r} permits {asked} (there {'is' if len(there) == 1 else 'are'}: {shown}): {remedy}"
         )

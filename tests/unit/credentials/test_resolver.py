@@ -233,6 +233,18 @@ def test_an_address_that_no_connection_permits_is_refused_with_what_to_do(origin
             connection.permits(origin, path)
 
 
+@pytest.mark.parametrize("listed", [FILES, "https://*.example.com", f"{FILES}:9443", "any"])
+def test_a_server_that_is_listed_with_another_port_is_told_of(listed: str) -> None:
+    connection, origin = public(listed), f"{FILES}:8443"
+    for refused in (lambda: chosen([connection], origin, b"/a"), lambda: connection.permits(origin, b"/a")):
+        with pytest.raises(
+            OutOfScopeError, match=r"its host is listed there with another port: https://files\.example\.com:8443 "
+        ):
+            refused()
+    with pytest.raises(OutOfScopeError, match=r"LONGSHORE_PUBLIC_HTTPS$"):
+        chosen([public("https://others.example")], origin, b"/a")
+
+
 def test_what_reads_buckets_reads_no_servers_and_its_query_is_not_told() -> None:
     role, login = a_connection("role", "s3://acme"), a_login("login", f"{FILES}/a/")
     with pytest.raises(OutOfScopeError, match="is for buckets, and reads no HTTPS servers"):
