@@ -102,7 +102,8 @@ def chosen(run: Run, asked_for: What | None) -> What:
         return asked_for
     if run.state == "complete":
         raise RetryRefusedError(
-            f"run {run.id} is complete, so nothing of it failed; `longshore runs retry {run.id} --all` reads all of it again"
+            f"run {run.id} is complete, so nothing of it failed; `longshore runs retry {run.id} --all` reads all of it again, "
+            "--archived only looks whether archived objects were restored"
         )
     if asked_for is None and run.state == "needs_confirmation":
         raise RetryRefusedError(

@@ -171,7 +171,7 @@ async def test_what_can_not_be_tried_again_says_why(tmp_path: Path) -> None:
         for state, asked_for, said in [
             ("queued", "all", "still goes on"),
             ("running", None, "still goes on"),
-            ("complete", None, "--all"),
+            ("complete", None, "--all.* --archived"),
             ("complete", "failed", "--all"),
             ("needs_confirmation", None, "decision"),
         ]:
