@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from console.show import counted
 from ingest.events import CatalogAway, CatalogBack, RequestMade, SpanCommitted
 
 
@@ -46,7 +47,7 @@ def progress_line(counts: Mapping[str, Any], *, seconds: float) -> str:
         parts.append(f"{counts['failed']:,} failed")
     requests = sum(count for count in counts.get("requests", {}).values())
     rate = counts.get("listed", 0) / seconds if seconds > 0 else 0.0
-    return " · ".join([*parts, f"{requests:,} requests", f"{rate:,.0f} objects/s"])
+    return " · ".join([*parts, counted(requests, "request"), f"{rate:,.0f} objects/s"])
 
 
 @contextmanager

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 EXIT_CODES: Final = {"complete": 0, "partial": 3}
 """By a run's state; any other state is 1."""
+ASKED: Final = (
+    *("exact", "versions", "tags", "perceptual_hash", "copy_to", "recheck_archived"),
+    *("include", "exclude"),
+)
+"""The fields of a job that ask for more, or for less, than there is without them."""
 _JSON_COLUMNS: Final = ("media", "metadata", "headers", "tags")
 _TIMES: Final = ("first_seen_at", "changed_at", "content_changed_at")
 _OF_CONNECTIONS: Final = frozenset(
@@ -45,6 +50,7 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
         "connection": run.connection,
         "uris": list(named.uris) if named is not None else [source.uri for source in run.sources],
         "depth": None if run.job is None else run.job.depth,
+        "asked": asked(run.job),
         "submitted_at": iso(run.created_at),
         "started_at": iso(run.started_at),
         "finished_at": iso(run.finished_at),
@@ -62,6 +68,11 @@ def run_summary(run: Run, totals: Totals) -> dict[str, Any]:
     }
 
 
+def asked(job: IngestJob | None) -> dict[str, Any] | None:
+    """What of these is not as it is by itself. None if there is no job to tell of."""
+    return None if job is None else job.model_dump(mode="json", include=set(ASKED), exclude_defaults=True)
+
+
 def sources_of(run: Run) -> list[str]:
     """What a run is about, for people: where it lists, or the objects that it names."""
     if run.job is None or not run.job.names_objects:
@@ -77,7 +88,7 @@ def run_lines(summary: Mapping[str, Any], *, error: bool = True) -> list[str]:
     names = ("added", "changed", "unchanged", "removed", "filtered", "vanished", "archived", "failed")
     outcomes = ", ".join(f"{summary[name]:,} {name}" for name in names if summary[name] or name in names[:3])
     requests = ", ".join(f"{count:,} {name.upper()}" for name, count in summary["requests"].items() if count)
-    spent = f"{requests or 'no requests'}; {summary['bytes']:,} bytes in {summary['seconds']:.1f} s"
+    spent = f"{requests or 'no requests'}; {counted(summary['bytes'], 'byte')} in {summary['seconds']:.1f} s"
     lines = [
         f"run {summary['run']} {summary['state']}: {summary['listed']:,} listed, {outcomes}",
         f"{spent}; about ${summary['cost_usd']:.6f}",
@@ -139,7 +150,8 @@ def hints(job: IngestJob, summary: Mapping[str, Any]) -> list[str]:
             return [f"hint: nothing lies below {places}: a prefix is a string and no glob; --include takes globs"]
         return [f"hint: nothing lies below {places}; a prefix is a string, compared byte by byte"]
     if summary["filtered"] == summary["listed"]:
-        told = f"hint: all {summary['listed']:,} objects were filtered out"
+        all_of_them = "the one object was" if summary["listed"] == 1 else f"all {summary['listed']:,} objects were"
+        told = f"hint: {all_of_them} filtered out"
         return [f"{told}: a glob without / is compared with the last part of a key, any other with the whole key"]
     return []
 

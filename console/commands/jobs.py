@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from config.errors import JobError
+from console.asking import as_typed
 from console.show import as_json, exit_code, hints, run_lines, run_summary, what_next
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def job_of(settings: Settings, connection: str | None, **fields: Any) -> IngestJ
         payload = {"connection": connection, **lists}
         return IngestJob.read(payload, limits=settings.limits)
     except JobError as error:
-        raise click.UsageError(error.message) from error
+        raise click.UsageError(as_typed(error.message, uris=lists["uris"], fields=lists)) from error
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from console.asking import typed
 from console.commands.common import asynchronous, catalog_place, opened
 from console.commands.retry import retry
 from console.show import as_json, exit_code, iso, reason, run_lines, run_summary, shown, sources_of, table
@@ -99,8 +100,10 @@ def _print(run: Run, totals: Totals, *, as_object: bool) -> None:
         echo_wrapped(line)
     begun, ended = summary["started_at"] or "-", summary["finished_at"] or "-"
     click.echo(f"submitted {summary['submitted_at']}, begun {begun}, ended {ended}")
+    options = typed(run.job)
+    how = f"depth {run.job.depth if run.job else '-'}{f', with {options}' if options else ''}"
     for source in sources_of(run):
-        click.echo(f"from {source} through {run.connection}, depth {run.job.depth if run.job else '-'}")
+        click.echo(f"from {source} through {run.connection}, {how}")
 
 
 @runs.command(short_help="Show a run: outcomes, requests, cost, certificate.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ScheduleError
+from console.asking import typed
 from console.commands.common import asynchronous, opened, read_settings
 from console.commands.jobs import job_of, job_options, ring_for, say
 from console.show import as_json, iso, reason, shown, table, told
@@ -101,7 +102,19 @@ async def list_(as_lines: bool) -> None:  # noqa: FBT001  click passes by name
     if not found:
         click.echo("no schedules yet; `longshore schedules add NAME --cron '0 * * * *' s3://bucket` makes one")
         return
-    titles = ("schedule", "cron", "timezone", "next", "missed", "last run", "state", "connection", "from", "reason")
+    titles = (
+        "schedule",
+        "cron",
+        "timezone",
+        "next",
+        "missed",
+        "last run",
+        "state",
+        "connection",
+        "from",
+        "with",
+        "reason",
+    )
     for line in table(titles, (_row(schedule, run) for schedule, run in found)):
         click.echo(line)
 
@@ -119,6 +132,7 @@ def _row(schedule: Schedule, run: Run | None) -> tuple[str, ...]:
         "-" if run is None else run.state,
         schedule.connection,
         f"{shown(uris[0])}{more}" if uris else "-",
+        typed(schedule.job, depth=True) or "-",
         "-" if run is None else reason(run),
     )
 

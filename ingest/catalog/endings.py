@@ -30,7 +30,8 @@ def brake(run_id: str, sources: Iterable[SourceSums], limits: Limits) -> str | N
     )
     for source in found:
         if not source.listed:
-            return f"the listing is empty but {source.missing} assets are known; {ask}"
+            known_ones = "1 asset is" if source.missing == 1 else f"{source.missing} assets are"
+            return f"the listing is empty but {known_ones} known; {ask}"
     missing, known = sum(source.missing for source in found), sum(source.known for source in every)
     for gone, of in [*((source.missing, source.known) for source in found), (missing, known)]:
         if gone > limits.removals_min and gone > limits.removals_share * of:
@@ -49,9 +50,10 @@ def complete(tx: sa.Connection, run: Run) -> None:
     """End a run of which nothing is left to do."""
     failed = totals(tx, run.id).outcomes["failed"]
     state = "partial" if failed else "complete"
+    what, them = ("1 object", "it") if failed == 1 else (f"{failed} objects", "them")
     unread = (
-        f"{failed} objects could not be read; `longshore assets --state failed` lists them, "
-        f"`longshore runs retry {run.id}` tries them again"
+        f"{what} could not be read; `longshore assets --state failed` lists {them}, "
+        f"`longshore runs retry {run.id}` tries {them} again"
     )
     if run.decision == "rejected":
         kept = "the removals were rejected: what this run found missing is as it was before, and the next run looks for it again"

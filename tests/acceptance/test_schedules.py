@@ -57,7 +57,10 @@ def test_a_schedule_makes_runs_until_it_is_paused(customer: Customer, shell: She
     assert (run["schedule"], run["state"], run["parent"]) == ("hourly", "queued", None)
     assert "schedule hourly" in shell.ok("runs").out
     assert "made by schedule hourly" in shell.ok("runs", "show").out
-    assert run["run"] in shell.ok("schedules", "list").out
+    listed = shell.ok("schedules", "list").out
+    assert (run["run"] in listed, "  --depth list --include '*.jpg'  " in listed) == (True, True)
+    assert "depth list, with --include '*.jpg'" in shell.ok("runs", "show").out
+    assert run["asked"] == {"include": ["*.jpg"]}
     assert _fire(shell) == 0
     assert shell.ok("schedules", "show", "hourly", "--json").json["missed"] == 1
     shell.ok("runs", "cancel", run["run"])

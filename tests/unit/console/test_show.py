@@ -37,7 +37,7 @@ from tests.servers import ROOT
 
 FIELDS = (
     "run job_id state connection listed added changed unchanged removed filtered vanished archived failed bytes requests seconds "
-    "cost_usd error_code error parent schedule certificate uris depth submitted_at started_at finished_at"
+    "cost_usd error_code error parent schedule certificate uris depth asked submitted_at started_at finished_at"
 )
 
 
@@ -158,6 +158,7 @@ def test_the_reason_of_a_run_fits_into_a_column() -> None:
         ("s3://bucket/*.jpg", {}, "nothing lies below s3://bucket/*.jpg: a prefix is a string and no glob"),
         ("s3://bucket/2O26/", {}, "nothing lies below s3://bucket/2O26/; a prefix is a string"),
         ("s3://bucket", {"filtered": 7}, "all 7 objects were filtered out: a glob without /"),
+        ("s3://bucket", {"filtered": 1}, "the one object was filtered out: a glob without /"),
         ("s3://bucket", {"filtered": 7, "unchanged": 1}, None),
     ],
 )
