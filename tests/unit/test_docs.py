@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from config import errors
 from console.cli import longshore
+from console.show import asset_record
+from ingest.catalog.tables import assets
 from tests.docs_tables import DOCS, SCHEMA, TABLES, job_schema, with_tables
 
 ROOT = DOCS.parent
@@ -61,6 +64,29 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
 
 def test_the_readme_can_be_read_in_one_sitting() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_every_key_of_a_record_stands_in_its_table_and_no_other() -> None:
+    row = dict.fromkeys(assets.c.keys()) | {"bucket": "acme", "key": b"k", "version_id": "", "sidecars": []}
+    record = asset_record(row, workspace="main", connection="acme")
+    told = [key for cell in _first_cells("record") for key in re.findall(r"`(\w+)`", cell)]
+    assert sorted(told) == sorted(record)
+
+
+@pytest.mark.parametrize("table", ["codes of objects", "codes of runs"])
+def test_every_code_in_a_table_exists(table: str) -> None:
+    sources = [path.read_text() for package in ("ingest", "credentials") for path in (ROOT / package).rglob("*.py")]
+    named = {text for source in sources for text in re.findall(r'"([A-Za-z.]+)"', source)}
+    told = [code for cell in _first_cells(table) for code in re.findall(r"`([\w.]+)`", cell)]
+    assert told
+    assert not [code for code in told if code not in named and not hasattr(errors, f"{code}Error")]
+
+
+def _first_cells(table: str) -> list[str]:
+    """Of the rows of a table in docs/assets.md."""
+    page = (DOCS / "assets.md").read_text()
+    (found,) = re.findall(rf"<!-- {table} -->\n.*?\n.*?\n(.*?)<!-- end of {table} -->", page, re.DOTALL)
+    return [line.split(" | ")[0] for line in found.splitlines()]
 
 
 def _code(document: Path) -> list[str]:
