@@ -24,6 +24,7 @@ FIELDS = {
     "schedule",
     "state",
     "connection",
+    "asked",
     "listed",
     "added",
     "changed",
@@ -97,6 +98,7 @@ def test_json_has_exactly_the_agreed_fields_and_runs_show_prints_the_same(custom
     done = shell.ok("ingest", "s3://acme", "--exclude", "b", "--json")
     assert done.err == ""
     assert done.json.keys() == FIELDS
+    assert done.json["asked"] == {"exclude": ["b"]}
     assert _requests(done.json) == {"list": 1, "head": 1, "get": 0, "tags": 0, "copy": 0, "sts": 0}
     assert (done.json["listed"], done.json["added"], done.json["filtered"]) == (2, 1, 1)
     assert done.json["cost_usd"] == pytest.approx(0.000005 + 0.0000004, abs=1e-6)
