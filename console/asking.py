@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from config.errors import JobError, OutOfScopeError
 from console.show import ASKED, asked, shown
 
 if TYPE_CHECKING:
     from ingest.job import IngestJob
 
 _NAMED: Final = re.compile(
-    r"(?:(?<=can't be used: )|(?<=; ))(payload: )?"
+    r"(?:\A|(?<=can't be used: )|(?<=; ))(payload: )?"
     rf"(?:uris\.(\d{{1,6}}): |(uris|connection|depth|include and exclude)(?=: )|({'|'.join(ASKED)})(?:\.(\d{{1,6}}))?(?=[: ])|(?<=payload: ))"
 )
 _OTHERS: Final = {"uris": "the URIs", "include and exclude": "--include and --exclude"}
@@ -50,6 +52,16 @@ def as_typed(message: str, *, uris: Sequence[str], fields: Mapping[str, Any]) ->
         return "" if message.startswith(repr(one), found.end()) else f"{shown(one)}: "
 
     return _NAMED.sub(name, message)
+
+
+@contextmanager
+def in_words_of_options() -> Generator[None]:
+    """What is wrong with a job once its connection is known has the names of the options, too."""
+    try:
+        yield
+    except (JobError, OutOfScopeError) as error:
+        error.message = as_typed(error.message, uris=(), fields=dict.fromkeys(ASKED, ()))
+        raise
 
 
 def _option(name: str) -> str:

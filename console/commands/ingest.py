@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from console.asking import in_words_of_options
 from console.commands.common import asynchronous, opened, read_settings
 from console.commands.jobs import job_of, job_options, ring_for, work_and_tell
 from console.show import as_json
@@ -34,7 +35,8 @@ async def ingest(connection: str | None, as_object: bool, **fields: Any) -> int:
     settings = read_settings()
     job, tally = job_of(settings, connection, **fields), Tally()
     async with opened(settings, observe=watched(tally)) as service:
-        run, _ = await service.submit(job, origin=ORIGIN)
+        with in_words_of_options():
+            run, _ = await service.submit(job, origin=ORIGIN)
         return await work_and_tell(service, run, tally, as_object=as_object)
 
 
@@ -57,6 +59,7 @@ async def submit(connection: str | None, as_object: bool, **fields: Any) -> None
     job = job_of(settings, connection, **fields)
     # The bell first: an address that can't be used is told before anything is written.
     async with open_bell(settings) as bell, opened(settings) as service:
-        run, _ = await service.submit(job, origin="queue")
+        with in_words_of_options():
+            run, _ = await service.submit(job, origin="queue")
         click.echo(as_json({"run": run.id}) if as_object else run.id)
         await ring_for(bell, run, settings.limits)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ScheduleError
-from console.asking import typed
+from console.asking import in_words_of_options, typed
 from console.commands.common import asynchronous, opened, read_settings
 from console.commands.jobs import job_of, job_options, ring_for, say
 from console.show import as_json, iso, reason, shown, table, told
@@ -61,7 +61,8 @@ async def add(name: str, cron: str, timezone: str, connection: str | None, **fie
     settings = read_settings()
     job, when = job_of(settings, connection, **fields), _cron(cron, timezone)
     async with opened(settings) as service:
-        schedule = await service.schedule(name, job, when)
+        with in_words_of_options():
+            schedule = await service.schedule(name, job, when)
     click.echo(f"schedule {schedule.name} is due next at {iso(schedule.due_at)}")
 
 

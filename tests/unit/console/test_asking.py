@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.errors import JobError, OutOfScopeError
 from config.settings import Settings
-from console.asking import as_typed, typed
+from console.asking import as_typed, in_words_of_options, typed
 from console.cli import longshore
 from console.commands.jobs import job_of
 from console.show import ASKED, asked
@@ -79,6 +80,20 @@ def test_what_is_wrong_with_a_job_is_told_in_the_words_of_the_options(
     uris: list[str], fields: dict[str, Any], said: str
 ) -> None:
     assert _refused(*uris, **fields).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (JobError("copy_to: the operator does not allow copies to s3://a/"), "--copy-to: the operator does not"),
+        (OutOfScopeError("tags: connection 'acme' says; tags"), "--tags: connection 'acme' says; tags"),
+        (OutOfScopeError("connection 'acme' does not permit s3://a/"), "connection 'acme' does not permit"),
+    ],
+)
+def test_so_is_what_is_wrong_with_it_for_its_connection(error: JobError | OutOfScopeError, said: str) -> None:
+    with pytest.raises(type(error)) as refused, in_words_of_options():
+        raise error
+    assert refused.value.message.startswith(said)
 
 
 @given(

@@ -112,7 +112,9 @@ async def test_only_what_lies_around_failed_objects_is_listed_again(tmp_path: Pa
             await database.read(lambda tx: list(map(load, tx.execute(todo).scalars()))), key=lambda one: one[0][0]
         )
         assert lists == [child.asked[:2], child.asked[2:]]
-        assert (await worked(catalog, bucket, child.id)).state == "partial"
+        worse = await worked(catalog, bucket, child.id)
+        assert worse.state == "partial"
+        assert (worse.error or "").startswith("1 object could not be read; ")
         assert sorted(key for request, key in bucket.requests if request == "head") == [
             b"a/000",
             b"a/020",
