@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from config.errors import ConnectionSetupError, CredentialError, UnknownConnectionError
+from config.errors import ConnectionSetupError, CredentialError, JobError, UnknownConnectionError
 from console.commands.common import actor
 from credentials.arns import partition_of
 from credentials.kinds import BucketSpec, DefaultSpec, KeysSpec, RoleSpec
 from credentials.places import parse_place, place_text
 from credentials.policies.setup import Setup
+from ingest.copy_place import CopyPlace
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
@@ -63,9 +64,9 @@ async def asked(
     """
     connection = None if kept_role else await _existing(service, name)
     fields = _of_connection(connection, document, service.settings.reader_role) if connection is not None else {}
-    given = _as_typed(typed)
-    fields |= given
     notes: list[str] = []
+    given = _as_typed(typed)
+    fields |= given | _copies(service, name, given.get("copy_to"), notes)
     kept = await _kept(service, name) if document == "trust" else None
     if kept is not None and kept_role and kept.workspace != service.settings.workspace:
         raise ConnectionSetupError(
@@ -189,6 +190,24 @@ def _as_typed(typed: dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise ConnectionSetupError(f"a place can't be used: {error}") from None
     return given
+
+
+def _copies(service: Service, name: str, typed: Grant | None, notes: list[str]) -> dict[str, Grant]:
+    """Where copies land that jobs of this connection make there, as far as the operator allows them."""
+    if typed is None:
+        return {}
+    settings = service.settings
+    try:
+        place = CopyPlace.of(
+            f"s3://{typed.bucket}/{typed.prefix}",
+            targets=settings.copy_targets,
+            workspace=settings.workspace,
+            connection=name,
+        )
+    except JobError as error:
+        notes.append(f"note: no job copies there so far. {error.message}")
+        return {}
+    return {"copy_to": place.grant}
 
 
 async def _principal(service: Service, fields: dict[str, Any], notes: list[str]) -> str:

@@ -1,33 +1,27 @@
-"""Copies of probed objects in a place of the operator's: hides where each lands, what is asked for it, and whose fault a refusal is."""
+"""Copies of probed objects in a place of the operator's: hides what is asked for each, and whose fault a refusal is."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from collections.abc import Mapping
+from typing import Final, Protocol
 from urllib.parse import urlencode
 
 import structlog
 
-from config.advice import copy_target
 from config.errors import (
     AccessDeniedError,
     AccessLostError,
     BucketMissingError,
-    JobError,
     ObjectChangedError,
     ObjectMissingError,
-    OutOfScopeError,
     RequestRefusedError,
     SourceError,
 )
-from credentials.connection import Connection
-from credentials.grants import Grant
-from credentials.kinds import BucketSpec, KeysSpec
+from credentials.kinds import BucketSpec
 from ingest.catalog.assets import Asset
-from ingest.job import PrefixSource
+from ingest.copy_place import CopyPlace
 from ingest.model import Entry, ObjectHead
 from ingest.once import Once
 from ingest.probe.looking import ObjectSource
@@ -46,65 +40,6 @@ _CARRIED: Final = ("content-encoding", "content-language", "content-disposition"
 """Headers that parts don't bring along."""
 _OF_SOURCE: Final = ("s3:GetObject", "kms:Decrypt")
 _OF_TARGET: Final = ("s3:PutObject", "kms:GenerateDataKey", "s3:AbortMultipartUpload")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyPlace:
-    """Where the copies of one connection of one workspace land: nobody else's lie there."""
-
-    bucket: str
-    prefix: str
-    """Ends with "/"."""
-
-    @classmethod
-    def of(cls, copy_to: str, *, workspace: str, connection: str) -> Self:
-        """Below what a job says: by workspace and connection, whose names have no slash in them."""
-        bucket, _, prefix = copy_to.removeprefix("s3://").partition("/")
-        return cls(bucket=bucket, prefix=f"{prefix}{workspace}/{connection}/")
-
-    @property
-    def grant(self) -> Grant:
-        return Grant(bucket=self.bucket, prefix=self.prefix)
-
-    def begin(self, bucket: str) -> str:
-        """How `copied_to` begins for all objects of a bucket, versions or not."""
-        return f"s3://{self.bucket}/{self.prefix}{bucket}"
-
-    def key(self, bucket: str, key: bytes, version_id: str = "") -> bytes:
-        """The same for the same object at any time. Versions have folders of their own: no bucket's name has an @ in it."""
-        folder = f"{bucket}@{version_id}" if version_id else bucket
-        return f"{self.prefix}{folder}/".encode() + key
-
-
-def check_target(
-    copy_to: str, *, connection: Connection, sources: Sequence[PrefixSource], targets: Sequence[str]
-) -> None:
-    """Whether a job through this connection may copy there. `targets`: what the operator allows.
-
-    Raises JobError, and OutOfScopeError for a connection whose storage is not the operator's.
-    """
-    try:
-        copy_target(copy_to)
-    except ValueError as error:
-        raise JobError(f"copy_to: {copy_to[:200]} can't be used: it {error}", code="CopyTargetRefused") from None
-    if not any(copy_to.startswith(target) for target in targets):
-        raise JobError(
-            f"copy_to: the operator does not allow copies to {copy_to}; LONGSHORE_COPY_TARGETS lists the places that are allowed",
-            code="CopyTargetRefused",
-        )
-    spec = connection.bucket_spec
-    if isinstance(spec, KeysSpec) and spec.endpoint is not None:
-        raise OutOfScopeError(
-            f"connection {connection.name!r} reads a storage of its own ({spec.endpoint}), and no storage copies into another one: "
-            "leave out copy_to"
-        )
-    bucket, _, prefix = copy_to.removeprefix("s3://").partition("/")
-    for source in sources:
-        if source.meets(PrefixSource(bucket, prefix.encode())):
-            raise JobError(
-                f"copy_to: {copy_to} and {source.uri} overlap, so each run would copy the copies of the one before: name another place",
-                code="CopyTargetRefused",
-            )
 
 
 class Copier(Protocol):
@@ -213,11 +148,11 @@ class Copies:
                 **fields,
             )
         self._denied += 1
-        place = f"s3://{self._place.bucket}/{self._place.prefix}"
+        place = self._place.uri
         mend = (
             f"Grant {' and '.join(_OF_TARGET[:2])} (for a key of KMS) on {place} to whoever reads through connection "
             f"{self._connection!r}: by the role's own policy, which `longshore policy access {self._connection} --copy-to "
-            f"{place}` prints, and by the policy of the bucket {self._place.bucket}"
+            f"{self._place.asked}` prints, and by the policy of the bucket {self._place.bucket}"
         )
         if self._denied >= self._denied_most:
             return AccessLostError(

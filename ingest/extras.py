@@ -10,7 +10,8 @@ from config.limits import Limits
 from credentials.connection import Connection
 from credentials.session import Access
 from ingest.catalog.runs import Run
-from ingest.copying import Copier, Copies, CopyPlace, check_target
+from ingest.copy_place import CopyPlace, check_target
+from ingest.copying import Copier, Copies
 from ingest.events import Observe
 from ingest.job import IngestJob, PrefixSource
 from ingest.once import Once
@@ -28,12 +29,15 @@ class Side(Protocol):
 
 def check_extras(
     job: IngestJob, connection: Connection, *, sources: Sequence[PrefixSource], targets: Sequence[str]
-) -> None:
-    """Whether a job may ask for its tags and copies. `targets`: where the operator allows copies. Raises JobError, OutOfScopeError."""
+) -> CopyPlace | None:
+    """Where a job's copies go, if it makes some and may; and whether it may ask for its tags. `targets`: where the operator allows
+    copies. Raises JobError, OutOfScopeError.
+    """
     if job.tags:
         check_tags(connection)
-    if job.copy_to is not None:
-        check_target(job.copy_to, connection=connection, sources=sources, targets=targets)
+    if job.copy_to is None:
+        return None
+    return check_target(job.copy_to, connection=connection, sources=sources, targets=targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +53,7 @@ class Extras:
         """Where a run's copies go, if it makes some; whatever was allowed when it was submitted. Raises as `check_extras`."""
         if run.job is None:
             return None
-        check_extras(run.job, connection, sources=run.sources, targets=self.targets)
-        if run.job.copy_to is None:
-            return None
-        return CopyPlace.of(run.job.copy_to, workspace=connection.workspace, connection=connection.name)
+        return check_extras(run.job, connection, sources=run.sources, targets=self.targets)
 
     def steps(self, run: Run, connection: Connection, access: Access, observe: Observe, bucket: str) -> list[Step]:
         """For the objects of one source, which lie in this bucket."""

@@ -17,7 +17,7 @@ from ingest.catalog.assets import records_of
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.spans import Span
 from ingest.compare import Merged
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.denials import Denials
 from ingest.once import Once
 from ingest.probe.choosing import probe_of

@@ -15,7 +15,7 @@ from credentials.session import Access, Renewing
 from credentials.web import WebAccess
 from ingest.adapting import Adaptive
 from ingest.catalog.runs import Run
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.denials import OF_BUCKETS, OF_SERVERS
 from ingest.events import Observe
 from ingest.extras import Extras, no_steps

@@ -22,7 +22,7 @@ from ingest.catalog.shards import Shard
 from ingest.catalog.spans import Span, left_after
 from ingest.compare import Merged
 from ingest.comparing import Comparing
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ShardsHandedOver, SpanCommitted
 from ingest.extras import no_steps

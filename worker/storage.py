@@ -21,7 +21,7 @@ from credentials.registry import Registry
 from credentials.session import Access
 from credentials.sessions import session_name
 from credentials.web import Login, Nobody, WebAccess
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.events import Observe
 from ingest.gate import Gates
 from ingest.https import Fetcher

@@ -143,6 +143,24 @@ async def test_copies_go_only_where_the_operator_allows(
         assert not made.s3.log
 
 
+@pytest.mark.acceptance("CG-10")
+async def test_a_folder_that_a_job_adds_lies_in_its_tenants_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is called: here as another tenant's place."""
+    async with scene(tmp_path, monkeypatch) as made:
+        await connected(made)
+        ended, totals = await run(made, copy_to=COPIES + "victim/photos/")
+        assert (ended.state, totals.requests["copy"]) == ("complete", 2)
+        named = "copies/main/acme/@victim/@photos/acme/raw/"
+        assert sorted(copies(made)) == [f"{named}{name}.txt".encode() for name in "ab"]
+        assert (await rows(made, "copied_to"))["raw/a.txt"] == (f"s3://ours/{named}a.txt",)
+        _, again = await run(made, copy_to=COPIES + "victim/photos/")
+        assert again.requests["copy"] == 0
+        asked = [call for call in made.s3.sts.calls if call.action == "AssumeRole" and not call.is_probe]
+        assert "arn:aws:s3:::ours/copies/main/acme/@victim/@photos/*" in asked[-1].parameters["Policy"]
+
+
 async def test_what_is_copied_is_never_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene(tmp_path, monkeypatch, LONGSHORE_COPY_TARGETS="s3://acme/raw/copies/,s3://acme/") as made:
         await connected(made)
@@ -183,7 +201,7 @@ async def test_a_target_that_denies_is_told_apart_from_an_original_that_is_denie
         made.s3.delete("acme", b"raw/b.txt")
         _, _, told = await failures(made)
         assert "COPY s3://acme/raw/a.txt to s3://ours/copies/main/acme/acme/raw/a.txt: the target is denied" in told[0]
-        assert "longshore policy access acme --copy-to s3://ours/copies/main/acme/" in told[0]
+        assert "longshore policy access acme --copy-to s3://ours/copies/`" in told[0]
         made.s3.buckets["ours"].policy = before
         made.s3.put("acme", b"raw/b.txt", b"beta")
         why = f"User: {ROLE} is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext"

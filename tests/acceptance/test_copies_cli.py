@@ -20,6 +20,7 @@ def test_objects_are_copied_by_the_policy_that_is_printed(customer: Customer, sh
     shell.add_role("--tags")
     printed = shell.ok("policy", "access", "acme", "--copy-to", "s3://ours/copies/").json
     customer.tell("change_role", arn=ROLE, policy=printed)
+    assert "no job copies there so far" in shell.ok("policy", "access", "acme", "--copy-to", "s3://ours/copies/").err
     asked = ("ingest", "s3://acme", "--copy-to", "s3://ours/copies/", "--tags", "--json")
     refused = shell.longshore(*asked)
     assert refused.code != 0
@@ -27,6 +28,11 @@ def test_objects_are_copied_by_the_policy_that_is_printed(customer: Customer, sh
     assert not customer.seen("copy")
 
     shell.environment["LONGSHORE_COPY_TARGETS"] = "s3://ours/copies/"
+    for folder, below in (("", ""), ("2026/a/", "@2026/@a/")):
+        told = shell.ok("policy", "access", "acme", "--copy-to", f"s3://ours/copies/{folder}")
+        assert f"arn:aws:s3:::ours/copies/main/acme/{below}*" in told.out
+        assert "no job copies there" not in told.err
+    customer.tell("change_role", arn=ROLE, policy=shell.ok("policy", "access", "acme", *asked[2:4]).json)
     first = shell.ok(*asked).json
     assert first["requests"] == {"list": 1, "head": 2, "get": 0, "tags": first["requests"]["tags"], "copy": 2, "sts": 1}
     assert first["requests"]["tags"] in (1, 2)
@@ -42,4 +48,4 @@ def test_objects_are_copied_by_the_policy_that_is_printed(customer: Customer, sh
     third = shell.longshore(*asked)
     assert third.code == 3
     assert "the target is denied" in third.err
-    assert "longshore policy access acme --copy-to s3://ours/copies/main/acme/" in third.err
+    assert "longshore policy access acme --copy-to s3://ours/copies/`" in third.err

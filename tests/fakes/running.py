@@ -22,7 +22,7 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.runs import Run
 from ingest.catalog.shards import Shard
 from ingest.closing import Closing
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.denials import Denials
 from ingest.events import Observe, ignore
 from ingest.extras import no_steps

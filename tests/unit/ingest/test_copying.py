@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from config.errors import JobError
 from ingest.catalog.assets import Asset
-from ingest.copying import CopyPlace, carried, differs
+from ingest.copy_place import CopyPlace
+from ingest.copying import carried, differs
 from ingest.model import ObjectHead
 from ingest.once import Once
 from ingest.s3.results import Written
@@ -23,24 +26,85 @@ _OBJECTS = st.tuples(_NAMES, _NAMES, _BUCKETS, _VERSIONS, _KEYS)
 MD5, OTHER = "0" * 32, "1" * 32
 
 
+_TARGETS = st.sampled_from(["s3://ours/", "s3://ours/in/", "s3://ours/a/", "s3://ours/a/b/", "s3://ours/a/b/c/"])
+_RESTS = st.lists(_NAMES | _BUCKETS | st.sampled_from(["", "@", "a@b", ".."]), max_size=3).map(
+    lambda parts: "".join(f"{part}/" for part in parts)
+)
+
+
+def place_of(copy_to: str, workspace: str, connection: str, targets: Sequence[str]) -> CopyPlace | None:
+    try:
+        return CopyPlace.of(copy_to, targets=targets, workspace=workspace, connection=connection)
+    except JobError:  # the operator's places lie in one another
+        return None
+
+
 @pytest.mark.acceptance("CG-10")
-@given(one=_OBJECTS, other=_OBJECTS, folder=st.sampled_from(["", "in/", "a/b/"]))
+@given(
+    one=_OBJECTS,
+    other=_OBJECTS,
+    targets=st.lists(_TARGETS, min_size=1, max_size=3, unique=True),
+    rests=st.tuples(_RESTS, _RESTS),
+    which=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)
+@example(  # a tenant names a folder of another one's
+    one=("acme", "main", "vbucket", "", b"photos/1.jpg"),
+    other=("main", "vbucket", "photos", "", b"1.jpg"),
+    targets=["s3://ours/copies/"],
+    rests=("", "acme/"),
+    which=(0, 0),
+)
+@example(  # of an operator's place that lies in another one
+    one=("a", "x", "abc", "", b"k"),
+    other=("x", "abc", "k", "", b"k"),
+    targets=["s3://ours/", "s3://ours/a/"],
+    rests=("", ""),
+    which=(0, 1),
+)
+@example(  # one tenant's own
+    one=("a", "b", "abc", "", b"xyz/k"),
+    other=("a", "b", "xyz", "", b"k"),
+    targets=["s3://ours/"],
+    rests=("", "abc/"),
+    which=(0, 0),
+)
 def test_no_two_objects_have_one_copy(
-    one: tuple[str, str, str, str, bytes], other: tuple[str, str, str, str, bytes], folder: str
+    one: tuple[str, str, str, str, bytes],
+    other: tuple[str, str, str, str, bytes],
+    targets: list[str],
+    rests: tuple[str, str],
+    which: tuple[int, int],
 ) -> None:
-    """Of whatever workspace, connection, bucket, version or key."""
-
-    def key(workspace: str, connection: str, bucket: str, version: str, key: bytes) -> bytes:
-        place = CopyPlace.of(f"s3://ours/{folder}", workspace=workspace, connection=connection)
-        made = place.key(bucket, key, version)
+    """Of whatever workspace, connection, bucket, version or key, and wherever below the operator's places the jobs say."""
+    made = []
+    for (workspace, connection, bucket, version, key), rest, number in zip((one, other), rests, which, strict=True):
+        copy_to = targets[number % len(targets)] + rest
+        place = place_of(copy_to, workspace, connection, targets)
+        if place is None:
+            return
+        named = place.key(bucket, key, version)
         assert (
-            f"s3://{place.bucket}/".encode() + made
-            == place.begin(bucket).encode() + made[len(place.begin(bucket)) - 10 :]
+            f"s3://{place.bucket}/".encode() + named
+            == place.begin(bucket).encode() + named[len(place.prefix + bucket) :]
         )
-        assert made.startswith(place.grant.prefix.encode())
-        return made
+        assert named.startswith(place.grant.prefix.encode())
+        made.append((named, (workspace, connection, bucket, version, key, copy_to)))
+    assert (made[0][0] == made[1][0]) == (made[0][1] == made[1][1])
 
-    assert (key(*one) == key(*other)) == (one == other)
+
+@pytest.mark.acceptance("CG-10")
+@given(names=st.tuples(_NAMES, _NAMES), others=st.tuples(_NAMES, _NAMES), rests=st.tuples(_RESTS, _RESTS))
+def test_no_tenants_place_lies_in_that_of_another_one(
+    names: tuple[str, str], others: tuple[str, str], rests: tuple[str, str]
+) -> None:
+    """So a session that may write to the one may not to the other."""
+    one, other = (
+        CopyPlace.of(f"s3://ours/copies/{rest}", targets=["s3://ours/copies/"], workspace=who[0], connection=who[1])
+        for who, rest in zip((names, others), rests, strict=True)
+    )
+    assert one.prefix.startswith(f"copies/{names[0]}/{names[1]}/")
+    if names != others:
+        assert not one.prefix.startswith(other.prefix)
 
 
 def asset(etag: str = MD5, *, sums: tuple[str, str, str] = ("", "", ""), headers: str | None = None) -> Asset:

@@ -10,7 +10,7 @@ import pytest
 from config.limits import Limits
 from ingest.catalog.assets import Asset
 from ingest.catalog.catalog import Catalog
-from ingest.copying import CopyPlace
+from ingest.copy_place import CopyPlace
 from ingest.model import Entry
 from ingest.probe.looking import ObjectSource
 from tests.fakes.bucket import FakeBucket
@@ -35,7 +35,7 @@ class Copying:
 
 async def copied(catalog: Catalog, bucket: FakeBucket, copy_to: str) -> tuple[int, Counter[str]]:
     """How many copies a run makes, and its outcomes."""
-    step = Copying(CopyPlace.of(copy_to, workspace="main", connection="c"))
+    step = Copying(CopyPlace.of(copy_to, targets=["s3://ours/"], workspace="main", connection="c"))
     run_id = await new_run(catalog, copy_to=copy_to)
     shard, run = await claimed(catalog, run_id=run_id)
     await a_slice(catalog, shard, run, bucket, LIMITS, steps=lambda _bucket: [step], copies=step.place).work()
