@@ -107,6 +107,8 @@ class Copies:
             head = await source.head(
                 original.key, if_match=original.etag or None, version_id=original.version_id or None
             )
+            if original.probed and head.version_id not in ("", original.probed):
+                raise ObjectChangedError(f"{uri(self._bucket, original.key)} is no longer the version that was probed")
             tags = await self._tags_of(head, original)
             written = await self._copier.copy_in_parts(original, key, headers=carried(head, tags))
         difference = differs(asset, written)
@@ -125,6 +127,7 @@ class Copies:
             size=entry.size,
             etag=entry.etag,
             version_id=entry.version_id,
+            probed=asset.probed_version_id or "",
             checksum_algorithm=asset.checksum_algorithm or "",
             checksum=asset.checksum or "",
             checksum_type=asset.checksum_type or "",

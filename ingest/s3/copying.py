@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import structlog
 
-from config.errors import SourceError
+from config.errors import ObjectChangedError, SourceError
 from ingest.s3.asker import Asker
-from ingest.s3.errors import Subject, shown
+from ingest.s3.errors import Subject, explained, shown
 from ingest.s3.exchange import Answered, Call
 from ingest.s3.results import ALGORITHMS, Written, read_upload_id, read_written
 from ingest.s3.sign import encode_path
@@ -42,6 +43,8 @@ class Original(NamedTuple):
     etag: str
     version_id: str = ""
     """Empty: the newest, if it is still the one with this ETag."""
+    probed: str = ""
+    """The version that was probed, where the storage told: another one may have the same ETag, and other metadata."""
     checksum_algorithm: str = ""
     checksum: str = ""
     checksum_type: str = ""
@@ -91,6 +94,7 @@ class S3Copier:
         encryption: list[str] = []
 
         def note(answered: Answered) -> None:
+            _check_version(call.subject, original, answered)
             encryption[:] = [answered.headers.get("x-amz-server-side-encryption", "")]
 
         call = self._call("PUT", key, headers=headers)
@@ -134,7 +138,8 @@ class S3Copier:
                 headers={**original.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
             )
             async with room:
-                return await self._asker.ask(call, lambda root: read_written(root, "CopyPartResult"))
+                check = partial(_check_version, call.subject, original)
+                return await self._asker.ask(call, lambda root: read_written(root, "CopyPartResult"), check=check)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -183,6 +188,14 @@ class S3Copier:
             body=body,
             patience_s=self._limits.copy_s,
             good=good,
+        )
+
+
+def _check_version(subject: Subject, original: Original, answered: Answered) -> None:
+    now = answered.headers.get("x-amz-copy-source-version-id", "")
+    if original.probed and now and now != original.probed:
+        raise explained(
+            ObjectChangedError, subject, "the original is no longer the version that was probed", status=200
         )
 
 

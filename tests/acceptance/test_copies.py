@@ -262,27 +262,55 @@ async def test_a_key_that_becomes_too_long_is_that_objects_failure(
         assert found["raw/a.txt"][0] == "present"
 
 
+@asynccontextmanager
+async def put_after_its_head(made: Scene, body: bytes, **fields: Any) -> AsyncGenerator[None]:
+    """raw/a.txt is written again when its first HEAD has been answered."""
+    fault = made.s3.faults.add(Fault(kind="headers", op="head", key="raw/a.txt", headers={"x": "y"}))
+    handle, done = made.s3.handle, False
+
+    async def changing(request: Any) -> Any:
+        nonlocal done
+        answer = await handle(request)
+        if fault.seen == 1 and not done:
+            done = True
+            made.s3.put("acme", b"raw/a.txt", body, **fields)
+        return answer
+
+    assert made.s3._server is not None
+    made.s3._server._handler = changing
+    yield
+    assert done
+
+
 async def test_an_object_that_changes_before_it_is_copied_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Record and copy are of one version."""
     async with scene(tmp_path, monkeypatch) as made:
         await connected(made)
-        fault = made.s3.faults.add(Fault(kind="headers", op="head", key="raw/a.txt", headers={"x": "y"}))
-        handle = made.s3.handle
-
-        async def changing(request: Any) -> Any:
-            answer = await handle(request)
-            if fault.seen == 1 and made.s3.buckets["acme"].objects[b"raw/a.txt"].body == b"alpha":
-                made.s3.put("acme", b"raw/a.txt", b"another")  # the HEAD has been answered
-            return answer
-
-        assert made.s3._server is not None
-        made.s3._server._handler = changing
-        await run(made)
+        async with put_after_its_head(made, b"another"):
+            await run(made)
         stored = made.s3.buckets["acme"].objects[b"raw/a.txt"]
         assert copies(made)[TARGET + b"a.txt"] == b"another"
         assert (await rows(made, "etag"))["raw/a.txt"] == (stored.etag,)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+async def test_a_version_with_the_same_bytes_and_other_metadata_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool
+) -> None:
+    limits = {"LONGSHORE_LIMITS__COPY_WHOLE_BYTES": "2"} if parts else {}
+    async with scene(tmp_path, monkeypatch, **limits) as made:
+        await connected(made, versions=True)
+        made.bucket.versioned = True
+        made.s3.put("acme", b"raw/a.txt", b"alpha", metadata={"v": "1"})
+        async with put_after_its_head(made, b"alpha", metadata={"v": "2"}):
+            ended, totals = await run(made)
+        assert (ended.state, totals.outcomes["failed"]) == ("complete", 0)
+        stored = made.s3.buckets["acme"].objects[b"raw/a.txt"]
+        assert made.s3.buckets["ours"].objects[TARGET + b"a.txt"].metadata == {"v": "2"}
+        found = await rows(made, "metadata", "probed_version_id")
+        assert found["raw/a.txt"] == ('{"v": "2"}', stored.version_id)
 
 
 @pytest.mark.parametrize("tags", [False, True])

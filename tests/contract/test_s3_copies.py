@@ -125,6 +125,22 @@ async def test_another_version_is_never_copied() -> None:
             await at.copier.copy(original(before), TARGET, tags=False)
 
 
+async def test_another_version_with_the_same_bytes_is_another_version() -> None:
+    """Its metadata may be another one: If-Match says nothing of that."""
+    async with cloud() as s3, desk(s3.url) as at:
+        s3.buckets["acme"].versioned = True
+        before = s3.put("acme", ODD, b"same", metadata={"v": "1"}, size=GIB)
+        await at.copier.copy(original(before, probed=before.version_id), TARGET, tags=False)
+        s3.put("acme", ODD, b"same", metadata={"v": "2"}, size=GIB)
+        for copying in (
+            at.copier.copy(original(before, probed=before.version_id), TARGET, tags=False),
+            at.copier.copy_in_parts(original(before, probed=before.version_id), TARGET, headers={}),
+        ):
+            with pytest.raises(ObjectChangedError):
+                await copying
+        assert not s3.uploads
+
+
 async def test_a_version_that_is_named_is_the_one_that_is_copied() -> None:
     async with cloud() as s3, desk(s3.url) as at:
         s3.buckets["acme"].versioned = True

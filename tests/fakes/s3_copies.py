@@ -73,7 +73,7 @@ def answer_copy(s3: FakeS3, asked: Asked, bucket: Bucket) -> Answer:
     )
     bucket.put(asked.key, stored)
     text = f"<LastModified>{stored.listed_modified}</LastModified><ETag>&quot;{stored.etag}&quot;</ETag>"
-    return _document("CopyObjectResult", text + _sum(stored), stored)
+    return _document("CopyObjectResult", text + _sum(stored), stored, of=source.stored)
 
 
 def answer_upload(s3: FakeS3, asked: Asked, bucket: Bucket) -> Answer:
@@ -126,7 +126,9 @@ def _copy_part(s3: FakeS3, asked: Asked, upload: Upload) -> Answer:
     if not 1 <= number <= 10_000:
         return error(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
     upload.parts[number] = (source.stored, first, last)
-    return _document("CopyPartResult", f"<ETag>&quot;{upload.etag(number)}&quot;</ETag>", upload.stored)
+    return _document(
+        "CopyPartResult", f"<ETag>&quot;{upload.etag(number)}&quot;</ETag>", upload.stored, of=source.stored
+    )
 
 
 def _complete(s3: FakeS3, asked: Asked, bucket: Bucket, name: str) -> Answer:
@@ -213,8 +215,10 @@ def _sum(stored: Stored) -> str:
     return f"<{name}>{escape(stored.checksum)}</{name}><ChecksumType>{stored.checksum_type}</ChecksumType>"
 
 
-def _document(root: str, inside: str, stored: Stored) -> Answer:
+def _document(root: str, inside: str, stored: Stored, *, of: Stored | None = None) -> Answer:
     headers = dict(_XML)
+    if of is not None and of.version_id:
+        headers["x-amz-copy-source-version-id"] = of.version_id
     if stored.kms_key:
         headers["x-amz-server-side-encryption"] = "aws:kms"
         headers["x-amz-server-side-encryption-aws-kms-key-id"] = stored.kms_key
