@@ -40,6 +40,9 @@ _CARRIED: Final = ("content-encoding", "content-language", "content-disposition"
 """Headers that parts don't bring along."""
 _OF_SOURCE: Final = ("s3:GetObject", "kms:Decrypt")
 _OF_TARGET: Final = ("s3:PutObject", "kms:GenerateDataKey", "s3:AbortMultipartUpload")
+_NEEDED: Final = (
+    "s3:PutObject, s3:GetObject (what is done in parts is looked at) and kms:GenerateDataKey (for a key of KMS)"
+)
 
 
 class Copier(Protocol):
@@ -153,7 +156,7 @@ class Copies:
         self._denied += 1
         place = self._place.uri
         mend = (
-            f"Grant {' and '.join(_OF_TARGET[:2])} (for a key of KMS) on {place} to whoever reads through connection "
+            f"Grant {_NEEDED} on {place} to whoever reads through connection "
             f"{self._connection!r}: by the role's own policy, which `longshore policy access {self._connection} --copy-to "
             f"{self._place.asked}` prints, and by the policy of the bucket {self._place.bucket}"
         )

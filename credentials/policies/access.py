@@ -150,9 +150,9 @@ def _invoke(partition: str) -> Statement:
 
 
 def _writing(setup: Setup) -> Iterator[Statement]:
-    """An upload in parts may have to be given up; copies bring their tags along, if tags are wanted."""
+    """An upload in parts may have to be given up; a copy made of parts is looked at, and tags come along, if they are wanted."""
     put = [*ACTIONS["put"], *ACTIONS["abort"]]
-    copy = [*put, *(ACTIONS["put_tagging"] if setup.tags else ())]
+    copy = [*put, *ACTIONS["get"], *(ACTIONS["put_tagging"] if setup.tags else ())]
     for sid, actions, place in (("WriteOutput", put, setup.output), ("CopyObjects", copy, setup.copy_to)):
         if place is not None:
             yield allow(sid, actions, [objects_arn(setup.partition, place.bucket, place.prefix)])

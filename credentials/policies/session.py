@@ -25,7 +25,8 @@ SESSION_POLICY_CHARACTERS = 2_048
 _LIST = ["s3:ListBucket", "s3:ListBucketVersions"]
 _READ = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"]
 _READ_TAGS = ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]
-_WRITE = ["s3:PutObject", "s3:AbortMultipartUpload"]
+_WRITE = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"]
+"""Of copies: what was made of parts is looked at by a HEAD."""
 _WRITE_TAGS = "s3:PutObjectTagging"
 _LOCATE = "s3:GetBucketLocation"
 _SHORT_LIST = "s3:ListBucket*"

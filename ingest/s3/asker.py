@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
@@ -75,13 +75,14 @@ class Asker:
 
         return await self._run(call, once)
 
-    async def tell(self, call: Call) -> None:
-        """Ask for what is answered by its status alone. Raises as `ask`."""
+    async def tell(self, call: Call) -> Mapping[str, str]:
+        """Ask for what is answered without a document: its headers, names in lower case. Raises as `ask`."""
 
-        async def once() -> None:
-            (await self._exchange.attempt(call, self._route.address)).end(None)
+        async def once() -> Mapping[str, str]:
+            with await self._exchange.attempt(call, self._route.address) as answered:
+                return answered.headers
 
-        await self._run(call, once)
+        return await self._run(call, once)
 
     async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -6,17 +6,27 @@ Source: CopyObject, CreateMultipartUpload, UploadPartCopy, CompleteMultipartUplo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import hashlib
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import structlog
 
-from config.errors import ObjectChangedError, SourceError
+from config.errors import (
+    AccessDeniedError,
+    LongshoreError,
+    ObjectChangedError,
+    ObjectMissingError,
+    RequestRefusedError,
+    SourceError,
+)
 from ingest.s3.asker import Asker
+from ingest.s3.body import content_length, read_head
 from ingest.s3.errors import Subject, explained, shown
 from ingest.s3.exchange import Answered, Call
 from ingest.s3.results import ALGORITHMS, Written, read_upload_id, read_written
@@ -30,6 +40,10 @@ PARTS_MOST: Final = 10_000
 _MIB: Final = 1024**2
 _FULL: Final = ("CRC32", "CRC32C", "CRC64NVME")
 """Checksums of a whole object that S3 reckons from those of its parts."""
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+_PARTS: Final = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
+"""An ETag of what was made of so many parts."""
+_LIFECYCLE: Final = "a lifecycle rule that ends incomplete uploads clears it away"
 _ABORT_S: Final = 10.0
 """How long an upload that failed may take to be given up: somebody may be waiting for the worker to end."""
 
@@ -125,7 +139,55 @@ class S3Copier:
                 headers={"content-type": "application/xml"},
                 body=f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{document}</CompleteMultipartUpload>'.encode(),
             )
-            return await self._asker.ask(call, lambda root: read_written(root, "CompleteMultipartUploadResult"))
+            try:
+                written = await self._asker.ask(call, lambda root: read_written(root, "CompleteMultipartUploadResult"))
+            except RequestRefusedError as refused:
+                if refused.code != "NoSuchUpload":
+                    raise
+                # it may have been completed by a request whose answer was lost
+                return await self._looked_at(original, key, parts, refused=refused)
+            await self._looked_at(original, key, parts, written=written)
+            return written
+
+    async def _looked_at(
+        self,
+        original: Original,
+        key: bytes,
+        parts: Sequence[Written],
+        *,
+        written: Written | None = None,
+        refused: SourceError | None = None,
+    ) -> Written:
+        """What an upload made, if that is what lies there now: a storage that says so may have written nothing. Raises `refused`, or
+        what the look at it comes to.
+        """
+        call = self._call("HEAD", key, request="head")
+        try:
+            found = await self._asker.tell(call)
+        except (AccessDeniedError, ObjectMissingError) as absent:
+            if refused is not None:
+                raise refused from None
+            if isinstance(absent, AccessDeniedError):  # as S3 says of what is not there, where it may not be listed
+                why = "the storage says that it is done, and then denies a look at it"
+                raise explained(AccessDeniedError, call.subject, why, code=absent.code) from None
+            why = "the storage says that it is done, and then that nothing is there"
+            raise explained(RequestRefusedError, call.subject, why, code="CopyDiffers") from None
+        made = read_head(found, size=content_length(found, call.subject))
+        if refused is not None:
+            if made.etag != etag_of(parts):
+                raise refused
+            return Written(made.etag, encryption=made.headers.get("x-amz-server-side-encryption", ""))
+        assert written is not None
+        why = ""
+        if made.size != original.size:
+            why = f"the copy has {made.size} bytes, and the original {original.size}"
+        elif (told := _PARTS.fullmatch(made.etag)) and int(told[1]) != len(parts):
+            why = f"the copy is one of {told[1]} parts, and {len(parts)} were sent"
+        elif told and _PARTS.fullmatch(written.etag) and made.etag != written.etag:
+            why = f"the copy's ETag is {made.etag}, and {written.etag} was written"
+        if why:
+            raise explained(RequestRefusedError, call.subject, why, code="CopyDiffers")
+        return written
 
     async def _parts(self, original: Original, key: bytes, upload: str) -> list[Written]:
         room = asyncio.Semaphore(self._limits.copy_parts_at_once)
@@ -156,37 +218,48 @@ class S3Copier:
     async def _given_up_if_it_fails(self, key: bytes, upload: str) -> AsyncGenerator[None]:
         try:
             yield
-        except BaseException:
+        except BaseException as why:
             call = self._call("DELETE", key, query={"uploadId": upload.encode()}, good=frozenset({204, 200, 404}))
             try:
                 async with asyncio.timeout(_ABORT_S):
                     await self._asker.tell(call)
-            except (SourceError, TimeoutError) as error:
-                log.warning(
-                    "an upload could not be given up; a lifecycle rule that ends incomplete uploads clears it away",
-                    target=f"s3://{self.bucket}/{shown(key)}",
-                    reason=str(error) or "no answer",
-                )
+            except (LongshoreError, TimeoutError) as error:
+                self._left(key, error)
+                if isinstance(why, LongshoreError):
+                    told = str(why.fields.get("why") or why.message).rstrip(".")
+                    why.fields["why"] = (
+                        f"{told}; an upload may be left there, which could not be given up: {_LIFECYCLE}"
+                    )
             raise
+
+    def _left(self, key: bytes, error: Exception) -> None:
+        denied = isinstance(error, AccessDeniedError)
+        log.warning(
+            "an upload could not be given up, and may be left",
+            target=f"s3://{self.bucket}/{shown(key)}",
+            reason=str(error) or "no answer",
+            mend=f"grant s3:AbortMultipartUpload on the target; {_LIFECYCLE}" if denied else _LIFECYCLE,
+        )
 
     def _call(
         self,
         method: str,
         key: bytes,
         *,
+        request: Literal["copy", "head"] = "copy",
         query: Mapping[str, bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         good: frozenset[int] = frozenset({200}),
     ) -> Call:
         return Call(
-            subject=Subject(request="copy", bucket=self.bucket, key=key),
+            subject=Subject(request=request, bucket=self.bucket, key=key),
             method=method,
             key=key,
             query=query or {},
             headers=headers or {},
             body=body,
-            patience_s=self._limits.copy_s,
+            patience_s=self._limits.copy_s if request == "copy" else None,
             good=good,
         )
 
@@ -197,6 +270,14 @@ def _check_version(subject: Subject, original: Original, answered: Answered) -> 
         raise explained(
             ObjectChangedError, subject, "the original is no longer the version that was probed", status=200
         )
+
+
+def etag_of(parts: Sequence[Written]) -> str:
+    """That of an object which is made of these, unless they are under a key of KMS; empty if nobody can tell."""
+    if not all(_MD5.fullmatch(part.etag) for part in parts):
+        return ""
+    joined = b"".join(bytes.fromhex(part.etag) for part in parts)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def part_size(size: int, *, least: int) -> int:

@@ -35,7 +35,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **environment: 
     ours = {"LONGSHORE_COPY_TARGETS": "s3://other/x/,s3://ours/copies/", "LONGSHORE_LIMITS__ATTEMPTS": "2"}
     async with a_scene(tmp_path, monkeypatch, ours | environment) as made:
         made.s3.create_bucket("ours", account=ACCOUNT)
-        writes = ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"]
+        writes = ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:GetObject"]
         made.s3.buckets["ours"].policy = policy(allow(writes, "arn:aws:s3:::ours/copies/*", principal=ROLE))
         yield made
 
@@ -341,6 +341,9 @@ async def test_a_large_object_is_copied_in_parts_with_all_that_is_said_of_it(
         assert stored.tags == ({"a b": "1/2", "c": ""} if tags else {})
         assert (stored.checksum_algorithm, stored.checksum_type) == ("CRC32", "FULL_OBJECT")
         assert totals.requests["copy"] == 2 + 1 + 5 + 1
+        assert totals.requests["head"] == 3 + 1 + 1, (
+            "its metadata is read for the upload, and what came of that is looked at"
+        )
         assert not made.s3.uploads
 
 
@@ -360,7 +363,7 @@ async def test_copies_are_encrypted_as_the_connection_says_of_its_output(
 ) -> None:
     limits = {"LONGSHORE_LIMITS__COPY_WHOLE_BYTES": "4"} if parts else {}
     async with scene(tmp_path, monkeypatch, **limits) as made:
-        await connected(made, output=COPIES, sse="sse-kms", kms_key_arn=KEY, copy_to=None)
+        await connected(made, output=COPIES, sse="sse-kms", kms_key_arn=KEY)
         made.s3.keys.add(KEY)
         ended, totals = await run(made)
         assert (ended.state, totals.outcomes["failed"]) == ("complete", 0)
@@ -389,6 +392,32 @@ async def test_a_job_without_copies_is_told_no_reason(tmp_path: Path, monkeypatc
         assert ended.state == "complete"
         with pytest.raises(LongshoreError, match="does not allow copies"):
             await run(made)
+
+
+async def test_a_storage_that_says_it_is_done_and_wrote_nothing_made_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path, monkeypatch, LONGSHORE_LIMITS__COPY_WHOLE_BYTES="2") as made:
+        await connected(made)
+        body = '<CompleteMultipartUploadResult><ETag>"zzz-1"</ETag></CompleteMultipartUploadResult>'
+        made.s3.faults.add(Fault(kind="answer", op="complete_upload", status=200, times=0, body=body))
+        _, found, told = await failures(made)
+        assert found["raw/a.txt"] == ("failed", "AccessDenied", None), "the role may not list, so it is told no more"
+        assert "the storage says that it is done, and then denies a look at it" in told[0]
+        assert not copies(made)
+        assert not made.s3.uploads, "what is not there is given up"
+
+
+async def test_a_copy_whose_last_answer_was_lost_is_taken_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path, monkeypatch, LONGSHORE_LIMITS__COPY_WHOLE_BYTES="4") as made:
+        await connected(made)
+        made.s3.faults.add(Fault(kind="reset_body", op="complete_upload"))
+        ended, totals = await run(made)
+        assert (ended.state, totals.outcomes["failed"]) == ("complete", 0)
+        assert copies(made)[TARGET + b"a.txt"] == b"alpha"
+        assert (await rows(made, "copied_to"))["raw/a.txt"] == ("s3://ours/copies/main/acme/acme/raw/a.txt",)
 
 
 @pytest.mark.acceptance("CG-10")

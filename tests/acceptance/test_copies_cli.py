@@ -14,7 +14,7 @@ OURS = "arn:aws:s3:::ours/copies/*"
 def test_objects_are_copied_by_the_policy_that_is_printed(customer: Customer, shell: Shell) -> None:
     customer.bucket("acme", {"a.jpg": "alpha", "b.jpg": "beta"}, account="444455556666")
     customer.tell("tags", bucket="acme", key="a.jpg", tags={"from": "camera"})
-    writes = policy(allow(["s3:PutObject*", "s3:AbortMultipartUpload"], OURS, principal=ROLE))
+    writes = policy(allow(["s3:PutObject*", "s3:AbortMultipartUpload", "s3:GetObject"], OURS, principal=ROLE))
     customer.bucket("ours", {}, account="111122223333", policy=writes)
     customer.role("ext-1")
     shell.add_role("--tags")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from structlog.testing import capture_logs
 
 from config.errors import (
     AccessDeniedError,
@@ -22,8 +23,10 @@ from config.errors import (
     ProtocolError,
     RequestRefusedError,
     SourceUnavailableError,
+    StsUnavailableError,
 )
 from config.limits import Limits
+from credentials.session import Session
 from ingest.events import Event, RequestMade
 from ingest.gate import Gates
 from ingest.s3.address import Location
@@ -257,6 +260,79 @@ async def test_what_can_not_be_given_up_does_not_hide_why_it_failed() -> None:
         s3.faults.add(Fault(kind="error", op="abort_upload", status=500, code="InternalError", times=0))
         with pytest.raises(AccessDeniedError):
             await at.copier.copy_in_parts(original(put), TARGET, headers={})
+
+
+async def test_what_is_said_to_be_done_is_looked_at() -> None:
+    """A storage may say so, and have written nothing, less, or have another object there."""
+    async with cloud() as s3, desk(s3.url) as at:
+        put = s3.put("acme", ODD, b"begin", size=GIB)
+
+        def answers(etag: str) -> None:
+            body = f"<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
+            s3.faults.add(Fault(kind="answer", op="complete_upload", status=200, body=body))
+
+        for there, etag, why in (
+            (None, "zzz-4", "nothing is there"),
+            ((b"less", f"{'0' * 32}-4"), "zzz-4", "the copy has 4 bytes"),
+            ((b"begin", f"{'0' * 32}-3"), "zzz-4", "one of 3 parts"),
+            ((b"begin", f"{'0' * 32}-4"), f"{'1' * 32}-4", "ETag"),
+        ):
+            if there is not None:
+                s3.put("ours", TARGET, there[0], etag=there[1], size=GIB if there[0] == b"begin" else None)
+            answers(etag)
+            with pytest.raises(RequestRefusedError, match=why) as caught:
+                await at.copier.copy_in_parts(original(put), TARGET, headers={})
+            assert caught.value.code == "CopyDiffers"
+            assert not s3.uploads
+        await at.copier.copy_in_parts(original(put), TARGET, headers={})
+        assert at.outcomes[-1] == ("head", "ok")
+
+
+async def test_a_completion_whose_answer_was_lost_is_found_done() -> None:
+    async with cloud() as s3, desk(s3.url) as at:
+        put = s3.put("acme", ODD, b"begin", size=GIB)
+        s3.faults.add(Fault(kind="reset_body", op="complete_upload"))
+        written = await at.copier.copy_in_parts(original(put), TARGET, headers={})
+        assert written.etag == s3.buckets["ours"].objects[TARGET].etag
+        assert [outcome for outcome in at.outcomes if outcome[1] != "ok"][-1] == ("copy", "NoSuchUpload")
+        assert at.outcomes[-1] == ("head", "ok")
+        # what lies there from before is not what this upload made
+        s3.put("acme", ODD, b"other", size=GIB)
+        put = s3.buckets["acme"].objects[ODD]
+        gone = Fault(kind="error", op="complete_upload", status=404, code="NoSuchUpload", times=0)
+        s3.faults.add(gone)
+        with pytest.raises(RequestRefusedError) as caught:
+            await at.copier.copy_in_parts(original(put), TARGET, headers={})
+        assert caught.value.code == "NoSuchUpload"
+
+
+async def test_no_session_to_give_an_upload_up_with_does_not_hide_why_it_failed() -> None:
+    """And it is said that one may be left, and what to do."""
+
+    class Ending(FakeAccess):
+        async def session(self, *, min_remaining_s: float = 0.0) -> Session:
+            if failed.seen:
+                raise StsUnavailableError
+            return await super().session(min_remaining_s=min_remaining_s)
+
+    async with cloud() as s3, desk(s3.url, access=Ending(), copy_part_bytes=GIB) as at:
+        put = s3.put("acme", ODD, b"begin", size=GIB)
+        failed = s3.faults.add(Fault(kind="error", op="copy_part", status=403, code="AccessDenied", times=0))
+        with capture_logs() as logs, pytest.raises(AccessDeniedError) as caught:
+            await at.copier.copy_in_parts(original(put), TARGET, headers={})
+        assert "an upload may be left there" in str(caught.value.fields["why"])
+        assert "lifecycle rule" in str(caught.value.fields["why"])
+        assert [one["event"] for one in logs] == ["an upload could not be given up, and may be left"]
+
+
+async def test_whoever_may_not_give_an_upload_up_is_told_the_action() -> None:
+    async with cloud() as s3, desk(s3.url) as at:
+        put = s3.put("acme", ODD, b"begin", size=2 * GIB)
+        for op in ("copy_part", "abort_upload"):
+            s3.faults.add(Fault(kind="error", op=op, status=403, code="AccessDenied", times=0))
+        with capture_logs() as logs, pytest.raises(AccessDeniedError):
+            await at.copier.copy_in_parts(original(put), TARGET, headers={})
+        assert "grant s3:AbortMultipartUpload" in logs[-1]["mend"]
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def _complete(s3: FakeS3, asked: Asked, bucket: Bucket, name: str) -> Answer:
     original, size = ranges[0][0], sum(last - first + 1 for _, first, last in ranges)
     if [first for _, first, _ in ranges[1:]] != [last + 1 for _, _, last in ranges[:-1]]:
         return error(501, "NotImplemented", "Parts of one object in order are all that this server puts together.")
-    joined = hashlib.md5("".join(upload.etag(number) for number in numbers).encode()).hexdigest()
+    joined = hashlib.md5(b"".join(bytes.fromhex(upload.etag(number)) for number in numbers)).hexdigest()
     stored = replace(
         upload.stored,
         body=original.body[:size],

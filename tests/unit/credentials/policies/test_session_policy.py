@@ -283,6 +283,7 @@ def test_a_run_that_copies_may_write_to_its_place_alone_however_short_the_policy
             if (grant.bucket, where[: len(place.prefix)]) != (bucket, place.prefix):
                 assert not may(document, action, f"arn:aws:s3:::{grant.bucket}/{where}", **when)
     assert may(document, "s3:PutObjectTagging", inside, **when) is tags
+    assert may(document, "s3:GetObject", inside, **when)
     for action in set(WRITE) - {
         "s3:PutObject",
         "s3:AbortMultipartUpload",
