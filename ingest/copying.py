@@ -29,7 +29,7 @@ from ingest.probe.records import text
 from ingest.s3.copying import Original
 from ingest.s3.errors import uri
 from ingest.s3.results import Written
-from ingest.tagging import Tags
+from ingest.tagging import NO_TAGS, Tags
 
 log = structlog.get_logger(__name__)
 
@@ -104,24 +104,50 @@ class Copies:
                 code="KeyTooLongError",
                 why=f"its key would have {len(key)} bytes, and S3's have at most {_KEY_MOST}",
             )
-        if original.size <= self._whole_most:
-            written = await self._copier.copy(original, key, tags=self._tags is not None)
-        else:
-            head = await source.head(
-                original.key, if_match=original.etag or None, version_id=original.version_id or None
-            )
-            if original.probed and head.version_id not in ("", original.probed):
-                raise ObjectChangedError(f"{uri(self._bucket, original.key)} is no longer the version that was probed")
-            tags = await self._tags_of(head, original)
-            written = await self._copier.copy_in_parts(original, key, headers=carried(head, tags))
+        tags = None if asset.tags == NO_TAGS else self._tags
+        try:
+            written = await self._write(source, original, key, tags)
+        except AccessDeniedError as denied:
+            if tags is None or not _may_mean_tags(denied):
+                raise
+            written = await self._write(source, original, key, None)
+            self._leave_tags(denied)
         difference = differs(asset, written)
         if difference:
             raise RequestRefusedError(difference, code="CopyDiffers", why=difference)
 
-    async def _tags_of(self, head: ObjectHead, original: Original) -> Mapping[str, str]:
-        if self._tags is None or head.headers.get("x-amz-tagging-count", "0") == "0":
+    async def _write(self, source: ObjectSource, original: Original, key: bytes, tags: Tags | None) -> Written:
+        if original.size <= self._whole_most:
+            return await self._copier.copy(original, key, tags=tags is not None)
+        head = await source.head(original.key, if_match=original.etag or None, version_id=original.version_id or None)
+        if original.probed and head.version_id not in ("", original.probed):
+            raise ObjectChangedError(f"{uri(self._bucket, original.key)} is no longer the version that was probed")
+        found = await self._tags_of(head, original, tags) if tags is not None else {}
+        return await self._copier.copy_in_parts(original, key, headers=carried(head, found))
+
+    async def _tags_of(self, head: ObjectHead, original: Original, tags: Tags) -> Mapping[str, str]:
+        """Whoever may not read them is not told how many there are either."""
+        if head.headers.get("x-amz-tagging-count") == "0":
             return {}
-        return await self._tags.tags(original.key, probed=head.version_id, version_id=original.version_id)
+        try:
+            return await tags.tags(original.key, probed=head.version_id, version_id=original.version_id)
+        except RequestRefusedError as refused:
+            if refused.code != "NoSuchTagSet":
+                raise
+            return {}
+
+    def _leave_tags(self, denied: AccessDeniedError) -> None:
+        """What follows is copied without them: it worked, so they were what was denied."""
+        self._tags = None
+        if self._once.first("copied tags"):
+            log.warning(
+                "objects are copied without their tags, which are denied",
+                code=denied.code,
+                reason=str(denied.fields.get("why") or denied.message),
+                mend=f"grant s3:GetObjectTagging (of versions s3:GetObjectVersionTagging) on s3://{self._bucket}/ and "
+                f"s3:PutObjectTagging on {self._place.uri}",
+                all_of_it=f"longshore policy access {self._connection} --tags --copy-to {self._place.asked}",
+            )
 
     def _original(self, entry: Entry, asset: Asset) -> Original:
         return Original(
@@ -193,6 +219,13 @@ def differs(asset: Asset, written: Written) -> str:
 def _is_md5(etag: str, encryption: str) -> bool:
     """Of the whole object: not that of an upload in parts, nor of one under a key of KMS."""
     return _MD5.fullmatch(etag) is not None and encryption in ("", "AES256")
+
+
+def _may_mean_tags(denied: AccessDeniedError) -> bool:
+    """Whether the storage refused without a word on what, or named tags. Between accounts it names nothing."""
+    why = str(denied.fields.get("why") or denied.message)
+    named = any(action in why for action in ("s3:", "kms:")) and "Tagging" not in why
+    return denied.code == "AccessDenied" and denied.fields.get("status") == 403 and not named
 
 
 def _is_of_source(why: str) -> bool:

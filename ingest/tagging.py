@@ -20,7 +20,8 @@ from ingest.probe.records import text
 log = structlog.get_logger(__name__)
 
 _COUNT = "x-amz-tagging-count"
-_NONE = "{}"
+NO_TAGS = "{}"
+"""What a record says of an object that has none."""
 
 
 class Tags(Protocol):
@@ -62,18 +63,18 @@ class Tagging:
         del source
         count = json.loads(asset.headers or "{}").get(_COUNT, "")
         if count == "0":
-            return asset._replace(tags=_NONE)
+            return asset._replace(tags=NO_TAGS)
         if count:
             return asset._replace(tags=await self._asked(entry, asset))
         if self._may is None:
             async with self._finding:
                 if self._may is None:
                     tags = await self._asked(entry, asset)
-                    self._may, self._counted = tags is not None, tags in (None, _NONE)
+                    self._may, self._counted = tags is not None, tags in (None, NO_TAGS)
                     return asset._replace(tags=tags)
         if not self._may:
             return asset
-        return asset._replace(tags=_NONE if self._counted else await self._asked(entry, asset))
+        return asset._replace(tags=NO_TAGS if self._counted else await self._asked(entry, asset))
 
     async def _asked(self, entry: Entry, asset: Asset) -> str | None:
         probed = asset.probed_version_id or ""

@@ -357,6 +357,53 @@ async def test_tags_are_copied_where_the_connection_wants_them(tmp_path: Path, m
             assert made.s3.buckets["ours"].objects[TARGET + b"a.txt"].tags == ({"a": "1"} if tags else {})
 
 
+def without(document: dict[str, Any] | None, *actions: str) -> dict[str, Any]:
+    """The policy without these."""
+    kept: dict[str, Any] = json.loads(json.dumps(document))
+    for statement in kept["Statement"]:
+        every = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        statement["Action"] = [one for one in every if one not in actions] or ["s3:ListBucket"]
+    return kept
+
+
+@pytest.mark.acceptance("CG-10")
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("action", ["s3:GetObjectTagging", "s3:PutObjectTagging"])
+async def test_tags_that_are_denied_stay_behind_and_are_nobodys_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, parts: bool
+) -> None:
+    """However many objects have some: what is denied is told once, by its name, and costs one request more."""
+    limits = {"LONGSHORE_LIMITS__DENIED_WINDOW": "10", "LONGSHORE_LIMITS__PROBES_AT_ONCE": "1"}
+    limits |= {"LONGSHORE_LIMITS__COPY_WHOLE_BYTES": "2"} if parts else {}
+    async with scene(tmp_path, monkeypatch, **limits) as made:
+        await connected(made, tags=True)
+        made.role.change(policy=without(made.role.policy, action))
+        for number in range(12):
+            made.s3.put("acme", f"raw/{number:02}".encode(), b"alpha", tags={"a": "1"})
+        with capture_logs() as logs:
+            ended, totals = await run(made)
+        assert (ended.state, totals.outcomes["failed"]) == ("complete", 0)
+        assert len(copies(made)) == 14
+        assert not any(stored.tags for stored in made.s3.buckets["ours"].objects.values())
+        told = [one for one in logs if one["event"] == "objects are copied without their tags, which are denied"]
+        assert len(told) == 1
+        assert "s3:GetObjectTagging" in told[0]["mend"]
+        assert "s3:PutObjectTagging on s3://ours/copies/main/acme/" in told[0]["mend"]
+        if not parts:
+            assert totals.requests["copy"] == 15
+
+
+async def test_a_target_that_denies_is_no_matter_of_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene(tmp_path, monkeypatch) as made:
+        await connected(made, tags=True)
+        made.s3.put("acme", b"raw/a.txt", b"alpha", tags={"a": "1"})
+        made.s3.buckets["ours"].policy = None
+        ended, found, told = await failures(made)
+        assert ended.state == "partial"
+        assert found["raw/a.txt"] == ("failed", "AccessDenied", None)
+        assert "the target is denied" in told[0]
+
+
 @pytest.mark.parametrize("parts", [False, True])
 async def test_copies_are_encrypted_as_the_connection_says_of_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool
