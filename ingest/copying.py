@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ from config.errors import (
 )
 from credentials.kinds import BucketSpec
 from ingest.catalog.assets import Asset
+from ingest.catalog.knowing import Copied
 from ingest.copy_place import CopyPlace
 from ingest.model import Entry, ObjectHead
 from ingest.once import Once
@@ -65,6 +66,7 @@ class Copies:
         place: CopyPlace,
         tags: Tags | None,
         *,
+        earlier: Callable[[Entry], Awaitable[Copied | None]],
         bucket: str,
         connection: str,
         spec: BucketSpec,
@@ -72,10 +74,12 @@ class Copies:
         denied_most: int,
         once: Once,
     ) -> None:
-        """Objects of `bucket` through `connection`. `tags`: None if they stay behind. `whole_most`: above so many bytes it is done in
+        """Objects of `bucket` through `connection`. `tags`: None if they stay behind. `earlier`: where exactly an object was copied to
+        before. `whole_most`: above so many bytes it is done in
         parts. `denied_most`: so many objects in a row may be denied by the target before nothing more is tried.
         """
         self._copier, self._place, self._tags = copier, place, tags
+        self._earlier = earlier
         self._bucket, self._connection, self._spec = bucket, connection, spec
         self._whole_most, self._denied_most, self._once = whole_most, denied_most, once
         self._denied = 0
@@ -85,6 +89,10 @@ class Copies:
         if asset.state != "present":
             return asset
         key = self._place.key(self._bucket, entry.key, entry.version_id)
+        lands = text(f"s3://{self._place.bucket}/{key.decode('utf-8', 'backslashreplace')}")
+        before = await self._earlier(entry)  # something else may be why it is looked at again
+        if before is not None and before.uri == lands and before.probed_version_id in (None, asset.probed_version_id):
+            return asset._replace(copied_to=lands)
         try:
             await self._copy(source, self._original(entry, asset), key, asset)
         except (ObjectChangedError, ObjectMissingError):
@@ -95,7 +103,7 @@ class Copies:
                 log.warning("an object could not be copied", code=error.code, reason=told.message)
             raise told from None
         self._denied = 0
-        return asset._replace(copied_to=text(f"s3://{self._place.bucket}/{key.decode('utf-8', 'backslashreplace')}"))
+        return asset._replace(copied_to=lands)
 
     async def _copy(self, source: ObjectSource, original: Original, key: bytes, asset: Asset) -> None:
         if len(key) > _KEY_MOST:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from config.limits import Limits
 from credentials.connection import Connection
 from credentials.session import Access
+from ingest.catalog.assets import Place
+from ingest.catalog.knowing import Copied
 from ingest.catalog.runs import Run
 from ingest.copy_place import CopyPlace, check_target
 from ingest.copying import Copier, Copies
 from ingest.events import Observe
 from ingest.job import IngestJob, PrefixSource
+from ingest.model import Entry
 from ingest.once import Once
 from ingest.probe.looking import Step
 from ingest.tagging import Tagging, Tags, check_tags
@@ -47,6 +51,8 @@ class Extras:
     side: Side
     targets: Sequence[str]
     limits: Limits
+    copied: Callable[[Place, Entry], Awaitable[Copied | None]]
+    """Where an earlier run copied an object to."""
     once: Once = field(default_factory=Once)
 
     def place(self, run: Run, connection: Connection) -> CopyPlace | None:
@@ -71,6 +77,7 @@ class Extras:
                     self.side.copier(connection, access, place, observe=observe),
                     place,
                     tags if spec.tags else None,
+                    earlier=partial(self.copied, Place(connection.id, bucket)),
                     bucket=bucket,
                     connection=connection.name,
                     spec=spec,

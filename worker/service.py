@@ -205,7 +205,7 @@ async def open_service(
             observe=observe,
             ranges=FirstRanges(most_kinds=limits.kinds_learnt),
             bodies=await stack.enter_async_context(open_bodies(limits)),
-            extras=Extras(side=storage, targets=settings.copy_targets, limits=limits),
+            extras=Extras(side=storage, targets=settings.copy_targets, limits=limits, copied=catalog.copied),
             ring=ring,
         )
         audit = Audit(database=watched, workspace=settings.workspace)

@@ -32,6 +32,7 @@ from ingest.catalog.assets import Place
 from ingest.catalog.closings import Closings
 from ingest.catalog.duplicates import Among, By, Group
 from ingest.catalog.handing import Gift
+from ingest.catalog.knowing import Copied
 from ingest.catalog.patience import Patience
 from ingest.catalog.runs import Run, Totals
 from ingest.catalog.shards import Leases, Shard, Usage
@@ -40,7 +41,7 @@ from ingest.catalog.spans import Span
 from ingest.comparing_versions import KnownVersions
 from ingest.job import IngestJob
 from ingest.known import Known, KnownAsset
-from ingest.model import Range
+from ingest.model import Entry, Range
 from ingest.remembered import Remembered, remember
 from ingest.wanted import Wanted
 
@@ -176,6 +177,11 @@ class Catalog:
     async def known_named(self, place: Place, *, keys: Sequence[bytes], wanted: Wanted) -> dict[bytes, KnownAsset]:
         """See `knowing.known_named`."""
         find = partial(knowing.known_named, place=place, keys=keys, wanted=wanted)
+        return await self.patience.through(lambda: self._database.read(find))
+
+    async def copied(self, place: Place, entry: Entry) -> Copied | None:
+        """See `knowing.copied`."""
+        find = partial(knowing.copied, place=place, entry=entry)
         return await self.patience.through(lambda: self._database.read(find))
 
     async def known_versions(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from ingest.catalog.assets import Place, prefix_end
+from ingest.catalog.tables import IDENTITY
+from ingest.catalog.tables import assets as table
 from ingest.known import NOTHING, SEPARATOR, Joined, Known, KnownAsset, known_of
-from ingest.model import Range
+from ingest.model import Entry, Range
 from ingest.wanted import Wanted
 
 _NO_PICTURE: Final = "substr(coalesce(media_type, ''), 1, 6) <> 'image/'"
@@ -54,6 +56,28 @@ def known_named(tx: sa.Connection, place: Place, *, keys: Sequence[bytes], wante
     _, each = _statements(f"key IN ({', '.join('?' * len(named))})", unasked(wanted), tx.dialect.name)
     rows = rows_of(tx, each, (*asked(wanted), *place, *named, len(keys)))
     return {bytes(row[0]): KnownAsset(tuple(row[1:6]), bool(row[6]), bool(row[7])) for row in rows}
+
+
+class Copied(NamedTuple):
+    """That an object was copied, as it is listed now."""
+
+    uri: str
+    probed_version_id: str | None
+
+
+def copied(tx: sa.Connection, place: Place, entry: Entry) -> Copied | None:
+    """Where exactly this object, or version, was copied to by an earlier run, if it was."""
+    known = table.c
+    identity = (*place, entry.key, entry.version_id)
+    fingerprint = (entry.size, entry.etag, entry.last_modified, entry.storage_class, entry.checksum_kind)
+    query = sa.select(known.copied_to, known.probed_version_id).where(
+        *(known[name] == value for name, value in zip(IDENTITY, identity, strict=True)),
+        *(known[name] == value for name, value in zip(COMPARED, fingerprint, strict=True)),
+        known.copied_to.is_not(None),
+        known.state != "removed",
+    )
+    row = tx.execute(query).first()
+    return None if row is None else Copied(*row)
 
 
 def asked(wanted: Wanted) -> tuple[str, ...]:

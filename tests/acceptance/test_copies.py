@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +392,30 @@ async def test_tags_that_are_denied_stay_behind_and_are_nobodys_failure(
         assert "s3:PutObjectTagging on s3://ours/copies/main/acme/" in told[0]["mend"]
         if not parts:
             assert totals.requests["copy"] == 15
+
+
+@pytest.mark.acceptance("CG-10")
+@pytest.mark.parametrize("versions", ["current", "all"])
+async def test_what_is_looked_at_again_for_its_tags_is_not_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: str
+) -> None:
+    """Denied tags leave a record unsettled, so each run looks; the copy is there all the same, until the object is another one."""
+    async with scene(tmp_path, monkeypatch) as made:
+        await connected(made, tags=True, versions=True)
+        made.bucket.versioned = versions == "all"
+        made.s3.faults.add(Fault(kind="error", op="get_tags", status=403, code="AccessDenied", message="no", times=0))
+        ended, first = await run(made, tags=True, versions=versions)
+        assert (ended.state, first.requests["copy"]) == ("complete", 2)
+        before = await rows(made, "copied_to")
+        for _ in range(2):
+            ended, again = await run(made, tags=True, versions=versions)
+            assert (ended.state, again.requests["head"], again.requests["copy"]) == ("complete", 2, 0)
+            assert await rows(made, "copied_to") == before
+        _, elsewhere = await run(made, tags=True, versions=versions, copy_to=COPIES + "x/")
+        assert elsewhere.requests["copy"] == 2
+        made.s3.put("acme", b"raw/a.txt", b"alpha", modified=datetime(2030, 1, 1, tzinfo=UTC))
+        _, changed = await run(made, tags=True, versions=versions, copy_to=COPIES + "x/")
+        assert changed.requests["copy"] == 1
 
 
 async def test_a_target_that_denies_is_no_matter_of_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.limits import Limits
-from ingest.catalog.assets import Asset
+from ingest.catalog.assets import Asset, Place
 from ingest.catalog.catalog import Catalog
 from ingest.copy_place import CopyPlace
 from ingest.model import Entry
@@ -59,3 +59,26 @@ async def test_a_copy_that_is_there_is_not_made_again_and_another_place_is_anoth
         assert await copied(catalog, bucket, "s3://ours/") == (3, Counter(changed=3))
         bucket.put(b"b", size=7)
         assert await copied(catalog, bucket, "s3://ours/") == (1, Counter(unchanged=2, changed=1))
+
+
+@pytest.mark.acceptance("CG-10")
+async def test_where_an_object_was_copied_to_is_known_as_long_as_it_is_the_same(tmp_path: Path, kind: Kind) -> None:
+    bucket = FakeBucket()
+    bucket.put(b"a")
+    async with a_catalog(tmp_path, LIMITS, kind=kind) as (catalog, _):
+        await copied(catalog, bucket, "s3://ours/x/")
+        [row] = await catalog.find_assets(["c"])
+        entry = Entry(b"a", row["size"], row["etag"], row["last_modified"], row["storage_class"])
+        place = Place("c", "bucket-a")
+        assert await catalog.copied(place, entry) == (row["copied_to"], row["probed_version_id"])
+        for other in (
+            entry._replace(size=entry.size + 1),
+            entry._replace(etag="another"),
+            entry._replace(last_modified="another"),
+            entry._replace(storage_class="GLACIER_IR"),
+            entry._replace(checksum_algorithm="CRC32"),
+            entry._replace(version_id="1"),
+            entry._replace(key=b"b"),
+        ):
+            assert await catalog.copied(place, other) is None
+        assert await catalog.copied(Place("c", "bucket-b"), entry) is None
