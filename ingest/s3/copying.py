@@ -232,12 +232,13 @@ class S3Copier:
                     )
             raise
 
-    def _left(self, key: bytes, error: Exception) -> None:
+    def _left(self, key: bytes, error: LongshoreError | TimeoutError) -> None:
         denied = isinstance(error, AccessDeniedError)
+        reason = error.fields.get("why") or error.message if isinstance(error, LongshoreError) else "no answer"
         log.warning(
             "an upload could not be given up, and may be left",
             target=f"s3://{self.bucket}/{shown(key)}",
-            reason=str(error) or "no answer",
+            reason=reason,
             mend=f"grant s3:AbortMultipartUpload on the target; {_LIFECYCLE}" if denied else _LIFECYCLE,
         )
 
