@@ -12,7 +12,7 @@ from credentials.arns import partition_of
 from credentials.kinds import BucketSpec, DefaultSpec, KeysSpec, RoleSpec
 from credentials.places import parse_place, place_text
 from credentials.policies.setup import Setup
-from ingest.copy_place import CopyPlace
+from ingest.copy_place import CopyPlace, target_of
 
 if TYPE_CHECKING:
     from credentials.connection import Connection
@@ -66,7 +66,7 @@ async def asked(
     fields = _of_connection(connection, document, service.settings.reader_role) if connection is not None else {}
     notes: list[str] = []
     given = _as_typed(typed)
-    fields |= given | _copies(service, name, given.get("copy_to"), notes)
+    fields |= given | _copies(service, name, connection, given.get("copy_to"), notes)
     kept = await _kept(service, name) if document == "trust" else None
     if kept is not None and kept_role and kept.workspace != service.settings.workspace:
         raise ConnectionSetupError(
@@ -192,22 +192,25 @@ def _as_typed(typed: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _copies(service: Service, name: str, typed: Grant | None, notes: list[str]) -> dict[str, Grant]:
-    """Where copies land that jobs of this connection make there, as far as the operator allows them."""
+def _copies(
+    service: Service, name: str, connection: Connection | None, typed: Grant | None, notes: list[str]
+) -> dict[str, Grant]:
+    """Where copies land that jobs of this connection make there, as far as the operator allows them; those of any workspace, where all
+    of the organisation use its role. Each session is narrowed to the place of its own.
+    """
     if typed is None:
         return {}
-    settings = service.settings
+    settings, copy_to = service.settings, f"s3://{typed.bucket}/{typed.prefix}"
     try:
+        target = target_of(copy_to, settings.copy_targets)
         place = CopyPlace.of(
-            f"s3://{typed.bucket}/{typed.prefix}",
-            targets=settings.copy_targets,
-            workspace=settings.workspace,
-            connection=name,
-        )
+            copy_to, targets=settings.copy_targets, workspace=settings.workspace, connection=name
+        ).grant
     except JobError as error:
         notes.append(f"note: no job copies there so far. {error.message}")
         return {}
-    return {"copy_to": place.grant}
+    shared = connection is not None and connection.spec.audience == "organisation"
+    return {"copy_to": parse_place(target) if shared else place}
 
 
 async def _principal(service: Service, fields: dict[str, Any], notes: list[str]) -> str:

@@ -34,13 +34,7 @@ class CopyPlace:
 
         Raises JobError if no place of the operator's holds it.
         """
-        holding = [target for target in targets if copy_to.startswith(target)]
-        if not holding:
-            raise JobError(
-                f"copy_to: the operator does not allow copies to {copy_to}; LONGSHORE_COPY_TARGETS lists the places that are allowed",
-                code="CopyTargetRefused",
-            )
-        target = max(holding, key=len)
+        target = target_of(copy_to, targets)
         bucket, _, prefix = target.removeprefix("s3://").partition("/")
         folders = "".join(f"{_MARK}{folder}/" for folder in copy_to.removeprefix(target).split("/")[:-1])
         made = cls(bucket=bucket, prefix=f"{prefix}{workspace}/{connection}/{folders}", asked=copy_to)
@@ -70,6 +64,17 @@ class CopyPlace:
         """The same for the same object at any time. Versions have folders of their own: no bucket's name has an @ in it."""
         folder = f"{bucket}@{version_id}" if version_id else bucket
         return f"{self.prefix}{folder}/".encode() + key
+
+
+def target_of(copy_to: str, targets: Sequence[str]) -> str:
+    """The place of the operator's that holds what a job says: the innermost one. Raises JobError if there is none."""
+    holding = [target for target in targets if copy_to.startswith(target)]
+    if not holding:
+        raise JobError(
+            f"copy_to: the operator does not allow copies to {copy_to}; LONGSHORE_COPY_TARGETS lists the places that are allowed",
+            code="CopyTargetRefused",
+        )
+    return max(holding, key=len)
 
 
 def check_target(

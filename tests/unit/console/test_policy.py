@@ -206,6 +206,22 @@ def test_another_workspaces_connection_is_its_own_affair(shell: Shell) -> None:
     assert shell.ok("policy", "access", "acme", "--allow", "s3://b-photos").json, "there it is a name like any other"
 
 
+@pytest.mark.parametrize(
+    ("audience", "place"),
+    [("workspace", "ours/copies/main/acme/@2026/*"), ("organisation", "ours/copies/*")],
+)
+def test_copies_land_in_the_workspaces_own_place_or_in_that_of_each_that_uses_the_role(
+    shell: Shell, audience: str, place: str
+) -> None:
+    shell.environment |= {"LONGSHORE_COPY_TARGETS": "s3://ours/copies/"}
+    create(shell, kind="aws_role", name="acme", role_arn=CUSTOMER, allow=["s3://acme-photos"], audience=audience)
+    printed = shell.ok("policy", "access", "acme", "--copy-to", "s3://ours/copies/2026/")
+    [copies] = [one for one in printed.json["Statement"] if one["Sid"] == "CopyObjects"]
+    assert copies["Resource"] == f"arn:aws:s3:::{place}"
+    other = shell.ok("policy", "access", "acme", "--copy-to", "s3://ours/elsewhere/")
+    assert "note: no job copies there so far" in other.err
+
+
 def test_an_https_server_has_no_policies(shell: Shell) -> None:
     create(shell, kind="https_bearer", name="web", token="t" * 20, allow=["https://files.example.com/a/"])
     done = shell.longshore("policy", "access", "web")
