@@ -6,6 +6,7 @@ Source: ISO 32000-1, 7.4.4 and 7.5.8.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 from ingest.media.documents.pdf_objects import Object
@@ -14,7 +15,7 @@ from ingest.media.view import MalformedError
 UNPACKED_MOST: Final = 1 << 20
 """Bytes that one stream may unpack to; what lies behind them is not looked at."""
 _UNDONE: Final = 10_000
-"""Bytes of which prediction other than Up is undone one by one."""
+"""Bytes of one table of which prediction other than Up is undone, one by one."""
 
 
 def inflate(packed: bytes, values: dict[bytes, Object], most: int) -> bytes:
@@ -35,9 +36,10 @@ def inflate(packed: bytes, values: dict[bytes, Object], most: int) -> bytes:
 class Table:
     """A cross-reference stream: for the number of an object, where it is."""
 
-    __slots__ = ("_data", "_index", "_stride", "_up", "_widths")
+    __slots__ = ("_data", "_index", "_lines", "_spend", "_stride", "_up", "_widths")
 
-    def __init__(self, data: bytes, values: dict[bytes, Object]) -> None:
+    def __init__(self, data: bytes, values: dict[bytes, Object], spend: Callable[[int], None]) -> None:
+        """`spend`: counts bytes that are undone one by one, of all tables of a file."""
         widths, index, size = values.get(b"W"), values.get(b"Index"), values.get(b"Size")
         if not isinstance(widths, list) or len(widths) < 3 or not isinstance(size, int):
             raise MalformedError("its table of objects is broken")
@@ -50,7 +52,9 @@ class Table:
         predictor = parameters.get(b"Predictor", 1) if isinstance(parameters, dict) else 1
         self._up = isinstance(predictor, int) and predictor >= 10
         self._stride = sum(self._widths) + self._up
-        self._data = data
+        self._data, self._spend = data, spend
+        self._lines: list[bytes] = []
+        """The first rows as they were, as far as they are undone."""
 
     def entry(self, number: int) -> tuple[int, int, int] | None:
         """Its kind (0 free, 1 at a place, 2 inside another object) and two fields, or None."""
@@ -90,15 +94,18 @@ class Table:
     def _undone(self, row: int) -> bytes:
         if (row + 1) * self._stride > _UNDONE:
             raise MalformedError("its table of objects is packed in a way that is not read")
-        above = bytearray(self._stride - 1)
-        for at in range(0, (row + 1) * self._stride, self._stride):
+        lines = self._lines
+        above = lines[-1] if lines else bytes(self._stride - 1)
+        for at in range(len(lines) * self._stride, (row + 1) * self._stride, self._stride):
+            self._spend(self._stride)
             way, line = self._data[at], bytearray(self._data[at + 1 : at + self._stride])
             for place, value in enumerate(line):
                 left = line[place - 1] if place else 0
                 corner = above[place - 1] if place else 0
                 line[place] = (value + _guess(way, left, above[place], corner)) & 255
-            above = line
-        return bytes(above)
+            above = bytes(line)
+            lines.append(above)
+        return lines[row]
 
 
 def _sum(column: bytes) -> int:

@@ -105,7 +105,7 @@ class Xref:
             raise MalformedError("its table of objects is not where it should be")
         data, found = self._object(at, int(number[1]))
         unpacked = self._stream(at, data, found)
-        self._tables.append(Table(unpacked, found.values))
+        self._tables.append(Table(unpacked, found.values, self._view.spend))
         return found.values
 
     def _table(self, at: int, skip: int) -> dict[bytes, Object]:
