@@ -9,7 +9,7 @@ from typing import Final
 from ingest.media.properties import Media
 from ingest.media.video import codecs, parameters, riff, sound
 from ingest.media.video.ebml import Element, binary, elements, real, text, unsigned
-from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell
+from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell, told
 from ingest.media.view import MalformedError, View
 
 _EBML, _DOCTYPE, _SEGMENT = 0x1A45DFA3, 0x4282, 0x18538067
@@ -118,10 +118,10 @@ def _info(view: View, info: Element, media: Media) -> None:
 def _tracks(view: View, tracks: Element, media: Media) -> None:
     for entry in elements(view, tracks.body, tracks.end):
         if entry.id == _ENTRY:
-            tell(media, _track(view, entry))
+            tell(media, _track(view, entry, media))
 
 
-def _track(view: View, entry: Element) -> Track:
+def _track(view: View, entry: Element, media: Media) -> Track:
     track, codec, private, bits = Track(), "", b"", 0
     for one in elements(view, entry.body, entry.end):
         if one.id == _TYPE:
@@ -138,6 +138,8 @@ def _track(view: View, entry: Element) -> Track:
         elif one.id == _AUDIO:
             bits = _sound(view, one, track)
     track.codec = _CODECS.get(codec, UNKNOWN)
+    if told(media, track.kind):
+        return track  # only the first of its kind is written down: another one is not worth its codec's bits
     try:
         _configured(track, codec, private, bits)
     except (MalformedError, struct.error, IndexError):

@@ -13,7 +13,7 @@ from ingest.media.properties import Media
 from ingest.media.video import samples
 from ingest.media.video.elementary import first_frame
 from ingest.media.video.fragments import Times, measure
-from ingest.media.video.tracks import Track, finish, length, rate, tell
+from ingest.media.video.tracks import Track, finish, length, rate, tell, told
 from ingest.media.view import PIECE_MOST, MalformedError, MoreNeededError, View
 
 _WISH: Final = 128 << 10
@@ -105,7 +105,7 @@ def _media(view: View, mdia: Box, track: Track, media: Media, times: Times, numb
         elif box.type == b"hdlr":
             track.kind = _HANDLERS.get(view.read(within(box, box.body + 8, 4), 4), "other")
         elif box.type == b"minf":
-            stbl = child(view, box, b"stbl") if track.kind != "other" else None
+            stbl = None if track.kind == "other" or told(media, track.kind) else child(view, box, b"stbl")
             if stbl is not None:
                 _samples(view, stbl, track, media, times, number)
             return
@@ -121,7 +121,7 @@ def _samples(view: View, stbl: Box, track: Track, media: Media, times: Times, nu
                 track.width, track.height = shown
             if track.codec == "mp3":
                 _first_frame(view, stbl, track)
-            first = track.kind == "video" and "video_codec" not in media.more and number in times.scales
+            first = track.kind == "video" and number in times.scales
             tell(media, track)
             if not first:
                 return

@@ -14,6 +14,10 @@ from ingest.media.view import MalformedError, View
 
 _MOST: Final = 4096
 """Bytes of a codec's configuration."""
+_COST: Final = 1_000
+"""Reads as long as which a configuration may take, as it is read bit by bit: a description has one, though it could hold a thousand."""
+_DESCRIPTORS: Final = 64
+"""Of one elementary stream that are looked at: three say all."""
 _PICTURES: Final[dict[bytes, Callable[[bytes], Picture]]] = {b"avcC": parameters.avcc, b"hvcC": parameters.hvcc}
 _SOUNDS: Final[dict[bytes, Callable[[bytes], Sound]]] = {
     b"dac3": sound.ac3,
@@ -44,6 +48,7 @@ def _visual(view: View, entry: Box, track: Track) -> None:
     track.codec = codecs.picture(_sign(view, entry, entry.body + 78))
     for box in boxes(view, entry.body + 78, entry.end):
         if (parse := _PICTURES.get(box.type)) is not None:
+            view.spend(_COST)
             try:
                 track.show(parse(_held(view, box)))
             except MalformedError:
@@ -103,9 +108,12 @@ def _elementary(view: View, box: Box, track: Track) -> None:
 
 def _esds(view: View, box: Box) -> tuple[int, bytes]:
     """The object type and the decoder's configuration (ISO/IEC 14496-1, 7.2.6)."""
+    view.spend(_COST)
     held = _held(view, box)
     at, indication = 4, 0
-    while at < len(held):
+    for _ in range(_DESCRIPTORS):
+        if at >= len(held):
+            break
         tag, at, length = _descriptor(held, at)
         if tag == 3:
             flags = held[at + 2]

@@ -50,6 +50,11 @@ class Track:
         self.bit_depth = sound.bits or self.bit_depth
 
 
+def told(media: Media, kind: str) -> bool:
+    """Whether a track of this kind was written down: then no other one will be."""
+    return f"{kind}_codec" in media.more
+
+
 def tell(media: Media, track: Track) -> None:
     """Writes down a track, if it is the first of its kind."""
     more = media.more

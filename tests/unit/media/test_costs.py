@@ -9,6 +9,7 @@ import pytest
 
 from ingest.media.reading import read
 from ingest.media.view import STEPS, MalformedError, View
+from tests.unit.media.films import audible, avc1, box, element, film_entry, full, matroska, movie, sound, tracks, trak
 
 pytestmark = pytest.mark.acceptance("CO-26")
 
@@ -51,4 +52,29 @@ def test_costly_work_counts_as_reads_do() -> None:
 def test_tables_of_a_pdf_are_undone_within_one_budget() -> None:
     body = undone(64)
     assert read(View(len(body), {0: body})).media.more["problem"] == "it has too many parts"
+    assert seconds(body) < MOST_S
+
+
+def costly() -> bytes:
+    """A sequence parameter set of H.264 of 110 bytes, of which nearly each bit is a number of its own; it never ends well."""
+    lists = "".join("1" * (17 if number < 6 else 65) for number in range(12))
+    bits = "1" + "00100" + "11111" + lists + "1" + "010" + "111" + "00000000100000000" + "1" * 255 + "11" + "0" * 60
+    bits += "0" * (-len(bits) % 8)
+    return b"\x67\x64\0\x1f" + int(bits, 2).to_bytes(len(bits) // 8)
+
+
+CONFIGURED = b"\1\x64\0\x1f\xff\xe1" + len(costly()).to_bytes(2) + costly()
+
+
+def test_of_many_tracks_the_first_of_a_kind_is_looked_into() -> None:
+    entry = film_entry(b"V_MPEG4/ISO/AVC", element(0x63A2, CONFIGURED))
+    assert seconds(matroska(tracks(*[entry] * 1_400))) < MOST_S
+    assert seconds(movie(*[trak(avc1(64, 64, box(b"avcC", CONFIGURED)))] * 500)) < MOST_S
+
+
+def test_a_description_of_a_thousand_configurations_is_none() -> None:
+    body = movie(trak(avc1(64, 64, *[box(b"avcC", CONFIGURED)] * 1_000)))
+    assert read(View(len(body), {0: body})).media.more["problem"] == "it has too many parts"
+    assert seconds(body) < MOST_S
+    body = movie(sound(audible(b"mp4a", 2, 44100, *[full(b"esds", bytes(4_000))] * 60)))
     assert seconds(body) < MOST_S
