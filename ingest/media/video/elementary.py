@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ingest.media.video import parameters
+from ingest.media.video.bits import MOST
 from ingest.media.video.parameters import Picture
 from ingest.media.video.sound import AC3_CHANNELS, AC3_RATES, RATES, Sound
 from ingest.media.video.tracks import Track
@@ -17,7 +18,9 @@ _WRAP: Final = 1 << 33
 _COLLECTED: Final = 4096
 """Bytes of one packet that are searched."""
 _TRIES: Final = 64
-"""Places that may be the beginning of a frame of sound, or units of a picture."""
+"""Places of one packet that may be the beginning of a frame of sound, or units of a picture."""
+_PATIENCE: Final = 8_000
+"""Such places of all packets of a file, and four more for each byte of a parameter set: some are read bit by bit."""
 _LATE: Final = 4
 """Frames at the end of what is held, of which some that are shown before them may not be held."""
 _STARTS_MOST: Final = 512
@@ -35,13 +38,23 @@ _FRAMES: Final = {
 _MPEG_RATES: Final = (44100, 48000, 32000)
 
 
+class Patience:
+    """How much of one file's streams may still be searched. When none is left, nothing more is learnt, and that is no error."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = _PATIENCE) -> None:
+        self.left = left
+
+
 class Elementary:
     """What is learnt of one stream, packet by packet."""
 
-    __slots__ = ("_collected", "_open", "first", "starts", "track")
+    __slots__ = ("_collected", "_open", "_patience", "first", "starts", "track")
 
-    def __init__(self, track: Track) -> None:
-        self.track = track
+    def __init__(self, track: Track, patience: Patience) -> None:
+        """`patience`: of all streams of a file."""
+        self.track, self._patience = track, patience
         self.first: int | None = None
         self.starts: list[int] = []
         """Presentation times."""
@@ -96,8 +109,8 @@ class Elementary:
             return
         held, self._open = bytes(self._collected), False
         if self.track.kind == "video":
-            _picture(self.track, held)
-        elif (found := first_frame(self.track.codec, held)) is not None:
+            _picture(self.track, held, self._patience)
+        elif (found := first_frame(self.track.codec, held, self._patience)) is not None:
             self.track.codec, heard = found
             self.track.hear(heard)
 
@@ -119,17 +132,20 @@ def packet(held: bytes) -> tuple[int | None, int] | None:
     return start, 9 + held[8]
 
 
-def _picture(track: Track, held: bytes) -> None:
+def _picture(track: Track, held: bytes, patience: Patience) -> None:
     at = held.find(b"\0\0\1")
     for _ in range(_TRIES):
-        if at < 0 or at + 4 > len(held):
+        patience.left -= 1
+        if at < 0 or at + 4 > len(held) or patience.left < 0:
             return
         following = held.find(b"\0\0\1", at + 3)
         unit = held[at + 3 : following if following >= 0 else len(held)]
         try:
             if track.codec == "h264" and unit[0] & 31 == 7:
+                patience.left -= 4 * min(len(unit), MOST)
                 track.show(parameters.h264(unit))
             elif track.codec == "hevc" and unit[0] >> 1 & 63 == 33:
+                patience.left -= 4 * min(len(unit), MOST)
                 track.show(parameters.hevc(unit))
             elif track.codec in {"mpeg1video", "mpeg2video"} and unit[0] == 0xB3:
                 _sequence(track, held[at:], unit)
@@ -152,12 +168,13 @@ def _sequence(track: Track, held: bytes, unit: bytes) -> None:
     track.show(found)
 
 
-def first_frame(codec: str, held: bytes) -> tuple[str, Sound] | None:
+def first_frame(codec: str, held: bytes, patience: Patience) -> tuple[str, Sound] | None:
     """Codec, rate and channels, of the first frame that is found."""
     sync, parse = (b"\x0bw", _dolby) if codec in {"ac3", "eac3"} else (b"\xff", _mpeg)
     at = held.find(sync)
     for _ in range(_TRIES):
-        if at < 0 or at + 7 > len(held):
+        patience.left -= 1
+        if at < 0 or at + 7 > len(held) or patience.left < 0:
             break
         if (found := parse(held, at)) is not None:
             return found
@@ -201,7 +218,8 @@ def plays(firsts: Mapping[int, Elementary], lasts: Mapping[int, Elementary], fra
 
 def again(streams: Mapping[int, Elementary]) -> dict[int, Elementary]:
     """The same streams, of which nothing but times is wanted."""
-    return {number: Elementary(Track(one.track.kind, width=1, sample_rate=1)) for number, one in streams.items()}
+    none = Patience(0)
+    return {number: Elementary(Track(one.track.kind, width=1, sample_rate=1), none) for number, one in streams.items()}
 
 
 def beginning(view: View, most: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from ingest.media.boxes import Box, boxes, child, full, within
 from ingest.media.properties import Media
 from ingest.media.video import samples
-from ingest.media.video.elementary import first_frame
+from ingest.media.video.elementary import Patience, first_frame
 from ingest.media.video.fragments import Times, measure
 from ingest.media.video.tracks import Track, finish, length, rate, tell, told
 from ingest.media.view import PIECE_MOST, MalformedError, MoreNeededError, View
@@ -136,7 +136,7 @@ def _first_frame(view: View, stbl: Box, track: Track) -> None:
         place = next((box for box in boxes(view, stbl.body, stbl.end) if box.type in {b"stco", b"co64"}), None)
         if place is not None:
             (at,) = view.unpack(">Q" if place.type == b"co64" else ">I", within(place, place.body + 8, 4))
-            found = first_frame("mp3", view.held(at, 16))
+            found = first_frame("mp3", view.held(at, 16), Patience())
             if found is not None:
                 track.hear(found[1])
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import Elementary, again, beginning, ending, packet, plays, stamp
+from ingest.media.video.elementary import Elementary, Patience, again, beginning, ending, packet, plays, stamp
 from ingest.media.video.tracks import Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -51,7 +51,7 @@ def _plays(streams: dict[int, Elementary], tail: bytes, media: Media) -> float |
 
 def _run(held: bytes, streams: dict[int, Elementary]) -> None:
     """Goes from packet to packet by their lengths; between them, it looks for the next one."""
-    at = 0
+    at, patience = 0, Patience()
     for _ in range(_PACKETS_MOST):
         found = _PACKET.search(held, at)
         if found is None or found.start() + 9 > len(held):
@@ -59,13 +59,13 @@ def _run(held: bytes, streams: dict[int, Elementary]) -> None:
         at = found.start()
         size = int.from_bytes(held[at + 4 : at + 6])
         content = held[at : at + 6 + size]
-        _take(content, streams)
+        _take(content, streams, patience)
         at += max(6 + size, 9)
     for stream in streams.values():
         stream.end()
 
 
-def _take(content: bytes, streams: dict[int, Elementary]) -> None:
+def _take(content: bytes, streams: dict[int, Elementary], patience: Patience) -> None:
     opened = packet(content) or _older(content)
     if opened is None:
         return
@@ -81,7 +81,7 @@ def _take(content: bytes, streams: dict[int, Elementary]) -> None:
             return
         payload = payload[4:]
     if number not in streams:
-        streams[number] = Elementary(Track("video" if kind == "video" else "audio", codec))
+        streams[number] = Elementary(Track("video" if kind == "video" else "audio", codec), patience)
         if codec == "pcm_dvd":
             streams[number].track.sample_rate = 48_000
     if start is None and not streams[number].starts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest.media.properties import Media
-from ingest.media.video.elementary import Elementary, again, beginning, ending, packet, plays
+from ingest.media.video.elementary import Elementary, Patience, again, beginning, ending, packet, plays
 from ingest.media.video.tracks import UNKNOWN, Track, finish, length, tell
 from ingest.media.view import MalformedError, MoreNeededError, View
 
@@ -98,10 +98,10 @@ def _plays(demux: _Demux, tail: bytes, form: tuple[int, int], media: Media) -> f
 class _Demux:
     """Takes packets apart."""
 
-    __slots__ = ("_known", "_sections", "_tables", "streams")
+    __slots__ = ("_known", "_patience", "_sections", "_tables", "streams")
 
     def __init__(self, streams: dict[int, Elementary] | None = None) -> None:
-        self._known = streams is not None
+        self._known, self._patience = streams is not None, Patience()
         self.streams: dict[int, Elementary] = streams or {}
         self._tables: set[int] = set()
         self._sections: dict[int, bytes] = {}
@@ -172,7 +172,7 @@ class _Demux:
                 size = (section[at + 3] & 15) << 8 | section[at + 4]
                 track = _track(section[at], section[at + 5 : at + 5 + size])
                 if track.kind != "other":
-                    self.streams[pid] = Elementary(track)
+                    self.streams[pid] = Elementary(track, self._patience)
                 at += 5 + size
 
 

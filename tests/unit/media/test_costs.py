@@ -10,6 +10,7 @@ import pytest
 from ingest.media.reading import read
 from ingest.media.view import STEPS, MalformedError, View
 from tests.unit.media.films import audible, avc1, box, element, film_entry, full, matroska, movie, sound, tracks, trak
+from tests.unit.media.mpeg import packets, pes, tables, transport
 
 pytestmark = pytest.mark.acceptance("CO-26")
 
@@ -78,3 +79,15 @@ def test_a_description_of_a_thousand_configurations_is_none() -> None:
     assert seconds(body) < MOST_S
     body = movie(sound(audible(b"mp4a", 2, 44100, *[full(b"esds", bytes(4_000))] * 60)))
     assert seconds(body) < MOST_S
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [(0x1B, b"\0\0\1" + costly()), (0x1B, b"\0\0\1" * 56), (0x0F, b"\xff" * 168)],
+    ids=["a parameter set that is none", "units of nothing", "sync words"],
+)
+def test_packets_are_searched_with_one_patience(kind: int, payload: bytes) -> None:
+    each = packets(0x100, pes(0xE0, 90_000, payload))
+    assert len(each) == 1
+    body = transport(tables({0x100: (kind, b"")}) + each * 1_390)
+    assert seconds(body) < MOST_S / 2
