@@ -33,11 +33,12 @@ def read_png(view: View, media: Media) -> None:
 
 
 def _chunks(view: View, at: int, media: Media) -> None:
-    unpack, more = view.unpack, media.more
+    unpack, more, told = view.unpack, media.more, False
     for _ in range(_CHUNKS_MOST):
         length, name = unpack(">I4s", at)
         if name in (b"IDAT", b"IEND"):
-            _behind(view, at, media)
+            if not told:
+                _behind(view, at, media)
             return
         if name == b"tRNS":
             more["alpha"] = True
@@ -46,7 +47,8 @@ def _chunks(view: View, at: int, media: Media) -> None:
             if frames:
                 more["frames"] = frames
                 media.type = "image/apng"
-        elif name == b"eXIf":
+        elif name == b"eXIf" and not told:
+            told = True  # there may be one only
             read_exif(view, at + 8, length, media)
         at += 12 + length
     raise MalformedError("it has too many chunks")

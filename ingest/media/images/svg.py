@@ -16,7 +16,7 @@ _PARTS_MOST: Final = 256
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ROOT: Final = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
 _INK: Final = re.compile(r"\S")
-_SUBSET: Final = re.compile(r"""["'\]]|<!--""")
+_SUBSET: Final = re.compile(r"""["']|<!--|\]\s*+>""")
 _CLOSED_BY: Final = {'"': '"', "'": "'", "<!--": "-->"}
 _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_][\w:.-]{0,100})\s{0,20}=\s{0,20}(?:"([^"<]*)"|'([^'<]*)')""")
 _LENGTH: Final = re.compile(
@@ -114,14 +114,11 @@ def _doctype(text: str, at: int) -> int:
     while found := _SUBSET.search(text, at):
         close = _CLOSED_BY.get(found[0])
         if close is None:
-            at = _ink(text, found.end())
-            if text.startswith(">", at):
-                return at
-        else:
-            end = text.find(close, found.end())
-            if end < 0:
-                return -1
-            at = end + len(close)
+            return found.end() - 1
+        end = text.find(close, found.end())
+        if end < 0:
+            return -1
+        at = end + len(close)
     return -1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 import zlib
 
@@ -90,4 +91,23 @@ def test_packets_are_searched_with_one_patience(kind: int, payload: bytes) -> No
     each = packets(0x100, pes(0xE0, 90_000, payload))
     assert len(each) == 1
     body = transport(tables({0x100: (kind, b"")}) + each * 1_390)
+    assert seconds(body) < MOST_S / 2
+
+
+def test_a_png_has_one_exif() -> None:
+    """The first one counts, as there may be only one."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", len(body), name) + body + bytes(4)
+
+    def exif(orientation: int) -> bytes:
+        return chunk(b"eXIf", b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x112, 3, 1, orientation) + bytes(4))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
+    body = head + exif(6) + exif(3) * 1_900 + chunk(b"IDAT", b"") + exif(3) + chunk(b"IEND", b"")
+    assert read(View(len(body), {0: body})).media.more["orientation"] == 6
+
+
+def test_brackets_of_a_document_type_are_passed_at_once() -> None:
+    body = b"<!DOCTYPE svg [" + b"]" * 65_500
     assert seconds(body) < MOST_S / 2
