@@ -1,4 +1,4 @@
-"""MP3 (and MP2, MP1): how long it plays, from its Xing or VBRI header or from its size; hides tags, cover art and free format.
+"""MP3 (and MP2, MP1): how long it plays, by its Xing or VBRI header, its frames or its size; hides tags, cover art and free format.
 
 Sources: id3.org (ID3v2.4, 3.1), Gabriel Bouvigne's description of the LAME tag, the Fraunhofer VBRI header.
 """
@@ -21,6 +21,13 @@ _NEEDED: Final = 2048
 """A first frame, with its Xing or VBRI header if it has one, and the header of the next one."""
 _LOOKED: Final = 4096
 """Where a first frame may begin behind a tag: some leave zeros there."""
+_PACED: Final = 16_384
+"""Bytes whose frames are compared: where they are not of one bit rate, size does not tell how long it plays."""
+_BEHIND: Final = 4_096
+"""Bytes of tags that may stand behind the last frame."""
+_HEADERS: Final = frozenset((b"Xing", b"Info"))
+_FRAMES: Final = 5_000
+"""That are counted at most: two minutes."""
 
 
 def read(view: View, media: Media) -> None:
@@ -70,8 +77,35 @@ def _describe(view: View, media: Media, at: int, data: bytes, one: Frame) -> Non
     frames = _counted(data, one, None if view.size is None else view.size - at)
     if frames:
         last(media, frames * one.samples / one.rate, view.size)
-    elif one.bit_rate and view.size is not None:
-        last(media, (view.size - at) * 8 / one.bit_rate, view.size)
+    elif one.bit_rate and view.size is not None and (seconds := _paced(view, at, one, view.size - at)) is not None:
+        last(media, seconds, view.size)
+
+
+def _paced(view: View, at: int, one: Frame, length: int) -> float | None:
+    """Seconds: by its size if its frames are of one bit rate, by their number if all are held, else nobody knows."""
+    data = view.held(at, _PACED)
+    view.reach = max(view.reach, at + len(data))
+    rates, _, _ = _walked(data, one)
+    if len(rates) < 2:
+        return length * 8 / (rates or {one.bit_rate}).pop()
+    if len(view.held(at)) < length:
+        return None
+    _, frames, end = _walked(view.held(at), one)
+    return frames * one.samples / one.rate if end + _BEHIND >= length else None
+
+
+def _walked(data: bytes, one: Frame) -> tuple[set[int], int, int]:
+    """Bit rates of its frames, how many they are, and where they end. One that holds a header in place of sound may be of another rate."""
+    rates, frames, at = set[int](), 0, 0
+    while frames < _FRAMES and (found := frame(data, at)) is not None and one.like(found) and found.length:
+        if frames or not _headed(data, one):
+            rates.add(found.bit_rate)
+        at, frames = at + found.length, frames + 1
+    return rates, frames, at
+
+
+def _headed(data: bytes, one: Frame) -> bool:
+    return one.layer == 3 and data[4 + one.side : 8 + one.side] in _HEADERS
 
 
 def _counted(data: bytes, one: Frame, length: int | None) -> int:
@@ -79,7 +113,7 @@ def _counted(data: bytes, one: Frame, length: int | None) -> int:
     if one.layer != 3:
         return 0
     xing = 4 + one.side
-    if data[xing : xing + 4] in {b"Xing", b"Info"}:
+    if data[xing : xing + 4] in _HEADERS:
         (flags,) = struct.unpack_from(">I", data, xing + 4)
         if not flags & 1:
             return 0

@@ -137,6 +137,31 @@ def test_mp3_whose_header_speaks_of_another_file_lasts_as_its_size_says() -> Non
     assert whole(first + files.mp3_frame() * 99).duration_s == pytest.approx(100 * 1152 / 44_100, rel=0.01)
 
 
+def _uneven(count: int) -> bytes:
+    """Frames of 128 and of 64 kbit/s in turn, without a header that says how many."""
+    return (files.mp3_frame() + files.mp3_frame(third=0x50, length=208)) * (count // 2)
+
+
+def test_mp3_of_many_bit_rates_without_a_header_is_counted_if_it_is_held() -> None:
+    body = files.id3(100) + _uneven(200)
+    assert whole(body + b"TAG" + bytes(125)).duration_s == pytest.approx(200 * 1152 / 44_100, abs=1e-6)
+    assert whole(body + bytes(5_000)).duration_s is None, "its last frames were not found"
+
+
+def test_mp3_of_many_bit_rates_without_a_header_has_no_duration_if_it_is_long() -> None:
+    found = ranged(_uneven(2_000))
+    assert (found.media.more["sample_rate"], found.further) == (44_100, [])
+    assert found.media.duration_s is None
+    assert "bit_rate" not in found.media.more
+    assert whole(_uneven(8_000)).duration_s is None, "nobody counts on for ever"
+
+
+def test_mp3_whose_header_is_of_another_bit_rate_than_its_sound_is_of_one() -> None:
+    first = files.mp3_frame(third=0x50, length=208, body=files.xing(2, size=834))
+    data = first + files.mp3_frame() * 200
+    assert whole(data).duration_s == pytest.approx(len(data) * 8 / 128_000)
+
+
 def test_mp3_by_its_vbri_header() -> None:
     vbri = bytes(32) + b"VBRI" + struct.pack(">HHHII", 1, 0, 75, 0, 500)
     assert whole(files.mp3_frame(body=vbri) * 2).duration_s == pytest.approx(500 * 1152 / 44_100, abs=1e-6)
