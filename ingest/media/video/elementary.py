@@ -36,6 +36,8 @@ _FRAMES: Final = {
 }
 """Samples of one frame of sound."""
 _MPEG_RATES: Final = (44100, 48000, 32000)
+_BLURAY_RATES: Final = {1: 48_000, 4: 96_000, 5: 192_000}
+_BLURAY_CHANNELS: Final = (0, 1, 0, 2, 3, 3, 4, 4, 5, 6, 7, 8, 0, 0, 0, 0)
 
 
 class Patience:
@@ -170,6 +172,8 @@ def _sequence(track: Track, held: bytes, unit: bytes) -> None:
 
 def first_frame(codec: str, held: bytes, patience: Patience) -> tuple[str, Sound] | None:
     """Codec, rate and channels, of the first frame that is found."""
+    if codec == "pcm_bluray":
+        return _bluray(held)
     sync, parse = (b"\x0bw", _dolby) if codec in {"ac3", "eac3"} else (b"\xff", _mpeg)
     at = held.find(sync)
     for _ in range(_TRIES):
@@ -207,6 +211,14 @@ def _dolby(held: bytes, at: int) -> tuple[str, Sound] | None:
     skipped = 2 * (mode & 1 and mode != 1) + 2 * (mode >> 2) + 2 * (mode == 2)
     low = int.from_bytes(held[at + 6 : at + 8].ljust(2, b"\0")) >> (12 - skipped) & 1
     return "ac3", Sound(AC3_RATES[code], AC3_CHANNELS[mode] + low)
+
+
+def _bluray(held: bytes) -> tuple[str, Sound] | None:
+    """Samples of a Blu-ray disc, by the four bytes before them."""
+    if len(held) < 4:
+        return None
+    rate, channels = _BLURAY_RATES.get(held[2] & 15, 0), _BLURAY_CHANNELS[held[2] >> 4]
+    return ("pcm_bluray", Sound(rate, channels)) if rate and channels else None
 
 
 def plays(firsts: Mapping[int, Elementary], lasts: Mapping[int, Elementary], frames: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ingest.media.properties import Media
@@ -40,11 +41,17 @@ _AUDIO: Final = {
     0x83: "truehd",
     0x84: "eac3",
     0x85: "dts",
-    0x86: "dts",
     0x87: "eac3",
     0xC1: "ac3",
     0xC2: "eac3",
 }
+_BLURAY: Final = {0x80: "pcm_bluray", 0x86: "dts", 0xA1: "eac3", 0xA2: "dts"}
+"""Types that are of sound where the program is registered as `HDMV`; elsewhere 0x86 is of cues for advertisements."""
+_PRIVATE, _REGISTRATION = 6, 5
+_SAYS_WHAT: Final = frozenset((_REGISTRATION, 0x45, 0x46, 0x56, 0x59))
+"""Descriptors of what is no sound: registered as something else, VBI, teletext, subtitles."""
+_STEADY: Final = frozenset(("opus", "s302m"))
+"""Always at 48,000 samples per second."""
 _DESCRIBED: Final = {0x6A: "ac3", 0x7A: "eac3", 0x7B: "dts", 0x7C: "aac"}
 """By the descriptor that a private stream has (ETSI EN 300 468, 6.1)."""
 _REGISTERED: Final = {
@@ -83,6 +90,8 @@ def read(view: View, media: Media) -> None:
         raise MalformedError("it has no table of its streams")
     demux.tell(media)
     finish(media)
+    if demux.unclear and media.more.get("has_audio") is False:
+        del media.more["has_audio"]
     if view.size is not None:
         at, tail = ending(view, head, view.size, _TAIL)
         length(media, _plays(demux, tail[-at % form[0] :], form, media), view.size)
@@ -98,13 +107,15 @@ def _plays(demux: _Demux, tail: bytes, form: tuple[int, int], media: Media) -> f
 class _Demux:
     """Takes packets apart."""
 
-    __slots__ = ("_known", "_patience", "_sections", "_tables", "streams")
+    __slots__ = ("_known", "_patience", "_sections", "_tables", "streams", "unclear")
 
     def __init__(self, streams: dict[int, Elementary] | None = None) -> None:
         self._known, self._patience = streams is not None, Patience()
         self.streams: dict[int, Elementary] = streams or {}
         self._tables: set[int] = set()
         self._sections: dict[int, bytes] = {}
+        self.unclear = False
+        """Whether some stream may be of sound, but nothing says so."""
 
     @property
     def complete(self) -> bool:
@@ -167,30 +178,48 @@ class _Demux:
             self._tables.update(numbers)
         elif section[0] == 2:
             at = 12 + ((section[10] & 15) << 8 | section[11])
+            bluray = any(tag == _REGISTRATION and said[:4] == b"HDMV" for tag, said in _descriptors(section[12:at]))
             while at + 5 <= end and len(self.streams) < _STREAMS_MOST:
                 pid = (section[at + 1] & 31) << 8 | section[at + 2]
                 size = (section[at + 3] & 15) << 8 | section[at + 4]
-                track = _track(section[at], section[at + 5 : at + 5 + size])
-                if track.kind != "other":
+                track = _track(section[at], list(_descriptors(section[at + 5 : at + 5 + size])), bluray=bluray)
+                if track is None:
+                    self.unclear = True
+                elif track.kind != "other":
                     self.streams[pid] = Elementary(track, self._patience)
                 at += 5 + size
 
 
-def _track(kind: int, descriptors: bytes) -> Track:
+def _descriptors(held: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tags, and what is in each."""
+    at = 0
+    while at + 2 <= len(held):
+        yield held[at], held[at + 2 : at + 2 + held[at + 1]]
+        at += 2 + held[at + 1]
+
+
+def _track(kind: int, described: list[tuple[int, bytes]], *, bluray: bool) -> Track | None:
+    """None: it is private, and nothing says what it is."""
     if kind in _VIDEO:
         return Track("video", _VIDEO[kind])
-    if kind in _AUDIO:
-        return Track("audio", _AUDIO[kind])
-    at = 0
-    while kind == 6 and at + 2 <= len(descriptors):
-        tag, size = descriptors[at], descriptors[at + 1]
-        content = descriptors[at + 2 : at + 2 + size]
+    if (codec := _AUDIO.get(kind) or (_BLURAY.get(kind) if bluray else None)) is not None:
+        return Track("audio", codec)
+    return _private(described) if kind == _PRIVATE else Track("other", UNKNOWN)
+
+
+def _private(described: list[tuple[int, bytes]]) -> Track | None:
+    for tag, content in described:
         if tag in _DESCRIBED:
             return Track("audio", _DESCRIBED[tag])
-        if tag == 5 and content[:4] in _REGISTERED:
-            codec = _REGISTERED[content[:4]]
-            return Track("audio", codec, sample_rate=48_000 if codec in {"opus", "s302m"} else None)
-        if tag == 5 and content[:4] == b"HEVC":
+        codec = _REGISTERED.get(content[:4]) if tag == _REGISTRATION else None
+        if codec is not None:
+            return Track("audio", codec, sample_rate=48_000 if codec in _STEADY else None, channels=_opus(described))
+        if tag == _REGISTRATION and content[:4] == b"HEVC":
             return Track("video", "hevc")
-        at += 2 + size
-    return Track("other", UNKNOWN)
+    return Track("other", UNKNOWN) if any(tag in _SAYS_WHAT for tag, _ in described) else None
+
+
+def _opus(described: list[tuple[int, bytes]]) -> int | None:
+    """Channels, by the code of their order (Opus in MPEG-TS, 4.2)."""
+    codes = (content[1] for tag, content in described if tag == 0x7F and len(content) > 1 and content[0] == 0x80)
+    return next((code for code in codes if 1 <= code <= 8), None)

@@ -46,14 +46,14 @@ def section(table: int, body: bytes) -> bytes:
     )
 
 
-def tables(streams: dict[int, tuple[int, bytes]]) -> list[bytes]:
-    """PAT and PMT: type and descriptors by PID."""
+def tables(streams: dict[int, tuple[int, bytes]], program: bytes = b"") -> list[bytes]:
+    """PAT and PMT: type and descriptors by PID; `program`: descriptors of all of it."""
     entries = b"".join(
         struct.pack(">BHH", kind, 0xE000 | pid, 0xF000 | len(described)) + described
         for pid, (kind, described) in streams.items()
     )
     return packets(0, section(0, struct.pack(">HH", 1, 0xF000))) + packets(
-        0x1000, section(2, struct.pack(">HH", 0xE100, 0xF000) + entries)
+        0x1000, section(2, struct.pack(">HH", 0xE100, 0xF000 | len(program)) + program + entries)
     )
 
 

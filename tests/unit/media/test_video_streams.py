@@ -35,10 +35,11 @@ def stream(
     filling: int = 0,
     first: int = START,
     described: bytes = b"",
+    registered: bytes = b"",
 ) -> list[bytes]:
     """A stream at 25 frames per second, each with so many bytes to fill it up."""
     listed = {VIDEO: (picture[0], b"")} | ({SOUND: (sound[0], described)} if sound is not None else {})
-    made = tables(listed)
+    made = tables(listed, b"\x05\x04" + registered if registered else b"")
     for frame in range(frames):
         ticks = (first + frame * 3600) % (1 << 33)
         made += packets(VIDEO, pes(0xE0, ticks, picture[1] + b"\0\0\1\x65" + bytes([0xAA]) * filling))
@@ -94,7 +95,8 @@ def test_codecs_of_pictures(picture: tuple[int, bytes], expected: tuple[Value, .
         ((0x81, AC3), b"", ("ac3", 44100, 1)),
         ((0x87, bytes.fromhex("0b7700ff3f860000")), b"", ("eac3", 48000, 6)),
         ((0x06, AC3), b"\x6a\x01\x00", ("ac3", 44100, 1)),
-        ((0x06, bytes(9)), b"\x05\x04Opus\x7f\x02\x80\x02", ("opus", 48000, None)),
+        ((0x06, bytes(9)), b"\x05\x04Opus\x7f\x02\x80\x02", ("opus", 48000, 2)),
+        ((0x06, bytes(9)), b"\x05\x04Opus", ("opus", 48000, None)),
         ((0x0F, bytes(3) + ADTS), b"", ("aac", 44100, 1)),
     ],
 )
@@ -106,6 +108,27 @@ def test_codecs_of_sound(sound: tuple[int, bytes], described: bytes, expected: t
 def test_subtitles_are_no_sound() -> None:
     media = said(transport(stream((0x02, MPEG2), (0x06, bytes(9)), described=b"\x59\x08" + bytes(8))))
     assert media.more["has_audio"] is False
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"), [("03c01140", (48000, 1)), ("03c0a480", (96000, 7)), ("03c03140", (48000, 2))]
+)
+def test_samples_of_a_blu_ray_disc(head: str, expected: tuple[int, int]) -> None:
+    sound = 0x80, bytes.fromhex(head) + bytes(90)
+    more = said(transport(stream((0x02, MPEG2), sound, registered=b"HDMV"), lead=4)).more
+    assert (more["audio_codec"], more["sample_rate"], more["channels"]) == ("pcm_bluray", *expected)
+    assert said(transport(stream((0x02, MPEG2), sound))).more["has_audio"] is False, "elsewhere it is something else"
+
+
+def test_cues_for_advertisements_are_no_sound() -> None:
+    cues = stream((0x02, MPEG2), (0x86, bytes(9)), registered=b"CUEI")
+    assert said(transport(cues)).more["has_audio"] is False
+
+
+@pytest.mark.parametrize("described", [b"", b"\x0a\x04deu\0"])
+def test_what_may_be_sound_is_not_said_to_be_none(described: bytes) -> None:
+    private = stream((0x02, MPEG2), (0x06, bytes(9)), described=described)
+    assert "has_audio" not in said(transport(private)).more
 
 
 def test_a_table_that_is_longer_than_a_packet() -> None:
