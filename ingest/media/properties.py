@@ -10,7 +10,7 @@ Value = str | int | float | bool | None
 
 PROPERTIES: Final = {
     "orientation": "EXIF orientation, 1 to 8, if the file says one",
-    "frames": "number of pictures: of an animation, or pages of a TIFF",
+    "frames": "number of pictures: of an animation (an image in its place for old readers is not counted), or pages of a TIFF",
     "colour": "grey, rgb, palette, cmyk, ycbcr or lab, as stored",
     "bit_depth": "bits of one channel, as stored",
     "alpha": "whether it has transparency",

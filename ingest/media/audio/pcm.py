@@ -17,6 +17,7 @@ _WAVE: Final = {
     0x50: "mp2",
     0x55: "mp3",
     0xFF: "aac",
+    0x28F: "adpcm_g722",
     0x160: "wmav1",
     0x161: "wmav2",
     0x2000: "ac3",
@@ -25,7 +26,7 @@ _WAVE: Final = {
 }
 _MOST: Final = 1 << 31
 """What no rate and no number of channels reaches; where a file says more, it is not believed."""
-BITS: Final = {"pcm_alaw": 8, "pcm_mulaw": 8, "adpcm_ms": 4, "adpcm_ima_wav": 4, "adpcm_ima_qt": 4}
+BITS: Final = {"pcm_alaw": 8, "pcm_mulaw": 8, "adpcm_ms": 4, "adpcm_ima_wav": 4, "adpcm_ima_qt": 4, "adpcm_g722": 4}
 """Bits of one stored sample, where the name does not say them."""
 
 

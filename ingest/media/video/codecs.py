@@ -109,6 +109,7 @@ _WAVE: Final = {
     0x57: "amr_nb",
     0x58: "amr_wb",
     0xFF: "aac",
+    0x28F: "adpcm_g722",
     0x160: "wmav1",
     0x161: "wmav2",
     0x162: "wmapro",

@@ -50,6 +50,7 @@ def test_a_wav_as_the_standard_library_writes_it() -> None:
         (3, 64, "pcm_f64le"),
         (6, 8, "pcm_alaw"),
         (7, 8, "pcm_mulaw"),
+        (0x28F, 8, "adpcm_g722"),
     ],
 )
 def test_a_wav_names_its_codec_as_ffprobe_does(tag: int, bits: int, codec: str) -> None:

@@ -113,6 +113,12 @@ def test_frames_are_counted(kind: str, frames: int) -> None:
     assert media.type == ("image/apng" if kind == "PNG" and frames > 1 else TYPES[kind][1])
 
 
+def test_a_default_image_that_is_no_part_of_the_animation_is_no_frame() -> None:
+    """As the specification has it (acTL): Pillow counts it, too."""
+    body = animated("PNG", 5, default_image=True)
+    assert (whole(body).more["frames"], by_pillow(body)["frames"]) == (4, 5)
+
+
 def test_a_jpeg_with_more_pictures_behind_it_is_a_jpeg() -> None:
     body = saved(noise(), "MPO", save_all=True, append_images=[noise()])
     media = whole(body)
