@@ -19,8 +19,8 @@ from ingest.known import KnownAsset
 from ingest.listed import LOST, LookTools, look_of, wanted_in
 from ingest.lister import Piece
 from ingest.probe.hands import Hands
-from ingest.probe.looking import Probed
-from ingest.probe.sighting import Name, NamedLook, NamedSource, sight_of, unread
+from ingest.probe.looking import ObjectSource, Probed
+from ingest.probe.sighting import Name, NamedLook, sight_of, unread
 from ingest.wanted import Wanted
 
 
@@ -36,7 +36,7 @@ class NamedTools(LookTools, Protocol):
     """What it is worked with. `ingest.pipeline.Tools` are such."""
 
     @property
-    def open_named(self) -> Callable[[str], NamedSource]: ...
+    def open_named(self) -> Callable[[str], ObjectSource]: ...
 
 
 class NamedWork:
@@ -90,7 +90,7 @@ class NamedWork:
             outcomes=Counter(result.outcome for result in compress(results, told)),
         )
 
-    async def _ask(self, look: Callable[[NamedSource, Name], Awaitable[Probed]], name: Name) -> Probed:
+    async def _ask(self, look: Callable[[ObjectSource, Name], Awaitable[Probed]], name: Name) -> Probed:
         try:
             result = await look(self._source, name)
         except LOST as error:

@@ -21,12 +21,11 @@ from ingest.events import Observe
 from ingest.extras import Extras, no_steps
 from ingest.naming import is_web
 from ingest.pipeline import BucketSource
-from ingest.probe.looking import Step
-from ingest.probe.sighting import NamedSource
+from ingest.probe.looking import ObjectSource, Step
 from ingest.walking import FolderSource
 
 
-class StoredBucket(FolderSource, NamedSource, Protocol):
+class StoredBucket(FolderSource, ObjectSource, Protocol):
     """What is asked of a bucket, be it listed or not. `ingest.s3.client.S3Client` is one."""
 
 
@@ -53,7 +52,7 @@ class Storage(Protocol):
         """Raises CredentialError, SecretKeyError."""
         ...
 
-    def web(self, connection: Connection, access: WebAccess, origin: str, *, observe: Observe) -> NamedSource: ...
+    def web(self, connection: Connection, access: WebAccess, origin: str, *, observe: Observe) -> ObjectSource: ...
 
     def bucket(self, connection: Connection, access: Access, bucket: str, *, observe: Observe) -> StoredBucket: ...
 
@@ -64,7 +63,7 @@ class Opened:
 
     access: Renewing
     bucket: Callable[[str], BucketSource]
-    named: Callable[[str], NamedSource]
+    named: Callable[[str], ObjectSource]
     """A bucket, or an HTTPS server by its origin."""
     causes: str
     """Why it may deny everything, for people."""
@@ -112,7 +111,7 @@ class Opening:
             return no_steps
         return partial(extras.steps, self.run, self.connection, access, self.observe)
 
-    def _web(self, login: WebAccess, origin: str) -> NamedSource:
+    def _web(self, login: WebAccess, origin: str) -> ObjectSource:
         return self.storage.web(self.connection, login, origin, observe=self.observe)
 
     def _stored(self, access: Access, bucket: str) -> StoredBucket:

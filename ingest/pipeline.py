@@ -37,9 +37,8 @@ from ingest.model import Range
 from ingest.named import NamedWork
 from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
-from ingest.probe.looking import Probed, Step
+from ingest.probe.looking import ObjectSource, Probed, Step
 from ingest.probe.one_version import VersionSource
-from ingest.probe.sighting import NamedSource
 from ingest.remembered import NOTHING
 from ingest.s3.versions import VersionPages
 from ingest.sources.named import NamedPieces
@@ -62,7 +61,7 @@ class Tools:
     catalog: Catalog
     open_bucket: Callable[[str], BucketSource]
     """By the bucket's name, through the run's connection."""
-    open_named: Callable[[str], NamedSource]
+    open_named: Callable[[str], ObjectSource]
     """The same, for objects that are named; also by the origin of an HTTPS server."""
     denials: Denials
     ranges: FirstRanges

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from config.errors import (
     AccessDeniedError,
@@ -28,10 +28,14 @@ GONE: Final = "NoSuchKey"
 """The code of an object that was named and is not there."""
 
 
-class NamedSource(ObjectSource, Protocol):
-    """What is asked for objects that are named. `S3Client` and `HttpsSource` are such."""
+@runtime_checkable
+class Conditional(Protocol):
+    """A source whose objects are told apart by their ETag, or their date, as nothing else is known of them. `HttpsSource` is such.
 
-    def unless(self, known: Validator) -> Self:
+    A bucket is none: the same bytes that were put again have the same ETag, whatever their metadata and storage class are now.
+    """
+
+    def unless(self, known: Validator) -> ObjectSource:
         """The same, but an object that is still the one that is `known` raises ObjectUnchangedError."""
         ...
 
@@ -54,7 +58,7 @@ class Sighting(NamedTuple):
     """All of it, to be read once."""
 
 
-Sight = Callable[[NamedSource, bytes], AbstractAsyncContextManager[Sighting]]
+Sight = Callable[[ObjectSource, bytes], AbstractAsyncContextManager[Sighting]]
 
 
 def sight_of(depth: Depth, length: Callable[[bytes], int]) -> Sight:
@@ -65,12 +69,12 @@ def sight_of(depth: Depth, length: Callable[[bytes], int]) -> Sight:
 
 
 @asynccontextmanager
-async def _headers(source: NamedSource, key: bytes) -> AsyncGenerator[Sighting]:
+async def _headers(source: ObjectSource, key: bytes) -> AsyncGenerator[Sighting]:
     yield Sighting(await source.head(key))
 
 
 @asynccontextmanager
-async def _first_bytes(source: NamedSource, key: bytes, length: int) -> AsyncGenerator[Sighting]:
+async def _first_bytes(source: ObjectSource, key: bytes, length: int) -> AsyncGenerator[Sighting]:
     try:
         sighting = Sighting(*await source.part(key, first=0, last=length - 1))
     except ObjectArchivedError:
@@ -83,7 +87,7 @@ async def _first_bytes(source: NamedSource, key: bytes, length: int) -> AsyncGen
 
 
 @asynccontextmanager
-async def _whole(source: NamedSource, key: bytes) -> AsyncGenerator[Sighting]:
+async def _whole(source: ObjectSource, key: bytes) -> AsyncGenerator[Sighting]:
     async with AsyncExitStack() as stack:
         try:
             body = await stack.enter_async_context(source.get(key))
@@ -101,14 +105,13 @@ class NamedLook:
         self._there = False
         """Whether the bucket is known to be there."""
 
-    async def __call__(self, source: NamedSource, name: Name) -> Probed:
-        """Ask one object, once if it is as it is known. Its outcome may be `unchanged`, without a record, and is never `vanished`: what
+    async def __call__(self, source: ObjectSource, name: Name) -> Probed:
+        """Ask one object, once if it is as it is known or was not. Its outcome may be `unchanged`, without a record, and is never `vanished`: what
         is named and is not there has failed. Raises as `look` does.
         """
         settled = None if name.known is None or name.known.unsettled else name.known.fingerprint
-        asking = source if settled is None else source.unless(Validator(settled[1], settled[2]))
         try:
-            async with self._sight(asking, name.key) as seen:
+            async with self._first(source, name.key, settled) as seen:
                 entry = _entry_of(name, seen.head)
                 if settled == _fingerprint(entry) and (entry.etag or entry.last_modified):
                     return Probed(outcome="unchanged", asset=None)
@@ -126,6 +129,16 @@ class NamedLook:
         gone = f"{name.key.decode(errors='backslashreplace')!r} was deleted while it was being looked at"
         return found if found.asset is not None else unread(name, ObjectMissingError(gone))
 
+    def _first(
+        self, source: ObjectSource, key: bytes, settled: Fingerprint | None
+    ) -> AbstractAsyncContextManager[Sighting]:
+        """The first answer of an object. Of one that may be as it is known, no more is asked than tells that."""
+        if settled is None:
+            return self._sight(source, key)
+        if isinstance(source, Conditional):
+            return self._sight(source.unless(Validator(settled[1], settled[2])), key)
+        return _headers(source, key)
+
 
 def unread(name: Name, error: SourceError) -> Probed:
     """The object could not be read; its record says why, and keeps what is known of it."""
@@ -136,7 +149,7 @@ def unread(name: Name, error: SourceError) -> Probed:
     return Probed(outcome="failed", asset=asset, error=error)
 
 
-async def _check_bucket(source: NamedSource, key: bytes) -> None:
+async def _check_bucket(source: ObjectSource, key: bytes) -> None:
     """A HEAD's 404 does not say whether the bucket is there; a GET's does. Raises BucketMissingError."""
     with suppress(ObjectMissingError, AccessDeniedError, RequestRefusedError, ObjectArchivedError):
         await source.part(key, first=0, last=0)
@@ -163,7 +176,7 @@ def _entry_of(name: Name, head: ObjectHead) -> Entry:
 class _Sighted:
     """One object, as a probe asks for it: what the first answer brought is not asked for again. See `ObjectSource`."""
 
-    def __init__(self, source: NamedSource, entry: Entry, seen: Sighting) -> None:
+    def __init__(self, source: ObjectSource, entry: Entry, seen: Sighting) -> None:
         self._source, self._entry = source, entry
         self._seen: Sighting | None = seen
 

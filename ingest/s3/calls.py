@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from config.errors import RequestRefusedError
-from ingest.model import Validator
 from ingest.s3.body import Span
 from ingest.s3.errors import Subject, explained
 from ingest.s3.exchange import Call
@@ -42,9 +41,3 @@ def object_call(
         headers=sent,
         good=frozenset(good),
     )
-
-
-def unless(known: Validator | None) -> Mapping[str, str]:
-    """The header by which an object that is still the one that is known is not sent again."""
-    safe = known is not None and _ETAG.fullmatch(known.etag)
-    return {"if-none-match": f'"{known.etag}"'} if known is not None and safe else {}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
-from copy import copy
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Literal
 
 from config.errors import ObjectArchivedError, ProtocolError, RequestRefusedError
-from ingest.model import ObjectHead, Validator
+from ingest.model import ObjectHead
 from ingest.s3.address import Location
 from ingest.s3.body import Body, Span, check_etag, content_length, read_head
-from ingest.s3.calls import object_call, unless
+from ingest.s3.calls import object_call
 from ingest.s3.errors import Subject, explained, says_nothing
 from ingest.s3.exchange import Call
 from ingest.s3.listings import Listings
@@ -22,14 +21,6 @@ __all__ = ["Body", "Location", "S3Client"]
 
 class S3Client(Listings):
     """One bucket through one Access. Safe to share between tasks; holds no socket of its own."""
-
-    _unless: Validator | None = None
-
-    def unless(self, known: Validator) -> Self:
-        """The same bucket; an object that is still the one that is `known` raises ObjectUnchangedError."""
-        that = copy(self)
-        that._unless = known  # noqa: SLF001 - it is of this class
-        return that
 
     async def head(self, key: bytes, *, if_match: str | None = None, version_id: str | None = None) -> ObjectHead:
         """`if_match`: the ETag that was listed, without quotes. Raises SourceError, CredentialError."""
@@ -149,5 +140,4 @@ class S3Client(Listings):
         span: Span | None = None,
     ) -> Call:
         subject = Subject(request=request, bucket=self._location.bucket, key=key)
-        headers = {**self._headers(), **unless(self._unless)}
-        return object_call(subject, headers, if_match=if_match, version_id=version_id, span=span)
+        return object_call(subject, self._headers(), if_match=if_match, version_id=version_id, span=span)

@@ -19,7 +19,6 @@ from config.errors import (
     ObjectArchivedError,
     ObjectChangedError,
     ObjectMissingError,
-    ObjectUnchangedError,
     ProtocolError,
     RegionError,
     RequestRefusedError,
@@ -99,7 +98,6 @@ CODES: Mapping[str, type[SourceError]] = {
 
 STATUSES: Mapping[int, type[SourceError]] = {
     301: RegionError,
-    304: ObjectUnchangedError,
     307: RegionError,
     401: AccessDeniedError,
     403: AccessDeniedError,
@@ -119,7 +117,6 @@ _NEXT: Mapping[type[SourceError], str] = {
     ContentMismatchError: "Run again; if it stays, the stored object is damaged: write it anew from where it came",
     ObjectArchivedError: "Restore the object, then run again",
     ObjectChangedError: "Run again: the new version will be listed",
-    ObjectUnchangedError: "What is known of it still holds",
     ObjectMissingError: "It may have been deleted since it was listed; run again",
     ProtocolError: "If it lasts, look for a proxy or a captive portal between us and the storage",
     RegionError: "Check the connection's region and endpoint",
@@ -140,7 +137,6 @@ _NEXT_OF_CODES: Mapping[object, str] = {
 """Where a code says more than its class."""
 
 _WORDLESS: Mapping[int, str] = {
-    304: "NotModified",
     429: "TooManyRequests",
     500: "InternalError",
     503: "ServiceUnavailable",

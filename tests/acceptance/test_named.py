@@ -87,7 +87,7 @@ def test_named_keys_are_asked_and_no_other_and_nothing_is_listed(customer: Custo
     customer.tell("forget")
     again = _ingest(shell, "--exact", *uris[:2])
     assert (again["state"], again["unchanged"], again["requests"]["head"]) == ("complete", 2, 2)
-    assert [one["status"] for one in _to_s3(customer)] == [304, 304]
+    assert [one["status"] for one in _to_s3(customer)] == [200, 200]
     whole = _ingest(shell, "s3://acme")
     # this cloud lists milliseconds, which no header tells: where listings have whole seconds, as S3's, both are unchanged
     assert (whole["added"], whole["unchanged"] + whole["changed"], whole["removed"]) == (7, 2, 1)

@@ -258,6 +258,16 @@ async def test_a_page_of_a_captive_portal_is_not_an_object() -> None:
                 await ask(bench, op)
 
 
+@pytest.mark.parametrize("op", ["head", "get"])
+async def test_a_304_is_no_answer_since_nobody_asks_for_one(op: str) -> None:
+    async with ten_objects() as s3, s3_bench(s3, limits=small_limits(attempts=1)) as bench:
+        s3.faults.add(Fault(kind="answer", status=304, times=0))
+        with pytest.raises(ProtocolError) as caught:
+            await ask(bench, op)
+        assert caught.value.code == "Protocol"
+        assert not any("if-none-match" in request.headers for request in s3.requests())
+
+
 async def test_an_answer_without_a_length_is_not_taken() -> None:
     async with ten_objects() as s3, s3_bench(s3) as bench:
         s3.faults.add(Fault(kind="chunked", op="get", times=0))

@@ -20,6 +20,7 @@ from config.errors import (
     LongshoreError,
     ObjectArchivedError,
     ObjectMissingError,
+    ProtocolError,
     RequestRefusedError,
     SourceUnavailableError,
 )
@@ -110,7 +111,7 @@ async def test_each_named_object_is_asked_once_and_nothing_is_listed(
 
 
 @pytest.mark.parametrize("depth", ["head", "media"])
-async def test_the_second_time_what_is_known_is_not_sent_and_not_written(
+async def test_the_second_time_headers_tell_what_is_known_and_it_is_not_read_and_not_written(
     either: tuple[Catalog, Database], depth: str
 ) -> None:
     catalog, _ = either
@@ -119,10 +120,33 @@ async def test_the_second_time_what_is_known_is_not_sent_and_not_written(
     before = await row_of(catalog, "k03")
     bucket.put(b"k05", size=6, etag="other")
     run = await ingest(catalog, bucket, *THERE, depth=depth)
-    assert len(bucket.requests) == 10
+    assert (bucket.asked("head"), bucket.asked("get")) == (10, int(depth == "media"))
     assert await counts(catalog, run) == {"listed": 10, "unchanged": 9, "changed": 1, "known": 10}
     assert await row_of(catalog, "k03") == before
     assert (await row_of(catalog, "k05"))["etag"] == "other"
+    assert await proves(catalog, run)
+
+
+@pytest.mark.parametrize("depth", ["head", "media", "content"])
+@pytest.mark.parametrize(
+    "again", [{"at": "2026-01-01T00:00:01.000Z"}, {"storage": "GLACIER"}], ids=["metadata", "storage class"]
+)
+async def test_the_same_bytes_that_were_put_again_are_another_object(
+    here: tuple[Catalog, Database], depth: str, again: dict[str, str]
+) -> None:
+    """They have the same ETag."""
+    catalog, _ = here
+    bucket = a_bucket("a")
+    bucket.headers[b"a"] = {"x-amz-meta-who": "me"}
+    await ingest(catalog, bucket, "a", depth=depth)
+    bucket.put(b"a", size=5, etag="e-a", **again)
+    bucket.headers[b"a"] = {"x-amz-meta-who": "you"}
+    run = await ingest(catalog, bucket, "a", depth=depth)
+    change = "archived" if "storage" in again else "changed"
+    assert await counts(catalog, run) == {"listed": 1, change: 1, "known": 1}
+    asked = ["head"] if depth == "head" or change == "archived" else ["head", "get"]
+    assert [request for request, _ in bucket.requests] == asked
+    assert "you" in (await row_of(catalog, "a"))["headers"]
     assert await proves(catalog, run)
 
 
@@ -198,6 +222,7 @@ async def test_what_a_named_run_wrote_is_not_taken_for_what_was_listed(here: tup
         (AccessDeniedError("no", code="AccessDenied"), "AccessDenied"),
         (ObjectMissingError("gone"), "NoSuchKey"),
         (SourceUnavailableError("down", code="InternalError"), "InternalError"),
+        (ProtocolError("304"), "Protocol"),
     ],
 )
 async def test_one_bad_object_is_a_record_and_is_tried_again(
