@@ -30,6 +30,8 @@ Conditions = Mapping[str, str]
 
 _NONE: Final[Conditions] = {}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_UNLESS: Final = frozenset({"if-none-match", "if-modified-since"})
+"""Conditions that a 304 answers; to all else it is no answer."""
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
 _OURS: Final = frozenset(
@@ -175,7 +177,7 @@ class Fetcher:
 
     def _fetched(self, subject: Subject, address: WebAddress, answer: Answer, asked: Asked, redirects: int) -> Fetched:
         extent = asked.extent
-        if answer.status == 304 and asked.conditions:
+        if answer.status == 304 and not _UNLESS.isdisjoint(asked.conditions):
             raise subject.error(
                 ObjectUnchangedError, "the object has not changed (304)", code="NotModified", status=304
             )

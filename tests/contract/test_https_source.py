@@ -19,6 +19,7 @@ from config.errors import (
     ObjectChangedError,
     ObjectMissingError,
     ObjectUnchangedError,
+    ProtocolError,
     RequestRefusedError,
     SourceError,
     SourceUnavailableError,
@@ -29,10 +30,16 @@ from credentials.web import Login, Nobody, WebAccess
 from ingest.events import Event, RequestMade
 from ingest.gate import Gates
 from ingest.model import Validator
+from ingest.probe.choosing import probe_of
+from ingest.probe.content import Bodies
+from ingest.probe.first_ranges import FirstRanges
+from ingest.probe.looking import Probed
+from ingest.probe.sighting import Name, NamedLook, sight_of
 from ingest.s3.drip import Drip
 from ingest.s3.transport import TransportError
 from ingest.sources.https import HttpsSource
 from ingest.sources.web_head import as_listed, conditions, kept_etag
+from ingest.wanted import Wanted
 from tests.fakes.web import HOST, TOKEN, Answers, Web, answer, to, web
 
 ON_BOTH_LOOPS = True
@@ -112,6 +119,23 @@ async def bench(
             random=lambda: 0.5,
         )
         yield Bench(source, at, pauses, events)
+
+
+def box(kind: bytes, said: bytes) -> bytes:
+    return (8 + len(said)).to_bytes(4, "big") + kind + said
+
+
+def a_film(seconds: int) -> bytes:
+    """Its header stands at its end."""
+    header = bytes(12) + (1000).to_bytes(4, "big") + (seconds * 1000).to_bytes(4, "big") + bytes(80)
+    return box(b"ftyp", b"isom" + bytes(4)) + box(b"mdat", bytes(200_000)) + box(b"moov", box(b"mvhd", header))
+
+
+async def media_of(one: Bench, key: bytes) -> Probed:
+    """Of an object that nobody knows yet, by its first 100 bytes and what it takes besides."""
+    probe = probe_of(Wanted(depth="media"), "x", ranges=FirstRanges(), bodies=Bodies())
+    look = NamedLook(sight=sight_of("media", lambda _key: 100), probe=probe, steps=[])
+    return await look(one.source, Name(key, None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,10 +322,24 @@ async def test_an_object_that_has_not_changed_is_not_sent_again(tmp_path: Path) 
 
 
 async def test_a_304_that_nobody_asked_for_is_no_answer(tmp_path: Path) -> None:
-    async with bench(tmp_path, lambda _t, _h: answer(304), attempts=2) as one:
-        with pytest.raises(SourceError) as caught:
-            await one.source.head(b"/a")
-        assert caught.value.code == "Protocol"
+    async with bench(tmp_path, lambda _t, _h: answer(304), attempts=1) as one:
+        for call in (
+            one.source.head(b"/a"),
+            one.source.part(b"/a", first=0, last=9, if_match="e1"),
+            one.source.unless(Validator("", "once")).head(b"/a", if_match="e1"),
+        ):
+            with pytest.raises(ProtocolError) as caught:
+                await call
+            assert caught.value.code == "Protocol"
+
+
+async def test_a_new_object_is_not_unchanged_because_the_server_says_so_later(tmp_path: Path) -> None:
+    """By If-Match its further ranges are asked for, and a 304 is no answer to that."""
+    answers = iter([ranged({"range": "bytes=0-99"}, a_film(1), etag=ETAG)])
+    async with bench(tmp_path, lambda _t, _h: next(answers, answer(304)), attempts=1) as one:
+        with pytest.raises(ProtocolError):
+            await media_of(one, b"/a.mp4")
+        assert len(one.asked) == 2
 
 
 @pytest.mark.parametrize("heeds", [True, False])
