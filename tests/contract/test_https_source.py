@@ -138,6 +138,23 @@ async def media_of(one: Bench, key: bytes) -> Probed:
     return await look(one.source, Name(key, None))
 
 
+async def test_ranges_of_an_object_without_an_etag_are_of_one_object_by_its_date(tmp_path: Path) -> None:
+    later = DATE.replace("00:00:00", "00:00:01")
+    asked = itertools.count()
+
+    def serve(_target: str, headers: Headers) -> bytes:
+        return (
+            ranged(headers, a_film(5), last_modified=DATE)
+            if not next(asked)
+            else ranged(headers, a_film(77), last_modified=later)
+        )
+
+    async with bench(tmp_path, serve) as one:
+        asset = (await media_of(one, b"/a.mp4")).asset
+        assert asset is not None
+        assert (asset.duration_s, asset.last_modified) == (77, as_listed(later))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Odd:
     """A server that does something odd, and what is to come of it."""
