@@ -173,6 +173,16 @@ class Settings(BaseSettings):
         Origins.parse(value)
         return value
 
+    @field_validator("public_https")
+    @classmethod
+    def _are_encrypted(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, one in enumerate(value, 1):
+            if one.lower().startswith("http://"):
+                raise ValueError(
+                    f"entry {number} is no HTTPS server: what plain http brings can be changed on its way; write https://host"
+                )
+        return value
+
     @field_validator("copy_targets")
     @classmethod
     def _are_folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.errors import OutOfScopeError
-from config.origins import Origins, well_formed
+from config.origins import Origins, WebAddress, well_formed
 from credentials.grants import Grant
 from credentials.kinds import BasicSpec, BearerSpec, BucketSpec, KeptSpec, KeysSpec, Kind, RoleSpec
 from credentials.places import place_text
@@ -173,6 +173,14 @@ class Connection:
         if self.public.permits(asked) or not at_any_port.permits(asked):
             return ""
         return f" (its host is listed there with another port: {asked.origin} has to be listed with its own)"
+
+    def follows(self, address: WebAddress) -> bool:
+        """Whether what is read from an HTTPS server may be redirected there."""
+        return (
+            self.spec.follows(address)
+            if isinstance(self.spec, BasicSpec | BearerSpec)
+            else self.public.permits(address)
+        )
 
     def _what_of_the_web(self) -> str:
         if isinstance(self.spec, BasicSpec | BearerSpec):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from config.errors import ConnectionSetupError
+from config.origins import WebAddress
 from credentials.arns import partition_of
 from credentials.fields import (
     TTL_MOST_S,
@@ -158,6 +159,11 @@ class _HttpsSpec(_Spec):
         if self.test_location is not None and not self.test_location.startswith(self.allow):
             raise ValueError("test_location: the test location lies outside of the places that are allowed")
         return self
+
+    def follows(self, address: WebAddress) -> bool:
+        """Whether a redirect may lead there: on its own server to its places alone; no other one is shown its credentials."""
+        own = self.allow[0].startswith(f"{address.origin}/")
+        return not own or f"{address.origin}{address.path}".startswith(self.allow)
 
 
 class BasicSpec(_HttpsSpec):

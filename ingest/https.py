@@ -1,6 +1,7 @@
 """One GET or HEAD of an HTTPS source. Hides redirects, who is sent credentials, ranges, and what each refusal means.
 
-Every hop is checked as the first address was, and dialled by the transport's own guard; credentials go to the first origin only.
+Every hop is checked as the first address was, and dialled by the transport's own guard; credentials go to the first origin only,
+and a hop that the connection does not permit is not sent.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ Credentials = Callable[[WebAddress], Mapping[str, str]]
 """Headers for one address: Authorization, Cookie, or what else a server wants. Asked for the first address, and for each that a
 redirect names on the same origin, until one leaves it."""
 
+Follows = Callable[[WebAddress], bool]
+"""Whether a redirect may lead there, as far as the connection has a say in it."""
+
 Conditions = Mapping[str, str]
 """Headers such as If-None-Match, by lower-case names."""
 
@@ -42,6 +46,11 @@ _OURS: Final = frozenset(
 def nobody(_address: WebAddress) -> Mapping[str, str]:
     """Without credentials."""
     return {}
+
+
+def anywhere(_address: WebAddress) -> bool:
+    """To wherever addresses may lead at all."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +72,11 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What of an object is wanted, and when."""
+    """What of an object is wanted, when, and from where."""
 
     extent: Extent
     conditions: Conditions
+    follows: Follows
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -95,6 +105,7 @@ class Fetcher:
         first: int | None = None,
         last: int | None = None,
         conditions: Conditions = _NONE,
+        follows: Follows = anywhere,
     ) -> AsyncGenerator[Fetched]:
         """Bytes `first` to `last`, both inclusive and counted from 0; all if neither is given. Sent once: nothing is tried again.
 
@@ -107,7 +118,7 @@ class Fetcher:
             subject = Subject(method=method, start=start)
             try:
                 async with asyncio.timeout(self._limits.request_s):
-                    asked = Asked(Extent(first, last), conditions)
+                    asked = Asked(Extent(first, last), conditions, follows)
                     fetched = await self._follow(stack, subject, start, credentials, asked)
             except TimeoutError:
                 raise torn(subject, TransportError("TimedOut")) from None
@@ -134,7 +145,7 @@ class Fetcher:
                     fetched = self._fetched(subject, address, answer, asked, hops)
                     stack.push(attempt.pop_all())
                     return fetched
-                address = self._next(subject, address, answer)
+                address = self._next(subject, address, answer, asked.follows)
             subject = subject.at(address)
             if str(address) in seen:
                 why = "the server redirects in a circle"
@@ -143,11 +154,15 @@ class Fetcher:
         why = f"the server redirects more than {self._limits.https_redirects} times"
         raise subject.error(RequestRefusedError, why, code="TooManyRedirects")
 
-    def _next(self, subject: Subject, address: WebAddress, answer: Answer) -> WebAddress:
+    def _next(self, subject: Subject, address: WebAddress, answer: Answer, follows: Follows) -> WebAddress:
         try:
-            return redirected(address, answer.headers.get("location", ""), self._allowed, self._networks)
+            to = redirected(address, answer.headers.get("location", ""), self._allowed, self._networks)
         except ValueError as error:
             why = f"the server redirects to where it may not lead: {error}"
+        else:
+            if follows(to):
+                return to
+            why = f"the server redirects to {to.shown}, which the connection does not permit"
         raise subject.error(RequestRefusedError, why, code="RedirectRefused", status=answer.status)
 
     async def _send(

@@ -173,6 +173,7 @@ class Storage:
             gates=self._gates,
             share=_share(self._servers, origin, self._settings.limits.https_at_once),
             access=access,
+            follows=connection.follows,
             origin=origin,
             label=origin if bounded else "https://*",
             limits=self._settings.limits,

@@ -99,8 +99,9 @@ class WebTest:
             return None, error
 
     def _credentials(self) -> Credentials:
+        """For its places alone. What a redirect leads to besides, as to a page to log in at, is looked at as anybody may."""
         headers = login(self.spec, self.secret)
-        return lambda _address: headers
+        return lambda address: headers if self.spec.follows(address) else {}
 
 
 def _without(url: str, found: Fetched | None, error: LongshoreError | None, *, both_refused: bool) -> Step:

@@ -20,7 +20,7 @@ from config.limits import Limits
 from credentials.web import WebAccess
 from ingest.events import Observe, ignore
 from ingest.gate import Gates
-from ingest.https import Conditions, Fetched, Fetcher
+from ingest.https import Conditions, Fetched, Fetcher, Follows
 from ingest.https_body import Extent
 from ingest.model import ObjectHead, Page, Validator
 from ingest.s3.body import Body
@@ -59,6 +59,7 @@ class HttpsSource:
         gates: Gates,
         share: asyncio.Semaphore,
         access: WebAccess,
+        follows: Follows,
         origin: str,
         label: str = "",
         limits: Limits,
@@ -73,6 +74,7 @@ class HttpsSource:
             gates=gates,
             share=share,
             access=access,
+            follows=follows,
             origin=origin,
             label=label or origin,
             observe=observe,

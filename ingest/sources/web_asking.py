@@ -12,7 +12,7 @@ from config.errors import AccessDeniedError, SourceError
 from credentials.web import WebAccess
 from ingest.events import Observe, RequestMade
 from ingest.gate import Gate, Gates, verdict
-from ingest.https import Conditions, Fetched, Fetcher
+from ingest.https import Conditions, Fetched, Fetcher, Follows
 from ingest.https_body import Extent
 from ingest.pace import Verdict
 
@@ -31,13 +31,14 @@ class WebAsking:
         gates: Gates,
         share: asyncio.Semaphore,
         access: WebAccess,
+        follows: Follows,
         origin: str,
         label: str,
         observe: Observe,
     ) -> None:
         """`origin`: `https://host[:port]`; `label`: what metrics call it. `share`: what may be in flight to it together."""
         self._fetcher, self._gates, self._share, self._access = fetcher, gates, share, access
-        self._origin, self._label, self._observe = origin, label, observe
+        self._follows, self._origin, self._label, self._observe = follows, origin, label, observe
         self.heads = True
         """Whether the server takes HEADs, as far as is known."""
 
@@ -56,6 +57,7 @@ class WebAsking:
                     first=extent.first,
                     last=extent.last,
                     conditions=asked,
+                    follows=self._follows,
                 ) as fetched:
                     status = fetched.status
                     gate.saw(verdict(fetched.status), admitted=admitted, seconds=time.perf_counter() - began)

@@ -177,8 +177,13 @@ async def test_a_certificate_of_another_name_is_told(tmp_path: Path, monkeypatch
 async def test_a_page_to_log_in_proves_nothing_of_the_credentials(
     gone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answers(target: str, _sent: dict[str, str]) -> bytes:
-        return answer(200, b"log in", **gone) if target.startswith("/login") else answer(302, location="/login?next=a")
+    shown_there: set[str] = set()
+
+    def answers(target: str, sent: dict[str, str]) -> bytes:
+        if not target.startswith("/login"):
+            return answer(302, location="/login?next=a")
+        shown_there.update(sent)
+        return answer(200, b"log in", **gone)
 
     async with a_web(tmp_path, monkeypatch, answers) as web:
         report = await web.test(test_location=f"https://{HOST}:{web.server.port}/data/a.txt")
@@ -186,6 +191,8 @@ async def test_a_page_to_log_in_proves_nothing_of_the_credentials(
         shown = step(report, "with credentials")
         assert "proves nothing" in shown.seen
         assert "next=a" not in repr(report)
+        assert "host" in shown_there
+        assert "authorization" not in shown_there  # it lies outside of the places
 
 
 async def test_an_answer_without_its_body_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,3 +203,24 @@ def test_servers_that_the_operator_lists_are_read_without_credentials(shell: She
     _login(shell, "basic", files)  # a connection made for it comes first
     assert _ingest(shell, uri)["connection"] == "web"
     assert _ingest(shell, f"{files.origin}/other/x")["connection"] == "default"
+
+
+@pytest.mark.acceptance("CO-04")
+def test_a_server_sends_nobody_to_where_the_connection_may_not_read(shell: Shell, files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    with serving(folder) as inside:
+        shell.environment["LONGSHORE_ENDPOINTS"] += f",{inside.origin}"
+        shell.environment["LONGSHORE_PUBLIC_HTTPS"] = files.origin
+        inside.files["/meta"] = b"internal"
+        uri = f"{files.origin}/media/go"
+        files.redirects["/media/go"] = f"{inside.origin}/meta"
+        assert (_ingest(shell, uri)["connection"], _rows(shell)[uri]["error_code"]) == ("default", "RedirectRefused")
+        files.redirects["/media/go"] = "/media/a.png"
+        assert _ingest(shell, uri)["added"] + _ingest(shell, uri)["unchanged"] == 1
+        files.logins = {BASIC}
+        _login(shell, "basic", files)
+        files.redirects["/media/go"] = "/other/x"
+        assert (_ingest(shell, uri)["connection"], _rows(shell)[uri]["error_code"]) == ("web", "RedirectRefused")
+        assert "/other/x" not in {path for _, path, _ in files.asked}
+        assert not inside.asked

@@ -25,10 +25,12 @@ from config.errors import (
     SourceUnavailableError,
 )
 from config.limits import Limits
+from config.origins import WebAddress
 from credentials.kinds import BearerSpec
 from credentials.web import Login, Nobody, WebAccess
 from ingest.events import Event, RequestMade
 from ingest.gate import Gates
+from ingest.https import Follows, anywhere
 from ingest.model import Validator
 from ingest.probe.choosing import probe_of
 from ingest.probe.content import Bodies
@@ -97,7 +99,7 @@ def _read(request: bytes) -> tuple[str, Headers]:
 
 @asynccontextmanager
 async def bench(
-    tmp_path: Path, server: Answers, *, access: WebAccess | None = None, **limits: Any
+    tmp_path: Path, server: Answers, *, access: WebAccess | None = None, follows: Follows = anywhere, **limits: Any
 ) -> AsyncGenerator[Bench]:
     async with web(tmp_path, server, **limits) as at:
         bound = Limits(**limits)
@@ -112,6 +114,7 @@ async def bench(
             gates=Gates(bound),
             share=asyncio.Semaphore(8),
             access=access or Nobody(),
+            follows=follows,
             origin=at.url("").rstrip("/"),
             limits=bound,
             observe=events.append,
@@ -481,6 +484,40 @@ async def test_a_secret_that_was_replaced_where_it_is_kept_is_read_anew_once(tmp
             assert TOKEN not in repr(caught.value.fields)
         assert len(asked) == 2  # the second one had nothing new
         assert one.pauses == []
+
+
+async def test_a_redirect_on_a_server_leads_to_the_connections_places_alone(tmp_path: Path) -> None:
+    """Nothing is sent elsewhere: whoever may redirect, perhaps an open redirect, would choose what the credentials read."""
+    end = "/in/b?token=t2"
+
+    def serve(target: str, headers: Headers) -> bytes:
+        return to(end) if target.startswith("/in/a") else plain(target, headers)
+
+    spec: BearerSpec | None = None
+
+    def follows(address: WebAddress) -> bool:
+        assert spec is not None
+        return spec.follows(address)
+
+    async with bench(tmp_path, serve, follows=follows) as one:
+        here = one.at.url("").rstrip("/")
+        spec = BearerSpec(name="x", allow=(f"{here}/in/",))
+        assert (await one.source.head(b"/in/a")).size == len(BODY)
+        for outside in ("/out/b?token=t2", "/in%2f..%2fout", "/in", "/%69n/b", f"{here}/out/b?token=t2"):
+            end = outside
+            one.at.one.requests.clear()
+            with pytest.raises(RequestRefusedError) as caught:
+                await one.source.part(b"/in/a?v=t1", first=0, last=9)
+            assert (caught.value.code, len(one.asked)) == ("RedirectRefused", 1)
+            assert f"{here}/in/a: " in caught.value.message
+            assert "t1" not in caught.value.message
+            assert "t2" not in caught.value.message
+        with pytest.raises(
+            RequestRefusedError, match=f"redirects to {here}/out/b, which the connection does not permit"
+        ):
+            await one.source.head(b"/in/a")
+        end = one.at.url("/out/b", host="other.example.com")  # which gets no credentials
+        assert (await one.source.head(b"/in/a")).size == len(BODY)
 
 
 # -- time

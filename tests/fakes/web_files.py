@@ -27,6 +27,7 @@ class Files:
     """By path and query."""
     logins: set[str] = field(default_factory=set)
     """Values of Authorization that are let in; none: everybody is."""
+    redirects: dict[str, str] = field(default_factory=dict)
     packed: bool = False
     """It says that everything is gzip, whoever asks."""
     asked: list[tuple[str, str, int]] = field(default_factory=list)
@@ -39,6 +40,8 @@ class Files:
     def answer(self, method: str, target: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         if self.logins and headers.get("authorization", "") not in self.logins:
             return 401, {"WWW-Authenticate": 'Basic realm="files"'}, b""
+        if target in self.redirects:
+            return 302, {"Location": self.redirects[target]}, b""
         body = self.files.get(target)
         if body is None:
             return 404, {}, b""

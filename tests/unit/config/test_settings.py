@@ -314,6 +314,14 @@ def test_a_place_for_copies_is_a_folder_that_any_policy_can_name(value: str, mon
         Settings.load()
 
 
+def test_a_server_for_jobs_without_a_connection_speaks_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_PUBLIC_HTTPS", "https://a.example.com,HTTP://b.example.com")
+    with pytest.raises(
+        SettingsError, match=r"LONGSHORE_PUBLIC_HTTPS: entry 2 is no HTTPS server: .* write https://host"
+    ):
+        Settings.load()
+
+
 def test_places_for_copies_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().copy_targets == ()
     monkeypatch.setenv("LONGSHORE_COPY_TARGETS", " s3://ours/copies/ , s3://others/a/b-c/,")
