@@ -53,6 +53,10 @@ def anywhere(_address: WebAddress) -> bool:
     return True
 
 
+def _untold() -> None:
+    """Nobody counts redirects."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """An answer with an object in it."""
@@ -77,6 +81,7 @@ class Asked:
     extent: Extent
     conditions: Conditions
     follows: Follows
+    hopped: Callable[[], None]
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -106,8 +111,10 @@ class Fetcher:
         last: int | None = None,
         conditions: Conditions = _NONE,
         follows: Follows = anywhere,
+        hopped: Callable[[], None] = _untold,
     ) -> AsyncGenerator[Fetched]:
         """Bytes `first` to `last`, both inclusive and counted from 0; all if neither is given. Sent once: nothing is tried again.
+        `hopped` is called for each redirect that is followed, before more is sent.
 
         Raises SourceError; ObjectUnchangedError where `conditions` say that nothing need be sent. Its code: AddressInvalid, AddressDenied, CertificateInvalid, RedirectRefused, TooManyRedirects, TimedOut,
         Unauthorized, TooManyRequests ...
@@ -118,7 +125,7 @@ class Fetcher:
             subject = Subject(method=method, start=start)
             try:
                 async with asyncio.timeout(self._limits.request_s):
-                    asked = Asked(Extent(first, last), conditions, follows)
+                    asked = Asked(Extent(first, last), conditions, follows, hopped)
                     fetched = await self._follow(stack, subject, start, credentials, asked)
             except TimeoutError:
                 raise torn(subject, TransportError("TimedOut")) from None
@@ -136,6 +143,8 @@ class Fetcher:
     ) -> Fetched:
         origin, seen = address.origin, {str(address)}
         for hops in range(self._limits.https_redirects + 1):
+            if hops:
+                asked.hopped()
             if address.origin != origin:
                 credentials = nobody  # for good: another server has decided on what comes next
             headers = {"host": address.authority, **asked.headers, **_checked(subject, credentials(address))}

@@ -44,7 +44,7 @@ class WebAsking:
 
     @asynccontextmanager
     async def ask(self, request: Request, key: bytes, extent: Extent, asked: Conditions) -> AsyncGenerator[Fetched]:
-        """An answer; its end is told once, and each redirect that led to it. Nothing is tried again. Raises SourceError."""
+        """An answer; its end is told once, and each redirect on the way there, whatever comes of it. Nothing is tried again. Raises SourceError."""
         headers, version = self._access.headers(), self._access.version
         async with self._share, self._turn() as (gate, admitted):
             began, outcome, received = time.perf_counter(), "Cancelled", 0
@@ -58,11 +58,12 @@ class WebAsking:
                     last=extent.last,
                     conditions=asked,
                     follows=self._follows,
+                    hopped=lambda: self._observe(
+                        RequestMade(self._label, request, "Redirected", seconds=0.0, bytes_read=0)
+                    ),
                 ) as fetched:
                     status = fetched.status
                     gate.saw(verdict(fetched.status), admitted=admitted, seconds=time.perf_counter() - began)
-                    for _ in range(fetched.redirects):
-                        self._observe(RequestMade(self._label, request, "Redirected", seconds=0.0, bytes_read=0))
                     try:
                         yield fetched
                     finally:

@@ -7,7 +7,7 @@ import gzip
 import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -518,6 +518,25 @@ async def test_a_redirect_on_a_server_leads_to_the_connections_places_alone(tmp_
             await one.source.head(b"/in/a")
         end = one.at.url("/out/b", host="other.example.com")  # which gets no credentials
         assert (await one.source.head(b"/in/a")).size == len(BODY)
+
+
+@pytest.mark.parametrize("end", ["200", "304", "404", "nothing", "circle", "far", "refused"])
+async def test_each_request_that_was_sent_is_told_whatever_its_end_is(tmp_path: Path, end: str) -> None:
+    ends = {"200": ranged({}, etag=ETAG), "304": answer(304), "404": answer(404), "nothing": b"", "circle": to("/a")}
+
+    def serve(target: str, _headers: Headers) -> bytes:
+        return (
+            ends.get(end, to(f"{target}x" if end == "far" else "/out")) if target == "/bx" else to(f"/b{target[2:]}x")
+        )
+
+    async with bench(
+        tmp_path, serve, follows=lambda address: address.path != "/out", attempts=1, https_redirects=2
+    ) as one:
+        with suppress(SourceError):
+            await one.source.unless(Validator("e1", "")).part(b"/a", first=0, last=9)
+        told = one.outcomes()
+        assert told.total() == len(one.asked) == (3 if end == "far" else 2)
+        assert told["get", "Redirected"] == told.total() - 1
 
 
 # -- time
