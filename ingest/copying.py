@@ -98,10 +98,7 @@ class Copies:
         except (ObjectChangedError, ObjectMissingError):
             raise  # of the original: it is looked at again
         except SourceError as error:
-            told = self._told(entry.key, key, error)
-            if self._once.first(error.code):
-                log.warning("an object could not be copied", code=error.code, reason=told.message)
-            raise told from None
+            raise self._told(entry.key, key, error) from None
         self._denied = 0
         return asset._replace(copied_to=lands)
 
@@ -198,7 +195,7 @@ class Copies:
             return AccessLostError(
                 f"{self._denied} objects in a row could not be copied to {place}: {why}. {mend}.", code="CopyDenied"
             )
-        return RequestRefusedError(f"{what}: the target is denied: {why}. {mend}.", **fields)
+        return RequestRefusedError(f"{what}: the target is denied: {why}. {mend}.", **(fields | {"code": "CopyDenied"}))
 
 
 def carried(head: ObjectHead, tags: Mapping[str, str]) -> dict[str, str]:

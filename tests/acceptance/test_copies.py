@@ -183,7 +183,7 @@ async def test_a_storage_of_the_tenants_own_copies_nothing_into_ours(
 async def failures(made: Scene, **job: Any) -> tuple[Run, dict[str, tuple[Any, ...]], list[str]]:
     with capture_logs() as logs:
         ended, _ = await run(made, **job)
-    told = [str(one["reason"]) for one in logs if one["event"] == "an object could not be copied"]
+    told = [str(one["reason"]) for one in logs if str(one["event"]).startswith("an object failed")]
     return ended, await rows(made, "state", "error_code", "copied_to"), told
 
 
@@ -197,7 +197,7 @@ async def test_a_target_that_denies_is_told_apart_from_an_original_that_is_denie
         before, made.s3.buckets["ours"].policy = made.s3.buckets["ours"].policy, None
         ended, found, told = await failures(made)
         assert ended.state == "partial"
-        assert found == {f"raw/{name}.txt": ("failed", "AccessDenied", None) for name in "ab"}
+        assert found == {f"raw/{name}.txt": ("failed", "CopyDenied", None) for name in "ab"}
         assert len(told) == 1, "one warning for each code, and not for each object"
         made.s3.delete("acme", b"raw/b.txt")
         _, _, told = await failures(made)
@@ -425,7 +425,7 @@ async def test_a_target_that_denies_is_no_matter_of_tags(tmp_path: Path, monkeyp
         made.s3.buckets["ours"].policy = None
         ended, found, told = await failures(made)
         assert ended.state == "partial"
-        assert found["raw/a.txt"] == ("failed", "AccessDenied", None)
+        assert found["raw/a.txt"] == ("failed", "CopyDenied", None)
         assert "the target is denied" in told[0]
 
 
@@ -474,7 +474,7 @@ async def test_a_storage_that_says_it_is_done_and_wrote_nothing_made_no_copy(
         body = '<CompleteMultipartUploadResult><ETag>"zzz-1"</ETag></CompleteMultipartUploadResult>'
         made.s3.faults.add(Fault(kind="answer", op="complete_upload", status=200, times=0, body=body))
         _, found, told = await failures(made)
-        assert found["raw/a.txt"] == ("failed", "AccessDenied", None), "the role may not list, so it is told no more"
+        assert found["raw/a.txt"] == ("failed", "CopyDenied", None), "the role may not list, so it is told no more"
         assert "the storage says that it is done, and then denies a look at it" in told[0]
         assert not copies(made)
         assert not made.s3.uploads, "what is not there is given up"
