@@ -61,7 +61,7 @@ def read(view: View, media: Media) -> None:
             break
         kind, size = _tag(view, at)
         if kind == 18 and not said:
-            said = _script(view.read(at + 11, min(size, _SCRIPT_MOST)))
+            said = _script(view, view.read(at + 11, min(size, _SCRIPT_MOST)))
             length(media, said.get("duration"), view.size)
         elif kind in _KINDS and kind not in tracks:
             held = view.read(at + 11, min(size, _TAG_MOST))
@@ -152,20 +152,21 @@ def _sound(held: bytes) -> Track:
     return track
 
 
-def _script(held: bytes) -> dict[str, float]:
+def _script(view: View, held: bytes) -> dict[str, float]:
     """Numbers and truths of `onMetaData` (Adobe's FLV specification, E.4.4), by name."""
     said: dict[str, float] = {}
     if held[:13] != b"\2\0\nonMetaData":
         return said
     try:
-        _object(held, 13, said, 0)
+        _object(view, held, 13, said, 0)
     except (struct.error, IndexError, MalformedError):
         return said
     return said
 
 
-def _object(held: bytes, at: int, said: dict[str, float], depth: int) -> int:
+def _object(view: View, held: bytes, at: int, said: dict[str, float], depth: int) -> int:
     """Reads the value at a place of AMF 0 and says where it ends; of an object at the top, what is in it."""
+    view.spend(1)
     if depth > _DEPTH_MOST:
         raise MalformedError("its metadata is nested too deeply")
     kind = held[at]
@@ -180,14 +181,14 @@ def _object(held: bytes, at: int, said: dict[str, float], depth: int) -> int:
                 said[name.decode("latin-1")] = (
                     struct.unpack_from(">d", held, at + 1)[0] if held[at] == 0 else held[at + 1]
                 )
-            at = _object(held, at, said, depth + 1)
+            at = _object(view, held, at, said, depth + 1)
         raise MalformedError("its metadata has too many values")
     if kind == 10:
         count, at = int.from_bytes(held[at + 1 : at + 5]), at + 5
         if count > _VALUES_MOST:
             raise MalformedError("its metadata has too many values")
         for _ in range(count):
-            at = _object(held, at, said, depth + 1)
+            at = _object(view, held, at, said, depth + 1)
         return at
     if kind in {2, 12}:
         width = 2 if kind == 2 else 4

@@ -10,7 +10,21 @@ import pytest
 
 from ingest.media.reading import read
 from ingest.media.view import STEPS, MalformedError, View
-from tests.unit.media.films import audible, avc1, box, element, film_entry, full, matroska, movie, sound, tracks, trak
+from tests.unit.media.films import (
+    audible,
+    avc1,
+    box,
+    element,
+    film_entry,
+    flv,
+    full,
+    matroska,
+    movie,
+    sound,
+    tag,
+    tracks,
+    trak,
+)
 from tests.unit.media.mpeg import packets, pes, tables, transport
 
 pytestmark = pytest.mark.acceptance("CO-26")
@@ -110,4 +124,13 @@ def test_a_png_has_one_exif() -> None:
 
 def test_brackets_of_a_document_type_are_passed_at_once() -> None:
     body = b"<!DOCTYPE svg [" + b"]" * 65_500
+    assert seconds(body) < MOST_S / 2
+
+
+def test_metadata_of_a_film_is_read_within_one_budget() -> None:
+    """Of each tag that says nothing, the next one is read."""
+    rows = b"\x0a" + struct.pack(">I", 120) + (b"\x0a" + struct.pack(">I", 512) + b"\5" * 512) * 120
+    each = tag(18, b"\2\0\nonMetaData\x08\0\0\0\0\0\1a" + rows + b"\0\0\t")
+    body = flv(*[each] * 5)
+    assert read(View(len(body), {0: body})).media.more["problem"] == "it has too many parts"
     assert seconds(body) < MOST_S / 2
