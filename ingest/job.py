@@ -14,7 +14,7 @@ from config.errors import JobError
 from config.limits import Limits
 from credentials.places import locator_to_type
 from ingest.filters import compile_glob
-from ingest.naming import Named, grouped, is_web, parse_web
+from ingest.naming import Named, grouped, is_web, parse_web, told
 
 Depth = Literal["list", "head", "media", "content"]
 DEPTHS: tuple[Depth, ...] = ("list", "head", "media", "content")
@@ -52,19 +52,19 @@ class PrefixSource(NamedTuple):
         scheme, separator, rest = uri.partition("://")
         if scheme.lower() != "s3" or not separator:
             typed = locator_to_type(uri) or "s3://bucket or s3://bucket/prefix"
-            raise ValueError(f"{uri[:80]!r} is no S3 locator; write {typed[:_SHOWN]}")
+            raise ValueError(f"{told(uri)} is no S3 locator; write {typed[:_SHOWN]}")
         bucket, _, prefix = rest.partition("/")
         if not _BUCKET.fullmatch(bucket) or ".." in bucket:
             raise ValueError(
-                f"{bucket[:80]!r} is no bucket name; write s3://bucket/prefix with the bucket's name, not its ARN or URL"
+                f"{told(bucket)} is no bucket name; write s3://bucket/prefix with the bucket's name, not its ARN or URL"
             )
         try:
             encoded = prefix.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"the prefix in {uri[:80]!r} is no valid Unicode") from error
+            raise ValueError(f"the prefix in {told(uri)} is no valid Unicode") from error
         if len(encoded) > _MOST_KEY_BYTES:
             raise ValueError(
-                f"the prefix in {uri[:80]!r}... has {len(encoded)} bytes; S3 keys have at most {_MOST_KEY_BYTES}"
+                f"the prefix in {told(uri)}... has {len(encoded)} bytes; S3 keys have at most {_MOST_KEY_BYTES}"
             )
         return cls(bucket, encoded)
 

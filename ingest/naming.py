@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from config.origins import well_formed
 from ingest.model import Range
 
-_SIGNATURES: Final = frozenset(
-    {"x-amz-signature", "x-amz-security-token", "x-goog-signature", "signature", "sig", "access_token"}
+_SECRETS: Final = frozenset(
+    {
+        *(
+            "token",
+            "accesstoken",
+            "key",
+            "apikey",
+            "keypairid",
+            "auth",
+            "authorization",
+            "password",
+            "passwd",
+            "secret",
+        ),
+        *("jwt", "sig", "signature", "policy"),
+    }
 )
-"""Parameters by which whoever has an address may read the object."""
+"""Parameters by which whoever has an address may read the object: their letters in lower case."""
+_SIGNED: Final = ("xamz", "xgoog")
+"""What the names of others begin with, by which a cloud signs."""
+_BETWEEN: Final = re.compile("[&;]")
+"""Parameters: some servers read a semicolon so, too."""
+_NO_LETTER: Final = re.compile("[^a-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +72,25 @@ def is_web(uri: str) -> bool:
     return uri[:8].lower() == "https://"
 
 
+def told(typed: str) -> str:
+    """For an error, which is kept and shown: without what may hold a secret, a query and what stands before an @."""
+    plain = typed.partition("?")[0]
+    scheme, separator, rest = plain.rpartition("://")
+    server, slash, path = rest.partition("/")
+    return repr(f"{scheme}{separator}{server.rpartition('@')[2]}{slash}{path}"[:80])
+
+
 def parse_web(uri: str) -> tuple[str, str]:
     """The origin of an address, and its path and query. Raises ValueError that says what to write."""
     address = well_formed(uri)
-    named = {name.lower() for name, _ in parse_qsl(address.query[1:], keep_blank_values=True)}
-    if found := sorted(named & _SIGNATURES):
-        raise ValueError(
-            f"an address with {found[0]!r} in its query is a secret, and what a job names is kept and shown: name the object itself, and a "
-            "connection that may read it"
-        )
+    for parameter in _BETWEEN.split(address.query[1:]):
+        name = unquote_plus(parameter.partition("=")[0]).lower()
+        letters = _NO_LETTER.sub("", name)
+        if letters in _SECRETS or letters.startswith(_SIGNED):
+            raise ValueError(
+                f"an address with {name[:40]!r} in its query is a secret, and what a job names is kept and shown: leave that out, and "
+                "name a connection (of kind https_basic or https_bearer) whose credentials may read the object"
+            )
     return address.origin, address.target
 
 

@@ -94,6 +94,68 @@ def test_an_unusable_payload_is_not_repeated_in_the_error() -> None:
     assert "canary-secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "token",
+            "Access_Token",
+            "access-token",
+            "key",
+            "api_key",
+            "APIKEY",
+            "auth",
+            "Authorization",
+            "password",
+            "passwd",
+        ),
+        *(
+            "secret",
+            "jwt",
+            "sig",
+            "Signature",
+            "Policy",
+            "Key-Pair-Id",
+            "X-Amz-Credential",
+            "x-goog-date",
+            "to%6ben",
+            "_token",
+        ),
+    ],
+)
+@pytest.mark.parametrize("query", ["{}=canary", "v=1&{}=canary", "v=1;{}=canary", "{}"])
+def test_an_address_that_is_a_secret_is_not_kept(name: str, query: str) -> None:
+    with pytest.raises(JobError, match=r"is a secret, .* kept and shown: .* name a connection") as caught:
+        IngestJob.read({"uris": [f"https://files.example.com/x?{query.format(name)}"]})
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query", ["v=1", "keyword=a", "tokens=2", "monkey=1", "versionId=a", "signed=1", "policy-holder=x", "=a", "&;"]
+)
+def test_an_address_with_another_query_is_an_object(query: str) -> None:
+    uri = f"https://files.example.com/x?{query}"
+    assert IngestJob.read({"uris": [uri]}).uris == [uri]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://acme.s3.amazonaws.com/a.jpg?X-Amz-Signature=canary",
+        "https://s3.amazonaws.com/acme?token=canary",
+        "http://me:canary@files.example.com/x",
+        "s3://AKIA:canary@bucket/x",
+        "ftp://files.example.com/?canary",
+        "s3://bucket/" + "x" * 1025 + "?canary",
+        "s3://Bucket?canary",
+    ],
+)
+def test_what_is_no_locator_is_told_without_what_may_be_a_secret(uri: str) -> None:
+    with pytest.raises(JobError) as caught:
+        IngestJob.read({"uris": [uri]})
+    assert "canary" not in f"{caught.value!r}"
+
+
 def test_sources_that_lie_in_another_are_listed_once() -> None:
     job = IngestJob.read(
         {"uris": ["s3://b-one/a/b", "s3://b-one/a/", "s3://b-two/a/", "s3://b-one/a", "s3://b-one/b", "s3://b-one/b"]}
