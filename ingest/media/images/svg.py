@@ -18,6 +18,7 @@ _ROOT: Final = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
 _INK: Final = re.compile(r"\S")
 _SUBSET: Final = re.compile(r"""["']|<!--|\]\s*+>""")
 _CLOSED_BY: Final = {'"': '"', "'": "'", "<!--": "-->"}
+_MARK: Final = re.compile("[\"'>]")
 _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_][\w:.-]{0,100})\s{0,20}=\s{0,20}(?:"([^"<]*)"|'([^'<]*)')""")
 _LENGTH: Final = re.compile(
     r"\s*\+?(\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE]([+-]?\d{1,3}))?\s*([A-Za-z%]*)\s*", re.ASCII
@@ -125,11 +126,12 @@ def _doctype(text: str, at: int) -> int:
 def _end(text: str, at: int) -> int:
     """Where the `>` is that ends a tag: not one within quotes. -1: not here."""
     for _ in range(4 * _PARTS_MOST):
-        end = text.find(">", at)
-        quotes = [found for mark in "\"'" if (found := text.find(mark, at, end)) >= 0]
-        if end < 0 or not quotes:
-            return end
-        at = text.find(text[min(quotes)], min(quotes) + 1) + 1
+        found = _MARK.search(text, at)
+        if found is None:
+            return -1
+        if found[0] == ">":
+            return found.start()
+        at = text.find(found[0], found.end()) + 1
         if at == 0:
             return -1
     return -1

@@ -168,6 +168,9 @@ class _Demux:
             self._table(pid, self._sections.pop(pid))
 
     def _table(self, pid: int, section: bytes) -> None:
+        self._patience.left -= len(section) // 4
+        if self._patience.left < 0:
+            return
         end = 3 + ((section[1] & 15) << 8 | section[2]) - 4
         if pid == 0 and section[0] == 0:
             numbers = (

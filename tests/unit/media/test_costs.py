@@ -134,3 +134,14 @@ def test_metadata_of_a_film_is_read_within_one_budget() -> None:
     body = flv(*[each] * 5)
     assert read(View(len(body), {0: body})).media.more["problem"] == "it has too many parts"
     assert seconds(body) < MOST_S / 2
+
+
+def test_tables_without_streams_are_read_with_patience() -> None:
+    each = tables(dict.fromkeys(range(0x100, 0x120), (5, b"")))
+    assert len(each) == 2
+    assert seconds(transport(each[:1] + each[1:] * 1_390)) < MOST_S / 2
+
+
+def test_quotes_of_a_tag_are_passed_at_once() -> None:
+    text = "<svg " + 'a="" ' * 1_020 + "\u2722" * 26_000 + ">"
+    assert seconds(b"\xff\xfe" + text.encode("utf-16-le")) < MOST_S / 4
