@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -61,7 +60,7 @@ def checksum_of(algorithm: str, value: str, kind: str) -> Checksum | None:
         return None
     try:
         plain = b64decode(value if found is None else found[1], validate=True)
-    except NotBase64:
+    except ValueError:  # more than what says that it is no base64: a value that is not ASCII
         return None
     return Checksum(algorithm.upper(), plain, parts) if plain else None
 

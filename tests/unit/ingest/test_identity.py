@@ -9,6 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.identity import Checksum, checksum_of, etag_checksum, md5_of, part_size, sha256_of
+from ingest.model import Entry
+from ingest.probe.checks import Checks
+from ingest.probe.records import of_head
+from ingest.s3.body import read_head
 
 MD5 = "900150983cd24fb0d6963f7d28e17f72"
 KMS = "x-amz-server-side-encryption"
@@ -63,6 +67,7 @@ SHA = b64encode(bytes(32)).decode()
         ("SHA256", SHA, "COMPOSITE", None),
         ("SHA256", f"{SHA}-0", "COMPOSITE", None),
         ("SHA256", "not base64!", "FULL_OBJECT", None),
+        ("CRC32", "\u00e9", "FULL_OBJECT", None),
         ("CRC64NVME", "rosUhgp5mIg=", "FULL_OBJECT", Checksum("CRC64NVME", bytes.fromhex("ae8b14860a799888"))),
         ("", SHA, "FULL_OBJECT", None),
         ("SHA256", "", "FULL_OBJECT", None),
@@ -70,6 +75,33 @@ SHA = b64encode(bytes(32)).decode()
 )
 def test_a_checksum_is_typed(algorithm: str, value: str, kind: str, expected: Checksum | None) -> None:
     assert checksum_of(algorithm, value, kind) == expected
+
+
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(
+            [
+                *("etag", "last-modified", "content-type", "x-amz-storage-class", "x-amz-version-id", "x-amz-restore"),
+                *("x-amz-checksum-crc32", "x-amz-checksum-sha256", "x-amz-checksum-blake9", "x-amz-checksum-type"),
+                *(KMS, "x-amz-archive-status", "x-amz-tagging-count", "x-amz-meta-a"),
+            ]
+        ),
+        st.one_of(
+            st.text(st.characters(max_codepoint=0x2FF), max_size=20),
+            st.binary(max_size=12).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+            st.builds("{0}-{1}".format, st.sampled_from([MD5, SHA, "x"]), st.integers(-1, 10_001)),
+            st.binary(max_size=40).map(lambda raw: b64encode(raw).decode()),
+            st.sampled_from(["COMPOSITE", "FULL_OBJECT", "AES256", MD5, SHA, f"{SHA}-\u0662"]),
+        ),
+    ),
+    size=st.integers(0, 3),
+)
+def test_no_header_breaks_anything(headers: dict[str, str], size: int) -> None:
+    head = read_head(headers, size=size)
+    of_head(Entry(b"k", size, head.etag, "", head.storage_class), head)
+    checks = Checks(head)
+    checks.update([b"x" * size])
+    assert str(checks.verified())
 
 
 def test_a_stored_sha_256_of_the_whole_is_known_without_reading_it() -> None:
