@@ -87,7 +87,7 @@ class Tagging:
             if refused.code != "NoSuchTagSet":
                 raise
             tags = {}
-        return json.dumps({text(name): text(value) or "" for name, value in tags.items()}, sort_keys=True)
+        return json.dumps({text(name) or "": text(value) or "" for name, value in tags.items()}, sort_keys=True)
 
     def _warn(self, denied: AccessDeniedError, action: str) -> None:
         if not self._once.first("tags"):
