@@ -16,6 +16,19 @@ _CUSTOMERS_KEY: Final = "x-amz-server-side-encryption-customer-algorithm"
 _NO_MD5_CLASSES: Final = ("EXPRESS_ONEZONE",)
 FULL: Final = "FULL_OBJECT"
 COMPOSITE: Final = "COMPOSITE"
+_LENGTHS: Final[Mapping[str, int]] = {
+    "CRC32": 4,
+    "CRC32C": 4,
+    "CRC64NVME": 8,
+    "MD5": 16,
+    "SHA1": 20,
+    "SHA256": 32,
+    "SHA512": 64,
+    "XXHASH64": 8,
+    "XXHASH3": 8,
+    "XXHASH128": 16,
+}
+"""Bytes of what an algorithm gives; what is longer or shorter was put there by something else."""
 
 
 class Checksum(NamedTuple):
@@ -62,7 +75,8 @@ def checksum_of(algorithm: str, value: str, kind: str) -> Checksum | None:
         plain = b64decode(value if found is None else found[1], validate=True)
     except ValueError:  # more than what says that it is no base64: a value that is not ASCII
         return None
-    return Checksum(algorithm.upper(), plain, parts) if plain else None
+    name = algorithm.upper()
+    return Checksum(name, plain, parts) if plain and len(plain) == _LENGTHS.get(name, len(plain)) else None
 
 
 def sha256_of(checksum: Checksum | None) -> str | None:

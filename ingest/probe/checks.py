@@ -12,6 +12,7 @@ from ingest.probe.sums import Sum, sum_of
 
 _NONE = b""
 _SHA256 = ("SHA256", None)
+_ELSEWHERE = "storage other than Amazon S3 may have other ETags: read its objects to depth media"
 
 
 class Mismatch(NamedTuple):
@@ -62,7 +63,7 @@ class Checks:
 
     def verified(self) -> str | Mismatch:
         """What is right, or what is wrong; ask once. Parts whose size was guessed prove what they give, and refute nothing; nor does
-        an ETag where the checksum beside it is right: there are servers whose ETags only look like an MD5.
+        an ETag where the checksum beside it is right, or that is of one part: there are servers whose ETags only look like an MD5.
         """
         right: list[str] = []
         for checksum in (self._stored, self._etag):
@@ -71,8 +72,10 @@ class Checks:
             computed = self._digest(checksum)
             if computed == checksum.value:
                 right.append(checksum.algorithm if checksum.parts is None else f"{checksum.algorithm} COMPOSITE")
-            elif computed and checksum.parts in (None, 1) and not (checksum is self._etag and right):
-                return _words(checksum, computed, etag=checksum is self._etag)
+            elif computed and checksum is self._stored and checksum.parts in (None, 1):
+                return _words(checksum, computed)
+            elif computed and checksum is self._etag and checksum.parts is None and not right:
+                return Mismatch("ETag, taken for an MD5,", checksum.value.hex(), f"{computed.hex()}; {_ELSEWHERE}")
         return ",".join(dict.fromkeys(right)) or "SIZE"
 
     def _digest(self, checksum: Checksum) -> bytes:
@@ -83,8 +86,6 @@ class Checks:
         return going.digest() if going is not None else _NONE
 
 
-def _words(checksum: Checksum, computed: bytes, *, etag: bool) -> Mismatch:
+def _words(checksum: Checksum, computed: bytes) -> Mismatch:
     algorithm = checksum.algorithm if checksum.parts is None else f"{checksum.algorithm} of one part"
-    if etag:
-        return Mismatch(f"{algorithm}, its ETag,", checksum.value.hex(), computed.hex())
     return Mismatch(algorithm, b64encode(checksum.value).decode(), b64encode(computed).decode())

@@ -68,6 +68,9 @@ SHA = b64encode(bytes(32)).decode()
         ("SHA256", f"{SHA}-0", "COMPOSITE", None),
         ("SHA256", "not base64!", "FULL_OBJECT", None),
         ("CRC32", "\u00e9", "FULL_OBJECT", None),
+        ("CRC32", "AQ==", "FULL_OBJECT", None),
+        ("SHA256", "0" * 64, "FULL_OBJECT", None),  # in hex
+        ("BLAKE9", "AQ==", "FULL_OBJECT", Checksum("BLAKE9", b"\1")),
         ("CRC64NVME", "rosUhgp5mIg=", "FULL_OBJECT", Checksum("CRC64NVME", bytes.fromhex("ae8b14860a799888"))),
         ("", SHA, "FULL_OBJECT", None),
         ("SHA256", "", "FULL_OBJECT", None),

@@ -77,7 +77,9 @@ async def test_every_stored_checksum_is_verified(algorithm: str, body: bytes) ->
 
 async def test_a_damaged_body_is_told_by_its_etag_too() -> None:
     source = Bodies.of(b"abd", head=head_of(3, etag=hashlib.md5(b"abc").hexdigest()))
-    with pytest.raises(ContentMismatchError, match=r"MD5, its ETag, is stored as 9001.* give 4911"):
+    with pytest.raises(
+        ContentMismatchError, match=r"its ETag, taken for an MD5, is stored as 9001.* give 4911.*; storage other than"
+    ):
         await read(source)
 
 
@@ -100,8 +102,17 @@ async def test_an_upload_in_parts_is_verified_where_its_parts_are_as_usual() -> 
     odd = await read(Bodies.of(body, head=head_of(len(body), etag=_upload(body, 8 * MIB - 4097))))
     assert (odd.verified, odd.md5) == ("SIZE", None)
     assert usual.sha256 == odd.sha256 == hashlib.sha256(body).hexdigest()
-    with pytest.raises(ContentMismatchError, match="MD5 of one part"):
-        await read(Bodies.of(body, head=head_of(len(body), etag=f"{'0' * 32}-1")))
+
+
+async def test_an_etag_of_one_part_proves_and_does_not_refute() -> None:
+    of_one = hashlib.md5(hashlib.md5(b"abc").digest()).hexdigest()
+    for etag, verified in ((of_one, "MD5 COMPOSITE"), (hashlib.md5(b"abc").hexdigest(), "SIZE"), ("0" * 32, "SIZE")):
+        assert (await read(Bodies.of(b"abc", head=head_of(3, etag=f"{etag}-1")))).verified == verified
+
+
+async def test_a_stored_value_that_is_too_short_for_a_checksum_refutes_nothing() -> None:
+    head = head_of(3, checksum_algorithm="CRC32", checksum="AQ==", checksum_type="FULL_OBJECT")
+    assert (await read(Bodies.of(b"abc", head=head))).verified == "SIZE"
 
 
 async def test_composite_checksums_are_verified_likewise() -> None:
