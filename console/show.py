@@ -213,12 +213,16 @@ def asset_record(row: Mapping[str, Any], *, workspace: str, connection: str) -> 
     }
     for name, value in row.items():
         if name in _JSON_COLUMNS:
-            record[name] = None if value is None else json.loads(value)
+            record[name] = None if value is None else json.loads(value, parse_constant=_null)
         elif name in _TIMES:
             record[name] = iso(value)
         elif name not in ("connection_id", "bucket", "key"):
             record[name] = value
     return record
+
+
+def _null(_word: str) -> None:
+    """In place of NaN and Infinity, which JSON does not have."""
 
 
 def key_text(key: bytes) -> dict[str, Any]:
@@ -244,7 +248,7 @@ def described(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON in ASCII: a terminal or a log takes it whatever a key holds."""
-    return json.dumps(value, indent=indent)
+    return json.dumps(value, indent=indent, allow_nan=False)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

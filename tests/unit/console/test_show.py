@@ -223,6 +223,13 @@ def test_an_asset_for_programs_has_times_and_documents_it_can_read() -> None:
     assert iso(None) is None
 
 
+def test_json_has_no_number_that_is_none() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json(float("inf"))
+    row = {"key": b"k", "version_id": "", "bucket": "acme", "media": '{"a": NaN, "b": [Infinity]}'}
+    assert asset_record(row, workspace="w", connection="c")["media"] == {"a": None, "b": [None]}
+
+
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert table(("a", "name"), [("long", "x")]) == ["a     name", "long  x"]
 
