@@ -148,7 +148,7 @@ class Limits(BaseModel):
     body_breaks: int = Field(
         8,
         ge=0,
-        description="how often each 64 MiB of a body may break off and be gone on with from the byte it reached",
+        description="how often each 64 MiB of a body may break off less than 1 MiB further on, and be gone on with from there",
     )
     body_slowest: int = Field(
         1024,

@@ -16,6 +16,7 @@ from config.errors import (
 )
 from config.limits import Limits
 from ingest.model import Entry, ObjectHead
+from ingest.probe.breaks import Breaks
 from ingest.probe.checks import Checks, Mismatch
 from ingest.s3.body import Body
 from ingest.s3.errors import explained
@@ -30,7 +31,6 @@ _INLINE: Final = 256 * 1024
 HELD_MOST: Final = 3 * _BLOCK + FIRST_BYTES + LAST_BYTES
 """Bytes of one body in memory at any time, whatever its size, unless all of it is to be kept: two blocks, each of which may be longer
 by a piece, and what the transport has received ahead."""
-_BREAKS_PER: Final = 64 * _BLOCK
 
 
 class BodySource(Protocol):
@@ -69,14 +69,15 @@ async def read_whole(
     limits: Limits,
     version_id: str | None = None,
     keep: bool = False,
+    breaks: Breaks | None = None,
 ) -> Whole:
     """Read and verify the body of exactly the object that was listed. `keep`: hold all of it; look at its size first.
 
-    A body that breaks off, or only drips, is gone on with from the byte that it reached, in the same version. Raises ContentMismatchError
+    A body that breaks off, or only drips, is gone on with from the byte that it reached, after a rest, in the same version. Raises ContentMismatchError
     (`SizeMismatch`, `ChecksumMismatch`), ObjectChangedError if the object is another one meanwhile, and as `S3Client.get` does.
     """
     reader: _Reader | None = None
-    breaks = 0
+    breaks = Breaks(limits) if breaks is None else breaks
     while True:
         reached, answered = reader.reached if reader is not None else 0, False
         torn: SourceError
@@ -96,9 +97,7 @@ async def read_whole(
             reader, torn = None, refused  # from the beginning, then
         else:
             return await reader.end()
-        breaks += 1
-        if breaks > limits.body_breaks * (1 + (reader.reached if reader is not None else 0) // _BREAKS_PER):
-            raise torn
+        await breaks.rest(torn, reached=reader.reached if reader is not None else 0)
 
 
 class _Reader:

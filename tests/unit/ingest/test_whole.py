@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from config.errors import ContentMismatchError, ObjectChangedError, RequestRefusedError, SourceUnavailableError
 from config.limits import Limits
+from ingest.probe.breaks import Breaks
 from ingest.probe.sums import SUMS
 from ingest.probe.whole import FIRST_BYTES, HELD_MOST, LAST_BYTES, Whole, read_whole
 from tests.fakes.bodies import Bodies, entry_of, head_of
@@ -25,7 +26,15 @@ LONG = bytes(range(256)) * 13_000  # 3.3 MB
 async def read(source: Bodies, *, listed: int | None = None, **options: Any) -> Whole:
     entry = entry_of(source.head)
     entry = entry if listed is None else entry._replace(size=listed)
-    return await read_whole(source, entry, limits=options.pop("limits", LIMITS), **options)
+    limits = options.pop("limits", LIMITS)
+    slept = options.pop("slept", [])
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    return await read_whole(
+        source, entry, limits=limits, breaks=Breaks(limits, sleep=sleep, jitter=lambda: 1.0), **options
+    )
 
 
 def stored(body: bytes, algorithm: str, *, kind: str = "FULL_OBJECT", wrong: bool = False, etag: str = "e") -> Bodies:
@@ -166,6 +175,24 @@ async def test_what_breaks_off_too_often_is_given_up() -> None:
     endless = Bodies.of(LONG, breaks=[10, 0] * 99, refuse_ranges=True)
     with pytest.raises(RequestRefusedError):
         await read(endless, limits=Limits(body_breaks=3))
+
+
+async def test_it_rests_longer_the_less_comes() -> None:
+    slept: list[float] = []
+    limits = Limits(body_breaks=6, backoff_first_s=1, backoff_most_s=5)
+    await read(Bodies.of(LONG, breaks=[9, 0, MIB - 1, 0, MIB, 0]), limits=limits, slept=slept)
+    assert slept == [1, 2, 4, 5, 1, 1]
+
+
+async def test_what_comes_on_spends_no_patience() -> None:
+    none = Limits(body_breaks=0)
+    assert (await read(Bodies.of(LONG, breaks=[MIB, MIB, MIB]), limits=none)).sha256 == hashlib.sha256(LONG).hexdigest()
+    with pytest.raises(SourceUnavailableError):
+        await read(Bodies.of(LONG, breaks=[MIB, MIB, MIB - 1]), limits=none)
+    again = Bodies.of(LONG, breaks=[MIB, 0, MIB, 0] * 99, refuse_ranges=True)
+    with pytest.raises((RequestRefusedError, SourceUnavailableError)):  # it never gets further than before
+        await read(again, limits=Limits(body_breaks=4))
+    assert len(again.asked) == 6
 
 
 async def test_what_is_to_be_kept_is_kept_whole() -> None:
