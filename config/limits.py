@@ -266,6 +266,11 @@ class Limits(BaseModel):
     # jobs
     prefixes_per_job: int = Field(1_000, ge=1, description="URIs in one job")
     objects_per_job: int = Field(5_000, ge=1, description="... where each is one object, and nothing is listed")
+    uri_characters_per_job: int = Field(
+        256 * 1024,
+        ge=1,
+        description="characters of all URIs of one job: 5,000 objects with 52 each; on the queue, JOB_BYTES bounds them, too",
+    )
     globs_per_job: int = Field(100, ge=0, description="include and exclude globs in one job, together")
     glob_characters_per_job: int = Field(16_384, ge=1, description="characters of all globs of one job")
     job_bytes: int = Field(256 * 1024, ge=1024, description="size of a job on the queue")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -14,6 +13,7 @@ from config.errors import JobError
 from config.limits import Limits
 from credentials.places import locator_to_type
 from ingest.filters import compile_glob
+from ingest.keeping import no_json
 from ingest.naming import Named, grouped, is_web, parse_web, told
 
 Depth = Literal["list", "head", "media", "content"]
@@ -21,11 +21,10 @@ DEPTHS: tuple[Depth, ...] = ("list", "head", "media", "content")
 """From shallow to deep; a deeper record covers what a shallower job asks."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_UNPAIRED = re.compile("[\ud800-\udfff]")
 _MOST_KEY_BYTES = 1024
 _SHOWN = 1100
-_MOST_DIGITS = 1000
-"""JSON knows no bound; what reads the record does."""
+_MOST_KEPT = 16
+"""Jobs that are remembered as they were read: the runs that are worked on, of which few are large."""
 
 
 class PrefixSource(NamedTuple):
@@ -107,6 +106,12 @@ def _at_most(limit: str) -> dict[str, JsonValue]:
     return {"maxItems": Limits.model_fields[limit].default}
 
 
+_IN_ALL: dict[str, JsonValue] = {
+    "description": f"{Limits.model_fields['uri_characters_per_job'].default} characters in all; "
+    f"on the queue, the whole job has {Limits.model_fields['job_bytes'].default} bytes at most"
+}
+
+
 class IngestJob(BaseModel):
     """One request to ingest. This is the payload that producers put on the queue, as JSON."""
 
@@ -116,10 +121,10 @@ class IngestJob(BaseModel):
     """The name of the connection that reads the bucket; without one, the most specific that permits all the URIs."""
     uris: Annotated[
         list[Annotated[str, AfterValidator(_locator)]],
-        Field(min_length=1, json_schema_extra=_at_most("objects_per_job")),
+        Field(min_length=1, json_schema_extra=_at_most("objects_per_job") | _IN_ALL),
     ]
     """What to ingest: `s3://bucket` or `s3://bucket/prefix`, several if need be (1,000 at most); or with `exact`, and always if they
-    begin with `https://`, the objects themselves (5,000)."""
+    begin with `https://`, the objects themselves (5,000); 262,144 characters in all, and on the queue the whole job has no more bytes."""
     depth: Depth = "head"
     """`list` records what the listing says; `head` asks each new or changed object for its headers too; `media` reads its first
     bytes instead, which tell what it is; `content` reads all of it."""
@@ -224,13 +229,10 @@ class IngestJob(BaseModel):
             raise JobError(f"the job can't be used: {why}", code="BadJob")
         return job
 
-    @classmethod
-    def kept(cls, text: str) -> Self | None:
+    @staticmethod
+    def kept(text: str) -> IngestJob | None:
         """A job as the catalog has it. A field that another version added is passed over; None if this one can't read it."""
-        try:
-            return cls.model_validate_json(text, extra="ignore")
-        except ValidationError:
-            return None
+        return _kept(text)
 
     def sources(self) -> list[PrefixSource]:
         """The places to list, each once: what lies below another is covered by it. Sorted by bucket and prefix. Where objects are
@@ -246,6 +248,15 @@ class IngestJob(BaseModel):
         return kept
 
 
+@lru_cache(maxsize=_MOST_KEPT)
+def _kept(text: str) -> IngestJob | None:
+    """See `IngestJob.kept`. To check thousands of URIs takes tens of milliseconds, and a run is read all the time."""
+    try:
+        return IngestJob.model_validate_json(text, extra="ignore")
+    except ValidationError:
+        return None
+
+
 def of_other_kind(one: IngestJob | None, other: IngestJob | None) -> bool:
     """Whether one is about versions and the other about objects, so that they have no record in common. No, if that can't be told."""
     return one is not None and other is not None and one.versions != other.versions
@@ -259,6 +270,9 @@ def _excess(payload: dict[str, Any], limits: Limits) -> str | None:
         most = limits.objects_per_job if named else limits.prefixes_per_job
         if len(uris) > most:
             return f"uris: {len(uris)} are more than {most}; send several jobs"
+        characters = sum(len(uri) for uri in uris if isinstance(uri, str))
+        if characters > limits.uri_characters_per_job:
+            return f"uris: {characters} characters are more than {limits.uri_characters_per_job}; send several jobs"
     globs = [glob for name in ("include", "exclude") if isinstance(payload.get(name), list) for glob in payload[name]]
     if len(globs) > limits.globs_per_job:
         return f"include and exclude: {len(globs)} globs are more than {limits.globs_per_job}"
@@ -266,26 +280,6 @@ def _excess(payload: dict[str, Any], limits: Limits) -> str | None:
     if characters > limits.glob_characters_per_job:
         return f"include and exclude: {characters} characters are more than {limits.glob_characters_per_job}"
     for name in IngestJob.model_fields:
-        if reason := _no_json(payload.get(name), most_depth=limits.options_depth):
+        if reason := no_json(payload.get(name), most_depth=limits.options_depth):
             return f"{name}: {reason}"
-    return None
-
-
-def _no_json(value: Any, *, most_depth: int) -> str | None:
-    """Why a value can't be kept as JSON and read back as the same; None if it can."""
-    waiting = [(value, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        if isinstance(value, dict | list):
-            if depth >= most_depth:
-                return f"nested deeper than {most_depth}"
-            waiting.extend((inner, depth + 1) for inner in value)
-            if isinstance(value, dict):
-                waiting.extend((inner, depth + 1) for inner in value.values())
-        elif isinstance(value, str) and not value.isascii() and _UNPAIRED.search(value):
-            return "it holds half of a surrogate pair, which is no valid Unicode"
-        elif isinstance(value, float) and not math.isfinite(value):
-            return f"{value} is no JSON number"
-        elif isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
-            return f"it holds a number of more than {_MOST_DIGITS} digits"
     return None

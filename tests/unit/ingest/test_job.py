@@ -60,6 +60,10 @@ def nested(levels: int) -> Any:
         ({"uris": ["s3://bucket/a"], "exact": True, "depth": "list"}, "depth list does not"),
         ({"uris": ["https://files.example.com/x"] * 5_001}, "5001 are more than 5000"),
         ({"uris": ["s3://bucket/x"] * 5_001, "exact": True}, "5001 are more than 5000"),
+        (
+            {"uris": ["s3://bucket/" + "x" * 1012] * 257, "exact": True},
+            "263168 characters are more than 262144; send several",
+        ),
         ({"uris": ["s3://arn:aws:s3:::bucket"]}, "not its ARN"),
         ({"uris": ["s3://Bucket"]}, "no bucket name"),
         ({"uris": ["s3://a..b"]}, "no bucket name"),
@@ -212,11 +216,17 @@ def test_a_job_survives_its_way_through_json() -> None:
 def test_a_job_is_held_to_the_limits_as_they_are_set_and_one_that_is_kept_is_not() -> None:
     """Whoever lowers a limit must still be able to read the runs that there are."""
     job = IngestJob.read({"uris": ["s3://bucket"] * 3, "include": ["a", "b"], "options": nested(32)})
-    for limits in (Limits(prefixes_per_job=2), Limits(globs_per_job=1), Limits(options_depth=31)):
+    for limits in (
+        Limits(prefixes_per_job=2),
+        Limits(uri_characters_per_job=32),
+        Limits(globs_per_job=1),
+        Limits(options_depth=31),
+    ):
         with pytest.raises(JobError):
             IngestJob.read(job.model_dump(), limits=limits)
     many = IngestJob.read({"uris": ["s3://bucket"] * 1001}, limits=Limits(prefixes_per_job=1001))
     assert IngestJob.kept(many.model_dump_json()) == many
+    assert IngestJob.kept(many.model_dump_json()) is IngestJob.kept(many.model_dump_json())  # it is checked once
 
 
 ANYTHING = st.recursive(
