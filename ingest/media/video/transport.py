@@ -47,7 +47,9 @@ _AUDIO: Final = {
 }
 _BLURAY: Final = {0x80: "pcm_bluray", 0x86: "dts", 0xA1: "eac3", 0xA2: "dts"}
 """Types that are of sound where the program is registered as `HDMV`; elsewhere 0x86 is of cues for advertisements."""
-_PRIVATE, _REGISTRATION = 6, 5
+_DISC, _CUES = b"HDMV", b"CUEI"
+_PRIVATE, _USERS, _REGISTRATION = 6, 0x80, 5
+"""Types of private streams: one, and all from the second one on."""
 _SAYS_WHAT: Final = frozenset((_REGISTRATION, 0x45, 0x46, 0x56, 0x59))
 """Descriptors of what is no sound: registered as something else, VBI, teletext, subtitles."""
 _STEADY: Final = frozenset(("opus", "s302m"))
@@ -181,11 +183,11 @@ class _Demux:
             self._tables.update(numbers)
         elif section[0] == 2:
             at = 12 + ((section[10] & 15) << 8 | section[11])
-            bluray = any(tag == _REGISTRATION and said[:4] == b"HDMV" for tag, said in _descriptors(section[12:at]))
+            program = {said[:4] for tag, said in _descriptors(section[12:at]) if tag == _REGISTRATION}
             while at + 5 <= end and len(self.streams) < _STREAMS_MOST:
                 pid = (section[at + 1] & 31) << 8 | section[at + 2]
                 size = (section[at + 3] & 15) << 8 | section[at + 4]
-                track = _track(section[at], list(_descriptors(section[at + 5 : at + 5 + size])), bluray=bluray)
+                track = _track(section[at], list(_descriptors(section[at + 5 : at + 5 + size])), program)
                 if track is None:
                     self.unclear = True
                 elif track.kind != "other":
@@ -201,13 +203,14 @@ def _descriptors(held: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + held[at + 1]
 
 
-def _track(kind: int, described: list[tuple[int, bytes]], *, bluray: bool) -> Track | None:
-    """None: it is private, and nothing says what it is."""
+def _track(kind: int, described: list[tuple[int, bytes]], program: set[bytes]) -> Track | None:
+    """`program`: as what it is registered. None: it is private, and nothing says what it is."""
     if kind in _VIDEO:
         return Track("video", _VIDEO[kind])
-    if (codec := _AUDIO.get(kind) or (_BLURAY.get(kind) if bluray else None)) is not None:
+    if (codec := _AUDIO.get(kind) or (_BLURAY.get(kind) if _DISC in program else None)) is not None:
         return Track("audio", codec)
-    return _private(described) if kind == _PRIVATE else Track("other", UNKNOWN)
+    private = kind == _PRIVATE or (kind >= _USERS and not program & {_DISC, _CUES})
+    return _private(described) if private else Track("other", UNKNOWN)
 
 
 def _private(described: list[tuple[int, bytes]]) -> Track | None:
