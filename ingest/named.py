@@ -16,8 +16,9 @@ from ingest.catalog.assets import Place, records_of
 from ingest.catalog.spans import Span
 from ingest.compare import Merged
 from ingest.known import KnownAsset
-from ingest.listed import LOST, LookTools, look_of, wanted_in
+from ingest.listed import BROKEN, LOST, LookTools, broke, look_of, tell, wanted_in
 from ingest.lister import Piece
+from ingest.once import Once
 from ingest.probe.hands import Hands
 from ingest.probe.looking import ObjectSource, Probed
 from ingest.probe.sighting import Name, NamedLook, sight_of, unread
@@ -48,6 +49,7 @@ class NamedWork:
         """`number`: of the source, in its run. Objects are asked as tasks of `group`."""
         self._tools, self._place, self._number, self._wanted = tools, place, number, wanted
         self._source = tools.open_named(place.bucket)
+        self._once = Once()
         probe, steps = look_of(place.bucket, wanted, tools)
         look = NamedLook(
             sight=sight_of(wanted.depth, lambda key: tools.ranges.kind(place.bucket, key).length),
@@ -76,6 +78,7 @@ class NamedWork:
         assert isinstance(begun, NamedMerged), "what `begun` yields"
         results = await self._hands.each([Name(key, begun.rows.get(key)) for key in begun.changes.keys])
         check(results)
+        tell(results, self._once, self._tools.veil)
         told = [result.outcome != "unchanged" for result in results]
         merged = replace(
             begun,
@@ -95,5 +98,7 @@ class NamedWork:
             result = await look(self._source, name)
         except LOST as error:
             return unread(name, error)
+        except BROKEN as error:
+            return unread(name, broke(error, name.key, self._once))
         await self._tools.denials.seen(self._source, name.key, result.error)
         return result
