@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.media.bounds import NUMBER_MOST, PIXELS_MOST, SECONDS_MOST, TEXT_MOST, bound
+from ingest.media.bounds import BITS_MOST, NUMBER_MOST, PIXELS_MOST, SECONDS_MOST, TEXT_MOST, bound
 from ingest.media.properties import Media, Value
 
 _VALUES = st.one_of(
@@ -47,6 +47,8 @@ def test_what_fits_is_left_as_it_is() -> None:
         Media(duration_s=float("inf")),
         Media(duration_s=-0.5),
         Media(more={"bit_rate": 1 << 64}),
+        Media(more={"bit_depth": BITS_MOST + 1}),
+        Media(more={"bit_depth": -8}),
         Media(more={"frame_rate": float("inf")}),
     ],
     ids=lambda lie: str((lie.width, lie.height, lie.duration_s, lie.more)),
