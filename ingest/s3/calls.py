@@ -10,6 +10,8 @@ from ingest.s3.body import Span
 from ingest.s3.errors import Subject, explained
 from ingest.s3.exchange import Call
 
+_WHOLE = frozenset({200})
+_PART = frozenset({200, 206})
 _ETAG = re.compile(r"[!\x23-\x7e]{1,1024}")
 
 
@@ -29,15 +31,14 @@ def object_call(
         if not _ETAG.fullmatch(if_match):
             raise explained(RequestRefusedError, subject, "this can't be an ETag", code="InvalidArgument")
         sent["if-match"] = f'"{if_match}"'
-    good = {200}
+    good = _WHOLE
     if span is not None and not span.whole:
-        sent["range"] = span.header
-        good.add(206)
+        sent["range"], good = span.header, _PART
     return Call(
         subject=subject,
         method=subject.request.upper(),
         key=subject.key,
         query={} if version_id is None else {"versionId": version_id.encode()},
         headers=sent,
-        good=frozenset(good),
+        good=good,
     )
