@@ -13,14 +13,14 @@ import structlog
 
 from config.errors import LongshoreError, ProtocolError, SourceError, SourceUnavailableError
 from config.limits import Limits
-from ingest.catalog.assets import records_of
+from ingest.catalog.assets import Place, records_of
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.spans import Span
 from ingest.compare import Merged
 from ingest.copy_place import CopyPlace
 from ingest.denials import Denials
 from ingest.once import Once
-from ingest.probe.choosing import probe_of
+from ingest.probe.choosing import probe_of, unless_read
 from ingest.probe.content import Bodies
 from ingest.probe.first_ranges import FirstRanges
 from ingest.probe.hands import Hands
@@ -93,7 +93,7 @@ class ListedWork:
         self,
         tools: LookTools,
         source: VersionSource,
-        bucket: str,
+        place: Place,
         *,
         number: int,
         wanted: Wanted,
@@ -102,7 +102,7 @@ class ListedWork:
         """`number`: of the source, in its run. Objects are probed as tasks of `group`."""
         self._tools, self._source, self._number, self._wanted = tools, source, number, wanted
         self._once = Once()
-        probe = partial(self._look, *look_of(bucket, wanted, tools))
+        probe = partial(self._look, *look_of(place, wanted, tools))
         self._hands = Hands[Change, Probed](group, probe, most=tools.limits.probes_at_once)
 
     async def span(self, merged: Merged, *, check: Callable[[list[Probed]], None]) -> Span:
@@ -138,9 +138,13 @@ class ListedWork:
         return result
 
 
-def look_of(bucket: str, wanted: Wanted, tools: LookTools) -> tuple[Probe, list[Step]]:
+def look_of(place: Place, wanted: Wanted, tools: LookTools) -> tuple[Probe, list[Step]]:
     """What is asked of each object of a bucket, and what is done besides."""
-    return probe_of(wanted, bucket, ranges=tools.ranges, bodies=tools.bodies), tools.steps(bucket)
+    probe = probe_of(wanted, place.bucket, ranges=tools.ranges, bodies=tools.bodies)
+    steps = tools.steps(place.bucket)
+    if steps and wanted.depth in ("media", "content"):
+        probe = unless_read(probe, partial(tools.catalog.has_read, place, wanted=wanted))
+    return probe, steps
 
 
 def wanted_in(bucket: str, wanted: Wanted, tools: LookTools) -> Wanted:

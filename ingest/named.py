@@ -50,7 +50,7 @@ class NamedWork:
         self._tools, self._place, self._number, self._wanted = tools, place, number, wanted
         self._source = tools.open_named(place.bucket)
         self._once = Once()
-        probe, steps = look_of(place.bucket, wanted, tools)
+        probe, steps = look_of(place, wanted, tools)
         look = NamedLook(
             sight=sight_of(wanted.depth, lambda key: tools.ranges.kind(place.bucket, key).length),
             probe=probe,

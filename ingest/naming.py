@@ -14,25 +14,42 @@ from config.origins import well_formed
 from ingest.model import Range
 
 _SECRETS: Final = frozenset(
-    {
-        *(
-            "token",
-            "accesstoken",
-            "key",
-            "apikey",
-            "keypairid",
-            "auth",
-            "authorization",
-            "password",
-            "passwd",
-            "secret",
-        ),
-        *("jwt", "sig", "signature", "policy"),
-    }
+    (
+        "authorization",
+        "bearer",
+        "hdnea",
+        "hdnts",
+        "hmac",
+        "jwt",
+        "keypairid",
+        "pass",
+        "passwd",
+        "pwd",
+        "sas",
+        "sessionid",
+        "sig",
+        "token",
+    )
 )
-"""Parameters by which whoever has an address may read the object: their letters in lower case."""
-_SIGNED: Final = ("xamz", "xgoog")
+_ENDINGS: Final = (
+    *(
+        "accesskey",
+        "accesstoken",
+        "apikey",
+        "authkey",
+        "authtoken",
+        "clientsecret",
+        "idtoken",
+        "jsessionid",
+        "oauthtoken",
+        "password",
+    ),
+    *("privatetoken", "refreshtoken", "secret", "secretkey", "securitytoken", "signature"),
+)
+"""Parameters by which whoever has an address may read the object, and how the names of others end: their letters in lower case."""
+_SIGNED: Final = ("x-amz-", "x-goog-")
 """What the names of others begin with, by which a cloud signs."""
+_TAIL: Final = re.compile("[?#;]")
 _BETWEEN: Final = re.compile("[&;]")
 """Parameters: some servers read a semicolon so, too."""
 _NO_LETTER: Final = re.compile("[^a-z]")
@@ -74,10 +91,9 @@ def is_web(uri: str) -> bool:
 
 def told(typed: str) -> str:
     """For an error, which is kept and shown: without what may hold a secret, a query and what stands before an @."""
-    plain = typed.partition("?")[0]
+    plain = _TAIL.split(typed, maxsplit=1)[0]
     scheme, separator, rest = plain.rpartition("://")
-    server, slash, path = rest.partition("/")
-    return repr(f"{scheme}{separator}{server.rpartition('@')[2]}{slash}{path}"[:80])
+    return repr(f"{scheme}{separator}{rest.rpartition('@')[2]}"[:80])
 
 
 def parse_web(uri: str) -> tuple[str, str]:
@@ -86,7 +102,7 @@ def parse_web(uri: str) -> tuple[str, str]:
     for parameter in _BETWEEN.split(address.query[1:]):
         name = unquote_plus(parameter.partition("=")[0]).lower()
         letters = _NO_LETTER.sub("", name)
-        if letters in _SECRETS or letters.startswith(_SIGNED):
+        if letters in _SECRETS or letters.endswith(_ENDINGS) or name.startswith(_SIGNED):
             raise ValueError(
                 f"an address with {name[:40]!r} in its query is a secret, and what a job names is kept and shown: leave that out, and "
                 "name a connection (of kind https_basic or https_bearer) whose credentials may read the object"

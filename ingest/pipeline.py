@@ -165,8 +165,7 @@ class Slice:
     def _by_listing(
         self, number: int, bucket: BucketSource, comparing: Comparing, group: asyncio.TaskGroup, giver: Giver
     ) -> _Way:
-        name = self._run.sources[number].bucket
-        work = ListedWork(self._tools, bucket, name, number=number, wanted=self._wanted, group=group)
+        work = ListedWork(self._tools, bucket, comparing.place, number=number, wanted=self._wanted, group=group)
         return _Way(partial(comparing.spans, most=giver.span_keys), partial(work.span, check=self._raise_outage))
 
     async def _next(self, pieces: PieceSource, room: asyncio.Semaphore) -> Piece | None:

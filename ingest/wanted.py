@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
             other.depth in self.depths
             and other.tags >= self.tags
             and other.perceptual_hash >= self.perceptual_hash
-            and self.copy_to in (None, other.copy_to)
+            and self.copy_to is None  # where copies go is decided anew for each run
             and other.versions == self.versions
             and not self.recheck_archived
         )

@@ -184,6 +184,11 @@ class Catalog:
         find = partial(knowing.copied, place=place, entry=entry)
         return await self.patience.through(lambda: self._database.read(find))
 
+    async def has_read(self, place: Place, entry: Entry, wanted: Wanted) -> bool:
+        """See `knowing.has_read`."""
+        find = partial(knowing.has_read, place=place, entry=entry, wanted=wanted)
+        return await self.patience.through(lambda: self._database.read(find))
+
     async def known_versions(
         self, place: Place, *, prefix: bytes, within: Range, wanted: Wanted, limit: int
     ) -> KnownVersions:

@@ -68,16 +68,31 @@ class Copied(NamedTuple):
 def copied(tx: sa.Connection, place: Place, entry: Entry) -> Copied | None:
     """Where exactly this object, or version, was copied to by an earlier run, if it was."""
     known = table.c
-    identity = (*place, entry.key, entry.version_id)
-    fingerprint = (entry.size, entry.etag, entry.last_modified, entry.storage_class, entry.checksum_kind)
     query = sa.select(known.copied_to, known.probed_version_id).where(
-        *(known[name] == value for name, value in zip(IDENTITY, identity, strict=True)),
-        *(known[name] == value for name, value in zip(COMPARED, fingerprint, strict=True)),
-        known.copied_to.is_not(None),
-        known.state != "removed",
+        *_exactly(place, entry), known.copied_to.is_not(None), known.state != "removed"
     )
     row = tx.execute(query).first()
     return None if row is None else Copied(*row)
+
+
+def has_read(tx: sa.Connection, place: Place, entry: Entry, wanted: Wanted) -> bool:
+    """Whether exactly this object, or version, was read as deep as is wanted, whatever else of it is missing."""
+    known = table.c
+    hashed = sa.or_(known.perceptual_hash.is_not(None), sa.text(_NO_PICTURE))
+    query = sa.select(known.key).where(
+        *_exactly(place, entry),
+        known.depth.in_(wanted.depths),
+        known.state.in_(("present", "failed")),  # of what could not be read, the depth is `list`
+        *([hashed] if wanted.perceptual_hash else []),
+    )
+    return tx.execute(query).first() is not None
+
+
+def _exactly(place: Place, entry: Entry) -> list[sa.ColumnElement[bool]]:
+    identity = (*place, entry.key, entry.version_id)
+    fingerprint = (entry.size, entry.etag, entry.last_modified, entry.storage_class, entry.checksum_kind)
+    columns = zip((*IDENTITY, *COMPARED), (*identity, *fingerprint), strict=True)
+    return [table.c[name] == value for name, value in columns]
 
 
 def asked(wanted: Wanted) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from config.errors import (
     ObjectArchivedError,
     ObjectChangedError,
     ObjectMissingError,
+    ProtocolError,
     RequestRefusedError,
     SourceError,
+    SourceUnavailableError,
 )
 from ingest.catalog.assets import Asset
 from ingest.model import Entry, ObjectHead, Page
@@ -97,11 +99,8 @@ async def _looked_at(source: ObjectSource, change: Change, probe: Probe, steps: 
     for _ in range(_RELISTED_MOST):
         if entry is None:
             return Probed(outcome="vanished", asset=None)
-        asset: Asset | None = None
         try:
-            asset = await probe(source, entry)
-            for step in steps:
-                asset = await step(source, entry, asset)
+            return await _stepped(source, change, entry, await probe(source, entry), steps)
         except ObjectMissingError as missing:
             now = await _listed_again(source, entry)
             if now == entry:
@@ -112,14 +111,21 @@ async def _looked_at(source: ObjectSource, change: Change, probe: Probe, steps: 
             error = changed
             entry = await _listed_again(source, entry)
         except _REFUSALS as refused:
-            denied = isinstance(refused, AccessDeniedError) and asset is None
-            gone = denied and await _is_gone(source, entry)
-            return Probed(outcome="vanished", asset=None) if gone else failed(change, refused, asset)
-        else:
-            archived = asset.state == "archived"
-            return Probed("archived" if archived else "added" if change.new else "changed", asset)
+            gone = isinstance(refused, AccessDeniedError) and await _is_gone(source, entry)
+            return Probed(outcome="vanished", asset=None) if gone else failed(change, refused)
     why = f"the object changed {_RELISTED_MOST} times while it was being read"
     return failed(change, error or ObjectChangedError(why, code="ObjectChanged"))
+
+
+async def _stepped(source: ObjectSource, change: Change, entry: Entry, asset: Asset, steps: Sequence[Step]) -> Probed:
+    """What comes of an object that was read. What a step can't do with it costs nothing of what is known by now."""
+    try:
+        for step in steps:
+            asset = await step(source, entry, asset)
+    except (*_REFUSALS, ProtocolError, SourceUnavailableError) as error:
+        return failed(change, error, asset)
+    outcome = "archived" if asset.state == "archived" else "added" if change.new else "changed"
+    return Probed(outcome, asset)
 
 
 async def _is_gone(source: ObjectSource, entry: Entry) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from config.errors import (
@@ -54,47 +54,34 @@ class Sighting(NamedTuple):
     head: ObjectHead
     first: bytes = b""
     """The bytes that it begins with, if they were asked for."""
-    body: Body | None = None
-    """All of it, to be read once."""
 
 
-Sight = Callable[[ObjectSource, bytes], AbstractAsyncContextManager[Sighting]]
+Sight = Callable[[ObjectSource, bytes], Awaitable[Sighting]]
 
 
 def sight_of(depth: Depth, length: Callable[[bytes], int]) -> Sight:
-    """How objects are asked for the first time. `length`: how many bytes of one to ask for at depth `media`, by its key."""
+    """How objects are asked for the first time. `length`: how many bytes of one to ask for at depth `media`, by its key.
+
+    At depth `content` for their headers, too: a body that is held open while something else waits for its turn would hold up both.
+    """
     if depth == "media":
         return lambda source, key: _first_bytes(source, key, length(key))
-    return _whole if depth == "content" else _headers
+    return _headers
 
 
-@asynccontextmanager
-async def _headers(source: ObjectSource, key: bytes) -> AsyncGenerator[Sighting]:
-    yield Sighting(await source.head(key))
+async def _headers(source: ObjectSource, key: bytes) -> Sighting:
+    return Sighting(await source.head(key))
 
 
-@asynccontextmanager
-async def _first_bytes(source: ObjectSource, key: bytes, length: int) -> AsyncGenerator[Sighting]:
+async def _first_bytes(source: ObjectSource, key: bytes, length: int) -> Sighting:
     try:
-        sighting = Sighting(*await source.part(key, first=0, last=length - 1))
+        return Sighting(*await source.part(key, first=0, last=length - 1))
     except ObjectArchivedError:
-        sighting = Sighting(await source.head(key))
+        return Sighting(await source.head(key))
     except RequestRefusedError as error:
         if error.fields.get("object_size") != "0":  # no range of an empty object can be satisfied
             raise
-        sighting = Sighting(await source.head(key))
-    yield sighting
-
-
-@asynccontextmanager
-async def _whole(source: ObjectSource, key: bytes) -> AsyncGenerator[Sighting]:
-    async with AsyncExitStack() as stack:
-        try:
-            body = await stack.enter_async_context(source.get(key))
-            sighting = Sighting(body.head, body=body)
-        except ObjectArchivedError:
-            sighting = Sighting(await source.head(key))
-        yield sighting
+        return Sighting(await source.head(key))
 
 
 class NamedLook:
@@ -111,12 +98,12 @@ class NamedLook:
         """
         settled = None if name.known is None or name.known.unsettled else name.known.fingerprint
         try:
-            async with self._first(source, name.key, settled) as seen:
-                entry = _entry_of(name, seen.head)
-                if settled == _fingerprint(entry) and (entry.etag or entry.last_modified):
-                    return Probed(outcome="unchanged", asset=None)
-                change = Change(entry, int(name.known is None))
-                found = await look(_Sighted(source, entry, seen), change, probe=self._probe, steps=self._steps)
+            seen = await self._first(source, name.key, settled)
+            entry = _entry_of(name, seen.head)
+            if settled == _fingerprint(entry) and (entry.etag or entry.last_modified):
+                return Probed(outcome="unchanged", asset=None)
+            change = Change(entry, int(name.known is None))
+            found = await look(_Sighted(source, entry, seen), change, probe=self._probe, steps=self._steps)
         except ObjectUnchangedError:
             return Probed(outcome="unchanged", asset=None)
         except ObjectMissingError as missing:
@@ -129,9 +116,7 @@ class NamedLook:
         gone = f"{name.key.decode(errors='backslashreplace')!r} was deleted while it was being looked at"
         return found if found.asset is not None else unread(name, ObjectMissingError(gone))
 
-    def _first(
-        self, source: ObjectSource, key: bytes, settled: Fingerprint | None
-    ) -> AbstractAsyncContextManager[Sighting]:
+    def _first(self, source: ObjectSource, key: bytes, settled: Fingerprint | None) -> Awaitable[Sighting]:
         """The first answer of an object. Of one that may be as it is known, no more is asked than tells that."""
         if settled is None:
             return self._sight(source, key)
@@ -168,7 +153,6 @@ def _entry_of(name: Name, head: ObjectHead) -> Entry:
         _, _, listed, _, checksum = name.known.fingerprint
         if listed[:_SECOND] == modified[:_SECOND]:
             modified = listed
-        if not algorithm:
             algorithm, _, kind = checksum.partition(" ")
     return Entry(name.key, head.size, head.etag, modified, head.storage_class, algorithm, kind)
 
@@ -189,9 +173,7 @@ class _Sighted:
         self, key: bytes, *, first: int, last: int, if_match: str | None = None, version_id: str | None = None
     ) -> tuple[ObjectHead, bytes]:
         if (seen := self._seen) is not None and first == 0 and seen.first:
-            return seen.head, seen.first[
-                : last + 1
-            ]  # perhaps fewer, if more is asked for first since: the rest is asked for if it matters
+            return seen.head, seen.first[: last + 1]  # perhaps fewer than are asked for by now
         return await self._source.part(key, first=first, last=last, if_match=if_match, version_id=version_id)
 
     def get(
@@ -203,9 +185,6 @@ class _Sighted:
         if_match: str | None = None,
         version_id: str | None = None,
     ) -> AbstractAsyncContextManager[Body]:
-        if (seen := self._seen) is not None and seen.body is not None and first is last is None:
-            self._seen = seen._replace(body=None)
-            return nullcontext(seen.body)
         return self._source.get(key, first=first, last=last, if_match=if_match, version_id=version_id)
 
     async def list_page(

@@ -154,7 +154,8 @@ def test_whole_objects_of_a_server_are_hashed_and_read_once(shell: Shell, files:
     uris = [f"{files.origin}/media/{name}" for name in ("a.png", "b.txt", "empty")]
     run = _ingest(shell, *uris, "--depth", "content")
     assert (run["state"], run["added"]) == ("complete", 3)
-    assert sorted(files.asked) == [("GET", f"/media/{name}", 200) for name in ("a.png", "b.txt", "empty")]
+    read = [("GET", f"/media/{name}", 200) for name in ("a.png", "b.txt", "empty")]
+    assert sorted(files.asked) == [*read, *(("HEAD", path, 200) for _, path, _ in read)]
     rows = _rows(shell)
     for uri, body in zip(uris, (PNG, b"text", b""), strict=True):
         assert (rows[uri]["size"], rows[uri]["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())

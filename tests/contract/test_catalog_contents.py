@@ -141,14 +141,38 @@ async def test_what_was_read_of_a_content_that_is_the_same_stays_whatever_is_sai
     [
         {"size": 11},
         {"etag": "e2"},
-        {"state": "failed", "error_code": "AccessDenied"},
+        {"state": "failed", "error_code": "AccessDenied", "depth": "list"},
     ],
 )
 async def test_nothing_of_an_object_s_former_self_stays_beside_its_new_one(
     database: Database, changed: dict[str, Any]
 ) -> None:
     await write(database, BEFORE._replace(**KNOWN))
-    await write(database, BEFORE._replace(depth="head", **changed))
+    await write(database, BEFORE._replace(**{"depth": "head", **changed}))
+    (row,) = await rows(database)
+    assert {name: row[name] for name in KNOWN} == dict.fromkeys(KNOWN)
+    assert row["depth"] == changed.get("depth", "head")
+
+
+async def test_a_look_that_could_not_do_all_it_was_asked_keeps_what_was_known(database: Database) -> None:
+    """A copy that was denied, say; and a listing that comes after it says nothing of what it does not see."""
+    await write(database, BEFORE._replace(**KNOWN))
+    await write(
+        database, BEFORE._replace(depth="head", content_type="image/png", state="failed", error_code="CopyDenied")
+    )
+    (row,) = await rows(database)
+    assert {name: row[name] for name in KNOWN} == KNOWN
+    assert (row["state"], row["depth"]) == ("failed", "content")
+    await write(database, BEFORE._replace(depth="list"))
+    (row,) = await rows(database)
+    assert {name: row[name] for name in KNOWN} == KNOWN
+    assert (row["state"], row["depth"], row["error_code"]) == ("present", "content", None)
+
+
+async def test_what_neither_etag_nor_date_tells_apart_is_taken_for_another(database: Database) -> None:
+    bare = BEFORE._replace(etag="", last_modified="")
+    await write(database, bare._replace(**KNOWN))
+    await write(database, bare._replace(depth="head"))
     (row,) = await rows(database)
     assert {name: row[name] for name in KNOWN} == dict.fromkeys(KNOWN)
     assert row["depth"] == "head"

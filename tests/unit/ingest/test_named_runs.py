@@ -358,7 +358,7 @@ async def test_whole_objects_are_read_once(here: tuple[Catalog, Database], size:
     bucket = FakeBucket()
     bucket.put(b"a", size=size, etag="one")
     run = await ingest(catalog, bucket, "a", depth="content")
-    assert (run.state, bucket.requests) == ("complete", [("get", b"a")])
+    assert (run.state, bucket.requests) == ("complete", [("head", b"a"), ("get", b"a")])
     row = await row_of(catalog, "a")
     assert (row["depth"], row["size"], row["sha256"]) == ("content", size, sha256(bytes(size)).hexdigest())
     run = await ingest(catalog, bucket, "a", depth="content")
