@@ -50,7 +50,7 @@ def test_a_removal_that_can_not_be_is_refused_before_anybody_types(shell: Shell)
 def test_times_are_told_in_one_way(shell: Shell) -> None:
     shell.add_role()
     shell.ok("roles", "add", "shared", "--role-arn", f"{ROLE}-2")
-    assert shell.longshore("connections", "test", "acme").code == 1
+    assert shell.longshore("connections", "test", "acme", "--wait", "0").code == 1
     acme = shell.ok("connections", "show", "acme", "--json").json
     for told in (acme["created_at"], acme["updated_at"], acme["tested"]["at"]):
         assert datetime.fromisoformat(told).tzinfo is not None

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.plan import Kind, draw
 from tests.chaos.run import schedules, table
 
-SEEDS = 12
+SEEDS = 8
 """On each catalog: about a minute on two cores."""
 KINDS: tuple[Kind, ...] = ("sqlite", "postgres")
 

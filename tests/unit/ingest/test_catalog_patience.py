@@ -252,8 +252,8 @@ async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(
     """A real file that may not grow, or that another process has locked, in the midst of a run."""
     limits = Limits(page_keys=4, span_probes=4, heartbeat_s=0.5, lease_s=2, catalog_pause_most_s=0.1)
     bucket = FakeBucket(page_keys=4)
-    for number in range(800):
-        bucket.put(b"k%03d" % number)
+    for number in range(2000):
+        bucket.put(b"k%04d" % number)
     told: list[Event] = []
     async with a_catalog(tmp_path, limits) as (_, database):
         patience = Patience(limits=limits, observe=told.append)
@@ -281,8 +281,8 @@ async def test_a_run_goes_on_exactly_once_the_disk_has_room_again(
             await working
         await closed(catalog, run_id)
         run, totals = await catalog.run(run_id)
-        assert (run.state, totals.listed, totals.outcomes["added"]) == ("complete", 800, 800)
-        assert len(await catalog.find_assets(["c"])) == 800
+        assert (run.state, totals.listed, totals.outcomes["added"]) == ("complete", 2000, 2000)
+        assert len(await catalog.find_assets(["c"], limit=3000)) == 2000
         assert await database.read(lambda tx: tx.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"
     assert isinstance(told[0], CatalogAway)
     assert isinstance(told[-1], CatalogBack)

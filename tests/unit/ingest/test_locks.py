@@ -204,7 +204,7 @@ class History:
         )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_no_two_runs_that_meet_are_ever_under_way_and_every_run_ends(steps: list[tuple[str, Any]]) -> None:
     async def follow() -> None:

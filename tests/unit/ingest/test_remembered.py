@@ -70,7 +70,7 @@ STEPS = st.lists(st.tuples(CHANGES, JOBS | st.just("retry"), DENIED), min_size=1
 """A retry is of the failed objects of the last run that listed all of its places."""
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_runs_came_before_the_catalog_is_what_the_last_one_saw(steps: list[Any]) -> None:
     asyncio.run(fresh(lambda catalog, database: _follow(catalog, database, steps)))

@@ -134,7 +134,7 @@ PURGES = st.tuples(
 STEPS = st.lists(st.tuples(CHANGES, JOBS, PURGES), min_size=1, max_size=7)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_was_purged_in_between_the_catalog_is_what_the_last_run_saw(steps: list[Any]) -> None:
     async def follow() -> None:
@@ -300,7 +300,7 @@ WHEN = st.tuples(CHANGES, st.integers(0, 30), st.booleans())
 """Changes, after how many transactions the purge is interrupted, whether a run comes then."""
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WHEN, min_size=2, max_size=5))
 def test_a_connection_that_is_revived_in_the_midst_of_it_remembers_nothing_wrong(steps: list[Any]) -> None:
     async def follow() -> None:

@@ -117,7 +117,7 @@ CRASHES = {
 
 
 @given(**CRASHES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @pytest.mark.acceptance("LS-03")
 async def test_any_crash_leaves_what_a_clean_run_leaves(**crash: Any) -> None:
     await crash_and_compare("sqlite", **crash)
