@@ -66,6 +66,11 @@ async def test_denied_tags_stay_unknown_and_the_objects_are_recorded(
         assert await rows(made, "state", "tags") == {"raw/a.txt": ("present", None), "raw/b.txt": ("present", None)}
         [warning] = [one for one in logs if one["event"].startswith("tags are denied")]
         assert '"Action": "s3:GetObjectTagging", "Resource": "arn:aws:s3:::acme/*"' in warning["add"]
+        for depth, read in (("content", 2), ("content", 0), ("media", 0)):
+            ended, totals = await run(made, tags=True, copy_to=None, depth=depth)
+            asked = totals.requests
+            assert (ended.state, asked["get"], asked["head"]) == ("complete", read, 2 - read), "bodies are read once"
+        assert all(len(digest) == 64 for (digest,) in (await rows(made, "sha256")).values())
         made.role.change(policy=allowed)
         await run(made, tags=True, copy_to=None)
         assert await rows(made, "tags") == {"raw/a.txt": ('{"a": "1"}',), "raw/b.txt": ("{}",)}
