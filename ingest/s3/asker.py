@@ -2,55 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import random as randomness
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
-from config.errors import ProtocolError, SessionExpiredError
+from config.errors import ProtocolError
 from config.limits import Limits
-from credentials.session import Access
-from ingest.events import Observe, ignore
-from ingest.gate import Gates
 from ingest.s3.address import Location
 from ingest.s3.errors import explained
-from ingest.s3.exchange import Answered, Call, Exchange
-from ingest.s3.retry import Retry
-from ingest.s3.route import Route, still_refused
-from ingest.s3.transport import Transport
+from ingest.s3.exchange import Answered, Call
+from ingest.s3.requests import Requests
 from ingest.s3.xml import is_error, read_document
 
 T = TypeVar("T")
 
 
-class Asker:
-    """One bucket through one Access. Safe to share between tasks; holds no socket of its own."""
+class Asker(Requests):
+    """Made as `S3Client` is."""
 
-    def __init__(
-        self,
-        *,
-        http: Transport,
-        gates: Gates,
-        access: Access,
-        location: Location,
-        limits: Limits,
-        share: asyncio.Semaphore | None = None,
-        observe: Observe = ignore,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = randomness.random,
-    ) -> None:
-        """As `S3Client`."""
-        share = share or asyncio.Semaphore(limits.requests_per_connection)
-        self.location, self.limits = location, limits
-        self._exchange = Exchange(
-            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
-        )
-        self._route = Route(location, access=access, exchange=self._exchange)
-        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
+    @property
+    def location(self) -> Location:
+        return self._location
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
 
     async def ask(
         self, call: Call, read: Callable[[Element], T], *, check: Callable[[Answered], None] | None = None
@@ -83,9 +59,3 @@ class Asker:
                 return answered.headers
 
         return await self._run(call, once)
-
-    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
-        except SessionExpiredError as error:
-            raise still_refused(call, error) from None

@@ -1,72 +1,25 @@
-"""What one bucket holds, page by page: hides how requests are repeated and mended, and checks each page before anybody sees it."""
+"""What one bucket holds, page by page: each page is checked before anybody sees it."""
 
 from __future__ import annotations
 
-import asyncio
-import random as randomness
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import TypeVar
 
-from config.errors import AccessDeniedError, ProtocolError, SessionExpiredError
-from config.limits import Limits
-from credentials.session import Access
-from ingest.events import Observe, ignore
-from ingest.gate import Gates
+from config.errors import AccessDeniedError, ProtocolError
 from ingest.model import Page, Range, Recall, Seen
-from ingest.s3.address import Location
 from ingest.s3.columns import read_page
 from ingest.s3.errors import Subject, explained
-from ingest.s3.exchange import Call, Exchange
+from ingest.s3.exchange import Call
 from ingest.s3.listing import Progress, check_page, cut
-from ingest.s3.retry import Retry
-from ingest.s3.route import Route, still_refused
-from ingest.s3.transport import Transport
+from ingest.s3.requests import Requests
 from ingest.s3.version_xml import read_versions
 from ingest.s3.versions import check_versions, denied, versions_query
 from ingest.s3.xml import check_tags, is_error, read_document, read_listing
 from ingest.versions import Marker
 
-T = TypeVar("T")
 
-
-class Listings:
-    """What an S3Client can list, and how it sends its requests."""
-
-    def __init__(
-        self,
-        *,
-        http: Transport,
-        gates: Gates,
-        access: Access,
-        location: Location,
-        limits: Limits,
-        share: asyncio.Semaphore | None = None,
-        observe: Observe = ignore,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = randomness.random,
-    ) -> None:
-        """`http` comes from `open_http` and stays the caller's; `gates` are the process's. `share`: what all
-        clients of one connection may have in flight together; None: this one's own. `clock` gives Unix time, `random` numbers in [0, 1).
-
-        Raises RequestRefusedError, RegionError or SettingsError for a location that can't be.
-        """
-        self._location = location
-        self._limits = limits
-        share = share or asyncio.Semaphore(limits.requests_per_connection)
-        self._exchange = Exchange(
-            http=http, gates=gates, access=access, share=share, limits=limits, observe=observe, clock=clock
-        )
-        self._route = Route(location, access=access, exchange=self._exchange)
-        self._retry = Retry(limits, monotonic=monotonic, sleep=sleep, random=random)
-
-    @property
-    def region(self) -> str:
-        """Where the bucket is, as far as is known."""
-        return self._route.address.region
+class Listings(Requests):
+    """What an S3Client can list."""
 
     async def list_page(
         self,
@@ -162,12 +115,6 @@ class Listings:
             except ProtocolError as error:
                 raise explained(ProtocolError, call.subject, error.message, status=200) from None
             raise self._exchange.refusal(call, answered, body)
-
-    async def _run(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await self._retry.run(attempt, repair=lambda error: self._route.repair(call, error))
-        except SessionExpiredError as error:
-            raise still_refused(call, error) from None
 
     def _headers(self) -> dict[str, str]:
         headers = {}

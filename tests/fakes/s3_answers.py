@@ -151,8 +151,6 @@ def answer_object(bucket: Bucket, request: Request, key: bytes, dialect: Dialect
     wanted = request.header("if-match")
     if wanted is not None and wanted.strip('"') != stored.etag and not dialect.ignore_if_match:
         return error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
-    if (known := request.header("if-none-match")) is not None and known.strip('"') == stored.etag:
-        return Answer(status=304, headers={"ETag": f'"{stored.etag}"', "Last-Modified": stored.head_modified})
     headers = _object_headers(stored, checksum=request.header("x-amz-checksum-mode") == "ENABLED")
     wishes = {name: request.query.get(name) for name in _WISHES}
     headers |= {
